@@ -1,0 +1,1 @@
+"""What runs in the training process: the run, its journal, its samplers. Imports nothing of ours and no numpy."""

@@ -1,0 +1,1 @@
+"""Where runs live: compressed chunks with summary levels, in SQLite or PostgreSQL."""

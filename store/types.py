@@ -1,0 +1,211 @@
+"""What goes into the store and what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+Axis = Literal["step", "time", "tokens"]
+Status = Literal["starting", "running", "stalled", "hung", "crashed", "stopped", "finished"]
+Health = Literal["unknown", "healthy", "warning", "critical"]
+
+LIVE: frozenset[str] = frozenset({"starting", "running", "stalled", "hung"})
+"""Statuses of runs whose process may still write."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesPoints:
+    """Points of one series. steps: (n,) int64, NO_STEP (-1) where a row had none. times_s, values: (n,) float64. NaN and Inf are kept."""
+
+    steps: Ints
+    times_s: Floats
+    values: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    """One event of a run; see `runvitals.collectors.records.Event` for the kinds."""
+
+    run_id: str
+    writer_id: str
+    seq: int
+    time_s: float
+    step: int | None
+    kind: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What ingest read of one writer, to be committed in one transaction together with how far it got.
+
+    first_seq, last_seq: the records that the batch holds. A batch at or below the writer's stored `last_seq` is a replay and changes
+    nothing; one that overlaps is refused (the reader must cut it).
+    position: where the reader stands after the batch, opaque to the store (JSON).
+    start: the writer's Start record as a dict where the batch holds one: project, name, config, info, time_s, resumed.
+    """
+
+    run_id: str
+    writer_id: str
+    first_seq: int
+    last_seq: int
+    position: Mapping[str, Any]
+    series: Mapping[str, SeriesPoints] = field(default_factory=dict)
+    events: Sequence[EventRow] = ()
+    start: Mapping[str, Any] | None = None
+    beat_s: float | None = None
+    phase: str | None = None
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriterState:
+    """How far one writer's journal has been taken in."""
+
+    run_id: str
+    writer_id: str
+    last_seq: int
+    position: Mapping[str, Any]
+    info: Mapping[str, Any]
+    beat_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latest:
+    """The newest point of a series and its extremes. `best_min`, `best_max` skip non-finite values; `nonfinite` counts them."""
+
+    step: int
+    time_s: float
+    value: float
+    best_min: float
+    best_max: float
+    count: int
+    nonfinite: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo:
+    """One run as lists show it.
+
+    color: index into the ten series colours, given in order of creation, reused from the eleventh on.
+    last_step, last_step_s: the newest training step and when it was logged; None before the first.
+    finding: title of the worst firing alert's root cause, or "".
+    alerts: number of firing, unmuted alerts. revision: rises with every change of the run; a cheap "did anything change".
+    rules: per rule its state and, where unknown, what is missing: [{rule, state, reason, error}].
+    """
+
+    id: str
+    project: str
+    name: str
+    trainer: str
+    status: Status
+    phase: str
+    health: Health
+    created_s: float
+    ended_s: float | None
+    beat_s: float | None
+    last_step: int | None
+    last_step_s: float | None
+    max_steps: int | None
+    color: int
+    config: Mapping[str, Any]
+    info: Mapping[str, Any]
+    rules: Sequence[Mapping[str, Any]]
+    finding: str
+    alerts: int
+    revision: int
+    latest: Mapping[str, Latest] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """A series reduced to at most n buckets along an axis; exact points where there are few (`exact` is true and min == max == mean).
+
+    x: (m,) bucket position on the asked axis (mean of its points). steps, times_s: (m,) of the bucket's last point.
+    low, high, mean, last: (m,) over finite values, NaN where a bucket has none. count, nonfinite: (m,) int64;
+    nonfinite counts NaN, Inf, -Inf and None. `kinds`: (m,) uint8 bit set: 1 NaN, 2 +Inf, 4 -Inf, 8 None.
+    """
+
+    x: Floats
+    steps: Ints
+    times_s: Floats
+    low: Floats
+    high: Floats
+    mean: Floats
+    last: Floats
+    count: Ints
+    nonfinite: Ints
+    kinds: NDArray[np.uint8]
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """Points that arrived since a cursor, and the cursor to ask with next time. `reset` says that the cursor was void: read anew."""
+
+    cursor: Mapping[str, int]
+    points: Mapping[str, SeriesPoints]
+    reset: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRow:
+    """One episode of one rule on one run, as stored.
+
+    id: stable under replay: made of run, rule, subject and the onset's number. state: pending, firing or resolved.
+    detail: what the diagnostics engine said, as JSON: title, sentence, verdict, evidence (numbers, window, frozen curve), causes, remedies.
+    incident: id of the alert that is the root of the incident (its own id where it is the root itself).
+    """
+
+    id: str
+    run_id: str
+    rule: str
+    signal: str
+    severity: Literal["info", "warning", "critical"]
+    state: Literal["pending", "firing", "resolved"]
+    incident: str
+    onset_step: int | None
+    onset_s: float
+    fired_step: int | None
+    fired_s: float | None
+    resolved_step: int | None
+    resolved_s: float | None
+    detail: Mapping[str, Any]
+    acknowledged_s: float | None = None
+    acknowledged_note: str = ""
+    muted_until_s: float | None = None
+    feedback: str = ""
+    ticked: Sequence[int] = ()
+    history: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A person's note on a run."""
+
+    id: int
+    run_id: str
+    time_s: float
+    step: int | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatcherInfo:
+    """A watcher's sign of life. `behind_rows`: rows seen in journals and not yet stored after its last pass."""
+
+    id: str
+    host: str
+    pid: int
+    started_s: float
+    pass_s: float
+    behind_rows: int
+    rules: int
+    message: str = ""

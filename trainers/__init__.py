@@ -1,0 +1,1 @@
+"""The training side: the callback, the margin probe, step timing."""

@@ -1,0 +1,1 @@
+"""The worker: takes journals into the store, diagnoses, notifies."""
