@@ -199,13 +199,13 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatcherInfo:
-    """A watcher's sign of life. `behind_rows`: rows seen in journals and not yet stored after its last pass."""
+    """A watcher's sign of life. `behind_bytes`: journal bytes not yet stored after its last pass."""
 
     id: str
     host: str
     pid: int
     started_s: float
     pass_s: float
-    behind_rows: int
+    behind_bytes: int
     rules: int
     message: str = ""

@@ -1,0 +1,171 @@
+"""The watcher: one pass after another over all runs that have a journal."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runvitals.diagnostics.catalogue import default_rules
+from runvitals.errors import RunvitalsError, StoreUnreachable
+from runvitals.store.store import Store
+from runvitals.store.types import AlertRow, WatcherInfo
+from runvitals.watch.monitor import Alive, RunMonitor
+from runvitals.watch.notify import Desk, Notifier, due
+from runvitals.watch.processes import is_alive
+
+logger = logging.getLogger("runvitals.watch")
+
+LEASE_S = 15.0
+"""How long a run belongs to a watcher after its last pass; another takes over after that."""
+
+BEAT_EVERY_S = 1.0
+LONGEST_WAIT_S = 30.0
+
+
+@dataclass(slots=True)
+class Pass:
+    """What one pass did. `failed` holds one line for each run that could not be taken in."""
+
+    rows: int = 0
+    runs: int = 0
+    behind_bytes: int = 0
+    changed: list[AlertRow] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+class Watcher:
+    """Takes journals into the store, diagnoses, tells. One thread; several watchers share runs by leases.
+
+    clock: seconds since 1970; alive: says whether a writer's process exists.
+    """
+
+    def __init__(
+        self,
+        journals: Path,
+        store: Store,
+        *,
+        notifiers: Sequence[Notifier] = (),
+        clock: Callable[[], float] = time.time,
+        alive: Alive = is_alive,
+    ) -> None:
+        self.id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+        self._journals = journals
+        self._store = store
+        self._clock = clock
+        self._alive = alive
+        self._desk = Desk(store, notifiers)
+        self._monitors: dict[str, RunMonitor] = {}
+        self._names: dict[str, str] = {}
+        self._started_s = clock()
+        self._beat_s = 0.0
+
+    def step(self) -> Pass:
+        """One pass over all runs. Raises StoreUnreachable; anything wrong with a single run is reported and leaves the rest alone."""
+        done = Pass()
+        now_s = self._clock()
+        for folder in self._run_folders():
+            if not self._store.lease(folder.name, self.id, now_s + LEASE_S, now_s):
+                self._monitors.pop(folder.name, None)
+                continue
+            try:
+                self._step_run(folder, done)
+            except StoreUnreachable:
+                raise
+            except (RunvitalsError, OSError) as error:
+                done.failed[folder.name] = f"{folder.name}: {error}"
+        self._tell(done.changed, now_s)
+        self._beat(done)
+        return done
+
+    def _run_folders(self) -> list[Path]:
+        try:
+            return sorted(entry for entry in self._journals.iterdir() if entry.is_dir())
+        except FileNotFoundError:
+            return []
+
+    def _step_run(self, folder: Path, done: Pass) -> None:
+        monitor = self._monitors.get(folder.name)
+        if monitor is None:
+            monitor = self._monitors[folder.name] = RunMonitor(folder, self._store, self._alive)
+        done.rows += monitor.take_in()
+        done.runs += 1
+        behind = monitor.behind_bytes
+        done.behind_bytes += behind
+        if behind == 0 or monitor.is_closed is False:
+            done.changed += monitor.judge(self._clock())
+        if monitor.damage:
+            done.failed[folder.name] = "; ".join(monitor.damage)
+        if behind == 0 and monitor.is_over and monitor.is_closed and not monitor.damage:
+            monitor.remove_journals()
+            del self._monitors[folder.name]
+
+    def _tell(self, changed: Sequence[AlertRow], now_s: float) -> None:
+        for row in changed:
+            stored = next((known for known in self._store.alerts(run_id=row.run_id) if known.id == row.id), row)
+            message = due(stored, run_name=self._name(row.run_id), now_s=now_s)
+            if message:
+                self._desk.tell(message)
+        self._desk.step()
+
+    def _name(self, run_id: str) -> str:
+        if run_id not in self._names:
+            self._names[run_id] = self._store.run(run_id).name
+        return self._names[run_id]
+
+    def _beat(self, done: Pass) -> None:
+        now_s = self._clock()
+        if now_s - self._beat_s < BEAT_EVERY_S and not done.failed:
+            return
+        self._beat_s = now_s
+        self._store.watcher_beat(
+            WatcherInfo(
+                id=self.id,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                started_s=self._started_s,
+                pass_s=now_s,
+                behind_bytes=done.behind_bytes,
+                rules=len(default_rules()),
+                message=" · ".join(done.failed.values()),
+            )
+        )
+
+    def run(self, stop: threading.Event, *, interval_s: float = 0.5) -> None:
+        """Passes until `stop` is set. A store that cannot be reached is tried again after 1, 2, 4 … 30 s; journals wait meanwhile."""
+        wait_s = interval_s
+        while not stop.is_set():
+            began_s = time.monotonic()
+            try:
+                done = self.step()
+                wait_s = max(interval_s - (time.monotonic() - began_s), 0.0) if done.behind_bytes == 0 else 0.0
+            except StoreUnreachable as error:
+                wait_s = min(max(wait_s * 2, 1.0), LONGEST_WAIT_S)
+                logger.warning("%s; trying again in %.0f s, journals wait", error, wait_s)
+            stop.wait(wait_s)
+        self.close()
+
+    def run_once(self) -> Pass:
+        """Passes until nothing is left to read, then sends what is due; the sum of what was done."""
+        total = Pass()
+        while True:
+            done = self.step()
+            total.rows += done.rows
+            total.runs = max(total.runs, done.runs)
+            total.changed += done.changed
+            total.failed.update(done.failed)
+            if done.rows == 0 and (done.behind_bytes == 0 or done.failed):
+                break
+        self._desk.drain(timeout_s=20.0)
+        return total
+
+    def close(self) -> None:
+        """Sends what is under way, for at most five seconds, and ends."""
+        self._desk.drain(timeout_s=5.0)
+        self._desk.close()

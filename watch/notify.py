@@ -1,0 +1,163 @@
+"""Tells people about alerts: on the console, and through any Apprise address.
+
+Whether to tell is decided by `due`, from what was already sent, so that a restarted watcher tells nothing twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+from runvitals.store.store import Store
+from runvitals.store.types import AlertRow
+
+logger = logging.getLogger("runvitals.watch")
+
+RETRIES = 5
+"""Attempts for one message before it is given up and counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What is told of an alert. transition: firing, warning→critical or resolved; part of its identity."""
+
+    alert_id: str
+    transition: str
+    severity: str
+    title: str
+    body: str
+
+
+class Notifier(Protocol):
+    """A way to reach people. receiver: a name for records that gives no secret away."""
+
+    receiver: str
+
+    def send(self, message: Message) -> bool:
+        """True where the message was delivered; False asks to try again later."""
+        ...
+
+
+class Console:
+    """Prints one line an alert."""
+
+    receiver = "console"
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+
+    def send(self, message: Message) -> bool:
+        """Prints the message; always delivered."""
+        mark = {"critical": "◆", "warning": "▲"}.get(message.severity, "·")
+        self._write(f"{mark} {message.title}: {message.body}")
+        return True
+
+
+class AppriseNotifier:
+    """Sends through one Apprise address (Slack, e-mail, ntfy, webhook and many more). The address is a credential and never shown."""
+
+    def __init__(self, url: str) -> None:
+        import apprise
+
+        self._apprise = apprise.Apprise()
+        digest = hashlib.sha256(url.encode()).hexdigest()[:10]
+        self.receiver = f"{url.split(':', 1)[0]}-{digest}"
+        self.valid = bool(self._apprise.add(url))
+
+    def send(self, message: Message) -> bool:
+        """True where the receiver took it."""
+        return bool(self._apprise.notify(title=message.title, body=message.body))
+
+
+def due(row: AlertRow, *, run_name: str, now_s: float) -> Message | None:
+    """What is to be told of an alert now, if anything: warnings and worse that fire or have resolved, unmuted, not inhibited."""
+    silenced = row.muted_until_s is not None and row.muted_until_s > now_s
+    if row.severity == "info" or row.state == "pending" or silenced or row.detail.get("inhibited_by"):
+        return None
+    if row.fired_s is None:
+        return None
+    title = f"{row.detail.get('title', row.rule)} · {run_name}"
+    if row.state == "resolved":
+        return Message(
+            alert_id=row.id,
+            transition="resolved",
+            severity="info",
+            title=f"Resolved: {title}",
+            body=f"resolved at step {row.resolved_step}" if row.resolved_step is not None else "resolved",
+        )
+    at = f"step {row.fired_step}: " if row.fired_step is not None else ""
+    first = next((str(remedy.get("text", "")) for remedy in row.detail.get("remedies", ())), "")
+    advice = f" Try first: {first}" if first else ""
+    return Message(
+        alert_id=row.id,
+        transition=f"firing {row.severity}",
+        severity=row.severity,
+        title=title,
+        body=f"{at}{row.detail.get('sentence', '')}{advice}",
+    )
+
+
+class Desk:
+    """Sends what is due to every receiver once, off the watcher's thread, and keeps count of failures."""
+
+    def __init__(self, store: Store, notifiers: Sequence[Notifier]) -> None:
+        self._store = store
+        self._notifiers = notifiers
+        self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="runvitals-notify")
+        self._under_way: dict[tuple[str, str, str], Future[bool]] = {}
+        self._attempts: dict[tuple[str, str, str], int] = {}
+        self._waiting: dict[tuple[str, str, str], tuple[Notifier, Message]] = {}
+        self.failed = 0
+
+    def tell(self, message: Message) -> None:
+        """Queues a message for every receiver that has not had it. A resolution is told only to those who heard of the alert."""
+        for notifier in self._notifiers:
+            key = (message.alert_id, message.transition, notifier.receiver)
+            if key in self._waiting or key in self._under_way or self._store.sent(*key):
+                continue
+            if message.transition == "resolved" and not self._heard(message.alert_id, notifier.receiver):
+                continue
+            self._waiting[key] = (notifier, message)
+
+    def _heard(self, alert_id: str, receiver: str) -> bool:
+        return any(self._store.sent(alert_id, f"firing {severity}", receiver) for severity in ("warning", "critical"))
+
+    def step(self) -> None:
+        """Records what was delivered and starts what waits. Call once a pass."""
+        for key, future in list(self._under_way.items()):
+            if future.done():
+                del self._under_way[key]
+                self._settle(key, delivered=future.exception() is None and future.result())
+        for key, (notifier, message) in self._waiting.items():
+            if key not in self._under_way:
+                self._under_way[key] = self._pool.submit(notifier.send, message)
+
+    def _settle(self, key: tuple[str, str, str], *, delivered: bool) -> None:
+        if delivered:
+            self._store.mark_sent(*key)
+            self._waiting.pop(key, None)
+            return
+        self._attempts[key] = self._attempts.get(key, 0) + 1
+        if self._attempts[key] >= RETRIES:
+            self._waiting.pop(key, None)
+            self.failed += 1
+            logger.warning("alert %s could not be sent to %s after %d attempts", key[0], key[2], RETRIES)
+
+    def drain(self, timeout_s: float) -> None:
+        """Waits for messages under way, up to `timeout_s` in all, and records them."""
+        import concurrent.futures
+
+        self.step()
+        concurrent.futures.wait(list(self._under_way.values()), timeout=timeout_s)
+        for key, future in list(self._under_way.items()):
+            if future.done():
+                del self._under_way[key]
+                self._settle(key, delivered=future.exception() is None and future.result())
+
+    def close(self) -> None:
+        """Ends the sending threads without waiting for receivers that do not answer."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
