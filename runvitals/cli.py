@@ -1,6 +1,148 @@
-"""The command `runvitals`."""
+"""The command `runvitals`. Each command imports what it needs when it runs, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from runvitals.errors import RunvitalsError
+from runvitals.settings import Settings
+
+app = typer.Typer(
+    help="The vital signs of an LLM training run: live curves, comparison, alerts that say why and what to do.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Home = Annotated[
+    Path | None,
+    typer.Option(
+        "--home", help="Folder of journals and the embedded store.", envvar="RUNVITALS_HOME", show_envvar=True
+    ),
+]
+Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the dashboard; 0 picks a free one.")]
+Host = Annotated[str, typer.Option("--host", help="Address to bind to; 127.0.0.1 is this machine only.")]
+Notify = Annotated[
+    list[str] | None,
+    typer.Option("--notify", help="Apprise URL that gets alerts; may be given several times. Or set RUNVITALS_NOTIFY."),
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from runvitals import __version__
+
+        typer.echo(f"runvitals {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Example: [bold]runvitals up --port 8600[/bold]")
+def up(home: Home = None, host: Host = "127.0.0.1", port: Port = 8501, notify: Notify = None) -> None:
+    """Run watcher and dashboard together: all that a single machine needs. Ctrl-C ends both."""
+    from runvitals.up import Together
+
+    settings = _settings(home)
+    with Together(settings, host=host, port=port, notify=notify or ()) as together:
+        typer.echo(f"runvitals  {together.address}")
+        typer.echo(f"home       {settings.home}")
+        typer.echo("Ctrl-C ends watcher and dashboard; training goes on and its journals wait.")
+        raise typer.Exit(together.wait(_stop_event()))
+
+
+@app.command(epilog="Examples: [bold]runvitals watch[/bold] · [bold]runvitals watch --once[/bold]")
+def watch(
+    home: Home = None,
+    once: Annotated[bool, typer.Option("--once", help="Take in all that is there, and end.")] = False,
+    interval_s: Annotated[float, typer.Option("--interval", min=0.1, help="Seconds between passes.")] = 0.5,
+    notify: Notify = None,
+) -> None:
+    """Take journals into the store, diagnose runs, raise and send alerts."""
+    from runvitals.watch.command import watch_once, watch_until
+
+    settings = _settings(home)
+    receivers = (*settings.notify, *(notify or ()))
+    if once:
+        raise typer.Exit(watch_once(settings, receivers))
+    watch_until(settings, receivers, _stop_event(), interval_s=interval_s)
+
+
+@app.command(epilog="Example: [bold]runvitals dashboard --host 0.0.0.0 --port $PORT[/bold]")
+def dashboard(home: Home = None, host: Host = "127.0.0.1", port: Port = 8501) -> None:
+    """Serve the dashboard alone; where no watcher is alive it starts one beside it."""
+    from runvitals.up import serve_dashboard
+
+    raise typer.Exit(serve_dashboard(_settings(home), host=host, port=port, stop=_stop_event()))
+
+
+@app.command(epilog="Example: [bold]runvitals runs --home ./vitals[/bold]")
+def runs(home: Home = None) -> None:
+    """List runs with status, health, step and first finding."""
+    from runvitals.tables import print_runs
+
+    print_runs(_settings(home))
+
+
+@app.command(epilog="Example: [bold]runvitals alerts --all[/bold]")
+def alerts(
+    home: Home = None,
+    everything: Annotated[bool, typer.Option("--all", help="Resolved and informational alerts too.")] = False,
+) -> None:
+    """List alerts with the step they fired at and what to try first."""
+    from runvitals.tables import print_alerts
+
+    print_alerts(_settings(home), everything=everything)
+
+
+@app.command(epilog="Examples: [bold]runvitals demo[/bold] · [bold]runvitals demo --once[/bold]")
+def demo(
+    once: Annotated[
+        bool,
+        typer.Option(
+            "--once", help="Run to the end, print the alerts, fail where a sick run raised none or a healthy one did."
+        ),
+    ] = False,
+    host: Host = "127.0.0.1",
+    port: Port = 8501,
+    home: Annotated[Path, typer.Option("--home", help="Folder for the demo's runs; emptied first.")] = Path(".demo"),
+) -> None:
+    """Train real tiny models, healthy and sick side by side, live in the dashboard."""
+    from runvitals.demo import run_demo
+
+    raise typer.Exit(run_demo(home.absolute(), host=host, port=port, once=once, stop=_stop_event()))
+
+
+def _settings(home: Path | None) -> Settings:
+    return Settings.from_environment(home=home)
+
+
+def _stop_event() -> threading.Event:
+    """An event that SIGINT and SIGTERM set, so that every command ends in order."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
 
 
 def main() -> None:
-    """Runs the command line."""
-    raise SystemExit("runvitals: the command line is being built")
+    """Runs the command line; our own errors become one line and exit status 2."""
+    try:
+        app()
+    except RunvitalsError as error:
+        typer.echo(f"runvitals: {error}", err=True)
+        sys.exit(2)

@@ -146,7 +146,9 @@ class RunMonitor:
 
     def is_alive(self) -> bool | None:
         """Whether any of the run's processes exists; None where that cannot be known."""
-        answers = [self._alive(writer.info) for writer_id, writer in self._writers.items() if writer_id not in self._finish]
+        answers = [
+            self._alive(writer.info) for writer_id, writer in self._writers.items() if writer_id not in self._finish
+        ]
         if True in answers:
             return True
         return None if None in answers or not answers else False
@@ -159,7 +161,9 @@ class RunMonitor:
         if now_s - self._pulsed_s >= PULSE_EVERY_S:
             self._pulse(now_s, alive=alive)
         self.status = derive_status(
-            Signs(ended=self.ended, alive=alive, heard_s=self._heard_s, stepped=self._stepped, vitality=self._vitality()),
+            Signs(
+                ended=self.ended, alive=alive, heard_s=self._heard_s, stepped=self._stepped, vitality=self._vitality()
+            ),
             now_s,
         )
         changed = self._put_alerts()

@@ -1,0 +1,89 @@
+"""Prints runs and alerts as tables in the terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from runvitals.settings import Settings
+from runvitals.store.open import open_store
+from runvitals.store.types import AlertRow, RunInfo
+
+MARKS = {
+    "critical": ("◆", "red"),
+    "warning": ("▲", "yellow"),
+    "healthy": ("●", "green"),
+    "unknown": ("◌", "dim"),
+    "info": ("·", "dim"),
+}
+
+
+def print_runs(settings: Settings) -> None:
+    """Prints all runs, newest first."""
+    found = open_store(settings.store, create=False).runs()
+    console = Console()
+    if not found:
+        console.print("No run yet. Add runvitals.Callback to a trainer, or try: runvitals demo")
+        return
+    console.print(runs_table(found, now_s=time.time()))
+
+
+def print_alerts(settings: Settings, *, everything: bool) -> None:
+    """Prints firing alerts; all of them with `everything`."""
+    store = open_store(settings.store, create=False)
+    found = [
+        row
+        for row in store.alerts()
+        if everything or (row.state == "firing" and row.severity != "info" and not row.detail.get("inhibited_by"))
+    ]
+    console = Console()
+    if not found:
+        console.print("No alert fires.")
+        return
+    console.print(alerts_table(found, {run.id: run.name for run in store.runs()}))
+
+
+def runs_table(found: Sequence[RunInfo], *, now_s: float) -> Table:
+    """Runs with status, health, step, age of the last step and first finding."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("run", "trainer", "health", "status", "step", "last step", "first finding", "id"):
+        table.add_column(heading)
+    for run in found:
+        mark, style = MARKS[run.health]
+        total = f" / {run.max_steps}" if run.max_steps else ""
+        age = f"{max(now_s - run.last_step_s, 0):.0f} s" if run.last_step_s else "—"
+        table.add_row(
+            Text(run.name),
+            run.trainer or "—",
+            Text(f"{mark} {run.health}", style=style),
+            run.status,
+            f"{run.last_step if run.last_step is not None else '—'}{total}",
+            age,
+            Text(run.finding or "—"),
+            Text(run.id, style="dim"),
+        )
+    return table
+
+
+def alerts_table(found: Sequence[AlertRow], names: dict[str, str]) -> Table:
+    """Alerts with run, rule, steps of onset and firing, and the first remedy."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("alert", "run", "state", "began", "fired", "what is seen", "try first"):
+        table.add_column(heading, overflow="fold")
+    for row in found:
+        mark, style = MARKS[row.severity]
+        remedies = row.detail.get("remedies") or ()
+        table.add_row(
+            Text(f"{mark} {row.detail.get('title', row.rule)}", style=style),
+            Text(names.get(row.run_id, row.run_id)),
+            row.state,
+            "—" if row.onset_step is None else str(row.onset_step),
+            "—" if row.fired_step is None else str(row.fired_step),
+            Text(str(row.detail.get("sentence", ""))),
+            Text(str(remedies[0].get("text", "")) if remedies else "—"),
+        )
+    return table

@@ -1,0 +1,164 @@
+"""Runs watcher and dashboard as two processes beside each other, and ends them together."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from runvitals.errors import SettingsError
+from runvitals.settings import Settings
+
+APP = Path(__file__).parent / "dashboard" / "app.py"
+READY_S = 60.0
+END_S = 10.0
+
+
+class Together:
+    """A watcher process and a dashboard process. A context manager: both are ended on the way out."""
+
+    def __init__(self, settings: Settings, *, host: str, port: int, notify: Sequence[str] = ()) -> None:
+        self._settings = settings
+        self._host = host
+        self._port = free_port(host, port)
+        self._notify = notify
+        self._watcher: subprocess.Popen[bytes] | None = None
+        self._dashboard: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where the dashboard is."""
+        return (
+            f"http://{'localhost' if self._host in ('127.0.0.1', '0.0.0.0', 'localhost') else self._host}:{self._port}"
+        )
+
+    def __enter__(self) -> Together:
+        self._settings.home.mkdir(parents=True, exist_ok=True)
+        self._watcher = subprocess.Popen(
+            [sys.executable, "-m", "runvitals", "watch"],
+            env=_environment(self._settings, self._notify),
+            start_new_session=True,
+        )
+        self._dashboard = start_dashboard(self._settings, host=self._host, port=self._port)
+        try:
+            wait_until_ready(self._host, self._port, self._dashboard)
+        except SettingsError:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def wait(self, stop: threading.Event) -> int:
+        """Waits until `stop` is set (0) or one of the two processes ends by itself (1); a dead watcher is started again once a second."""
+        while not stop.wait(1.0):
+            if self._dashboard is not None and self._dashboard.poll() is not None:
+                print("runvitals: the dashboard ended by itself; see its last lines above", file=sys.stderr)  # noqa: T201
+                return 1
+            if self._watcher is not None and self._watcher.poll() is not None:
+                print("runvitals: the watcher ended by itself; starting it again", file=sys.stderr)  # noqa: T201
+                self._watcher = subprocess.Popen(
+                    [sys.executable, "-m", "runvitals", "watch"],
+                    env=_environment(self._settings, self._notify),
+                    start_new_session=True,
+                )
+        return 0
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        end([process for process in (self._dashboard, self._watcher) if process is not None])
+
+
+def end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Ends processes in order: SIGTERM, and SIGKILL to what is left after ten seconds."""
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+    for process in processes:
+        try:
+            process.wait(timeout=END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def start_dashboard(settings: Settings, *, host: str, port: int) -> subprocess.Popen[bytes]:
+    """The Streamlit server of the dashboard."""
+    return subprocess.Popen(
+        dashboard_command(host=host, port=port),
+        env=_environment(settings, ()),
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def dashboard_command(*, host: str, port: int) -> list[str]:
+    """The command that serves the dashboard. Theme and safety settings lie beside the app, in its own configuration."""
+    return [
+        *(sys.executable, "-m", "streamlit", "run", str(APP)),
+        *("--server.address", host, "--server.port", str(port), "--server.headless", "true"),
+    ]
+
+
+def serve_dashboard(settings: Settings, *, host: str, port: int, stop: threading.Event) -> int:
+    """Serves the dashboard until `stop` is set (0) or it ends by itself (its status)."""
+    port = free_port(host, port)
+    settings.home.mkdir(parents=True, exist_ok=True)
+    process = start_dashboard(settings, host=host, port=port)
+    try:
+        wait_until_ready(host, port, process)
+        print(f"runvitals  http://{host}:{port}", flush=True)  # noqa: T201 - the command's own output
+        while not stop.wait(1.0):
+            if process.poll() is not None:
+                return process.returncode or 1
+        return 0
+    finally:
+        end([process])
+
+
+def wait_until_ready(host: str, port: int, process: subprocess.Popen[bytes]) -> None:
+    """Returns when the dashboard answers. Raises SettingsError where it ends first or says nothing for a minute."""
+    url = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}/_stcore/health"
+    deadline_s = time.monotonic() + READY_S
+    while time.monotonic() < deadline_s:
+        if process.poll() is not None:
+            raise SettingsError(
+                "the dashboard did not start: is runvitals[dashboard] installed? Its own message stands above"
+            )
+        try:
+            with urllib.request.urlopen(url, timeout=1.0):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise SettingsError(f"the dashboard did not answer on {host}:{port} within {READY_S:.0f} s")
+
+
+def free_port(host: str, port: int) -> int:
+    """The port, or a free one for 0. Raises SettingsError where it is taken."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SettingsError(
+                f"--port {port} on --host {host}: {error.strerror}. Name a free one, or 0 to have one picked"
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+def _environment(settings: Settings, notify: Sequence[str]) -> dict[str, str]:
+    """The environment of the two processes: the same home and store, and the receivers, which must not stand in a process list."""
+    receivers = " ".join((*settings.notify, *notify))
+    return {
+        **os.environ,
+        "RUNVITALS_HOME": str(settings.home),
+        "RUNVITALS_STORE": settings.store,
+        **({"RUNVITALS_NOTIFY": receivers} if receivers else {}),
+    }
