@@ -168,8 +168,8 @@ class Detector(Protocol):
         """Takes a row that holds one of the rule's signals; None means this row says nothing."""
         ...
 
-    def happen(self, happening: Happening) -> None:
-        """Takes an event (resume, eval, …): masks and baselines may change."""
+    def happen(self, happening: Happening) -> Reading | None:
+        """Takes an event (resume, eval, …): masks and baselines may change. Only a rule about events reads something from it."""
         ...
 
     def pulse(self, pulse: Pulse) -> Reading | None:

@@ -1,0 +1,198 @@
+"""The engine: rows, events and the time go in, alert transitions come out. Pure: no clock, no disk, no randomness.
+
+The same rows in the same order give the same transitions however they are cut, live or replayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from runvitals.diagnostics.health import Health, health
+from runvitals.diagnostics.history import History
+from runvitals.diagnostics.incidents import Incidents
+from runvitals.diagnostics.lifecycle import Moment, Track, advance
+from runvitals.diagnostics.signals import translate
+from runvitals.diagnostics.types import (
+    Alert,
+    Detector,
+    Happening,
+    Pulse,
+    Reading,
+    Row,
+    Rule,
+    RuleState,
+    RunContext,
+    Sample,
+    Transition,
+)
+
+_MAX_PLANS = 256
+"""Sets of keys remembered; a run that logs ever new keys must not fill the memory."""
+
+
+@dataclass(slots=True)
+class _Seat:
+    """A rule at work on this run: its detector is made at the first row that concerns it, when most is known of the run."""
+
+    rule: Rule
+    track: Track
+    detector: Detector | None = None
+
+
+class Engine:
+    """All rules on one run."""
+
+    def __init__(self, rules: Sequence[Rule], context: RunContext) -> None:
+        """An engine that has seen nothing. Rule names must differ."""
+        self.context = context
+        self._seats = [_Seat(rule, Track(spec=rule.spec, run_id=context.run_id)) for rule in rules]
+        self._tracks = {seat.track.spec.name: seat.track for seat in self._seats}
+        if len(self._tracks) != len(self._seats):
+            raise ValueError("expected rules with different names; two have the same")
+        self._incidents = Incidents({name: track.spec for name, track in self._tracks.items()})
+        self._history = History(sorted({rule.spec.main_signal for rule in rules}))
+        self._plans: dict[tuple[str, ...], tuple[_Seat, ...]] = {}
+        self._fed: set[str] = set()
+
+    def feed(self, row: Row) -> list[Transition]:
+        """The transitions that a row causes, in order."""
+        signals = translate(row.values)
+        keys = tuple(row.values)
+        seats = self._plans.get(keys)
+        if seats is None:
+            seats = self._plan(keys, signals)
+        self._history.add(row.time_s, row.step, signals)
+        sample = Sample(time_s=row.time_s, step=row.step, signals=signals, raw=row.values)
+        moment = Moment(time_s=row.time_s, step=row.step, history=self._history)
+        changed: list[Transition] = []
+        for seat in seats:
+            detector = seat.detector
+            if detector is None:
+                continue
+            try:
+                reading = detector.update(sample)
+            except Exception as error:  # noqa: BLE001 - the per-rule guard: a rule that breaks must not hide the others
+                self._broken(seat, error)
+                continue
+            if reading is not None:
+                changed += self._judge(seat, reading, moment)
+        return changed
+
+    def happen(self, happening: Happening) -> list[Transition]:
+        """The transitions that an event causes. A `trainer` or `config` event also tells which rules apply."""
+        self._learn(happening)
+        moment = Moment(time_s=happening.time_s, step=happening.step, history=self._history)
+        changed: list[Transition] = []
+        for seat in self._seats:
+            if seat.track.spec.timed and self._applies(seat):
+                self._start(seat)
+            detector = seat.detector
+            if detector is not None:
+                changed += self._guarded(seat, partial(detector.happen, happening), moment)
+        return changed
+
+    def pulse(self, pulse: Pulse) -> list[Transition]:
+        """The transitions that the passing of time causes."""
+        moment = Moment(time_s=pulse.now_s, step=self._history.last_step, history=self._history)
+        changed: list[Transition] = []
+        for seat in self._seats:
+            if not seat.track.spec.timed or not self._applies(seat):
+                continue
+            self._start(seat)
+            detector = seat.detector
+            if detector is not None:
+                changed += self._guarded(seat, partial(detector.pulse, pulse), moment)
+        return changed
+
+    def alerts(self) -> list[Alert]:
+        """Every episode so far, in order of firing: firing and resolved ones."""
+        return list(self._incidents.alerts.values())
+
+    def states(self) -> list[RuleState]:
+        """Where each rule stands, and what is missing where it is unknown."""
+        return [self._state(seat) for seat in self._seats]
+
+    def health(self) -> Health:
+        """The run's health as its rules see it; see `runvitals.diagnostics.health`."""
+        return health(self._incidents.firing, self._tracks, fed=frozenset(self._fed), trainer=self.context.trainer)
+
+    def _plan(self, keys: tuple[str, ...], signals: dict[str, float | None]) -> tuple[_Seat, ...]:
+        """The seats that rows with these keys concern, their detectors started."""
+        seats = [
+            seat
+            for seat in self._seats
+            if self._applies(seat) and (seat.track.spec.any_key or any(s in signals for s in seat.track.spec.signals))
+        ]
+        for seat in seats:
+            self._start(seat)
+            self._fed.add(seat.track.spec.name)
+        if len(self._plans) >= _MAX_PLANS:
+            self._plans.clear()
+        self._plans[keys] = tuple(seats)
+        return self._plans[keys]
+
+    def _applies(self, seat: _Seat) -> bool:
+        kinds = seat.track.spec.trainers
+        return not kinds or self.context.trainer in kinds
+
+    def _start(self, seat: _Seat) -> None:
+        if seat.detector is not None or seat.track.error:
+            return
+        try:
+            seat.detector = seat.rule.start(self.context)
+        except Exception as error:  # noqa: BLE001 - the per-rule guard: a rule that cannot start must not hide the others
+            self._broken(seat, error)
+
+    def _guarded(self, seat: _Seat, ask: Callable[[], Reading | None], moment: Moment) -> list[Transition]:
+        try:
+            reading = ask()
+        except Exception as error:  # noqa: BLE001 - the per-rule guard, for events and pulses
+            self._broken(seat, error)
+            return []
+        return [] if reading is None else self._judge(seat, reading, moment)
+
+    def _broken(self, seat: _Seat, error: Exception) -> None:
+        """Takes the rule out of this run and keeps why; what it fired stays, since nothing says that it is over."""
+        seat.detector = None
+        seat.track.error = f"{type(error).__name__}: {error}"
+
+    def _judge(self, seat: _Seat, reading: Reading, moment: Moment) -> list[Transition]:
+        transition = advance(seat.track, reading, moment)
+        if transition is None:
+            return []
+        changed = self._incidents.take(transition)
+        for change in changed:
+            track = self._tracks[change.alert.rule]
+            if track.alert is not None and track.alert.id == change.alert.id:
+                track.alert = change.alert
+        return changed
+
+    def _learn(self, happening: Happening) -> None:
+        """Takes what an event says of the run; rules that were running keep their state."""
+        data = happening.data
+        if happening.kind == "config":
+            self.context = replace(self.context, config={**self.context.config, **data})
+        elif happening.kind == "trainer":
+            steps = data.get("max_steps")
+            self.context = replace(
+                self.context,
+                trainer=str(data.get("kind", self.context.trainer)),
+                max_steps=int(steps) if isinstance(steps, int | float) and steps > 0 else self.context.max_steps,
+            )
+            self._plans.clear()
+
+    def _state(self, seat: _Seat) -> RuleState:
+        track = seat.track
+        name = track.spec.name
+        if track.error:
+            return RuleState(rule=name, state="unknown", reason="the rule itself failed", error=track.error)
+        if not self._applies(seat):
+            kinds = ", ".join(track.spec.trainers)
+            return RuleState(
+                rule=name, state="unknown", reason=f"for {kinds} runs; this is a {self.context.trainer} run"
+            )
+        if name not in self._fed and not track.judged:
+            return RuleState(rule=name, state="unknown", reason=track.reason or f"needs {track.spec.needs or 'data'}")
+        return RuleState(rule=name, state=track.state, reason=track.reason)

@@ -1,0 +1,161 @@
+"""The life of an alert: unknown → inactive → pending → firing → resolved, one `Track` for each rule of a run.
+
+    bad × hold        fires                        clear × clear        resolves
+    higher severity   rises and freezes evidence anew; severity never falls while firing
+    ok, not clear     keeps a firing alert firing; ends a pending one
+    unknown, silence  changes nothing that is pending or firing: missing data never resolves
+
+Pending has no alert and no transition: there is nothing to tell yet. `Engine.states()` shows it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from runvitals.diagnostics.history import History
+from runvitals.diagnostics.types import (
+    SEVERITIES,
+    Alert,
+    AlertState,
+    Evidence,
+    Reading,
+    RuleSpec,
+    Transition,
+)
+
+RANK = {severity: rank for rank, severity in enumerate(SEVERITIES)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """Where the run stands while a reading is taken."""
+
+    time_s: float
+    step: int | None
+    history: History
+
+
+@dataclass(slots=True, kw_only=True)
+class Track:
+    """Where one rule stands on one run. `judged`: it had enough data at least once. `alert`: its current or last episode."""
+
+    spec: RuleSpec
+    run_id: str
+    state: AlertState = "unknown"
+    reason: str = ""
+    error: str = ""
+    judged: bool = False
+    bad: int = 0
+    clear: int = 0
+    episodes: int = 0
+    onset_step: int | None = None
+    onset_s: float = 0.0
+    alert: Alert | None = None
+
+
+def advance(track: Track, reading: Reading, moment: Moment) -> Transition | None:
+    """The transition that a reading causes, or None where nothing changes but the track's counters."""
+    if reading.state == "unknown":
+        track.reason = reading.reason
+        if track.state not in ("pending", "firing"):
+            track.state = "unknown"
+        return None
+    track.judged = True
+    track.reason = ""
+    if reading.state == "bad":
+        track.clear = 0
+        return _raise(track, reading, moment) if track.state == "firing" else _count_bad(track, reading, moment)
+    track.bad = 0
+    if track.state == "firing":
+        return _count_clear(track, reading, moment)
+    track.state = "resolved" if track.episodes else "inactive"
+    return None
+
+
+def _count_bad(track: Track, reading: Reading, moment: Moment) -> Transition | None:
+    if track.bad == 0:
+        track.onset_step, track.onset_s = _onset(reading, moment)
+    track.bad += 1
+    before = track.state
+    if track.bad < track.spec.hold:
+        track.state = "pending"
+        return None
+    track.episodes += 1
+    track.state = "firing"
+    track.alert = _fresh_alert(track, reading, moment)
+    return Transition(time_s=moment.time_s, step=moment.step, before=before, alert=track.alert)
+
+
+def _onset(reading: Reading, moment: Moment) -> tuple[int | None, float]:
+    if reading.onset_step is None or reading.onset_step == moment.step:
+        return moment.step, moment.time_s
+    logged_s = moment.history.time_of(reading.onset_step)
+    return reading.onset_step, moment.time_s if logged_s is None else logged_s
+
+
+def _alert_id(track: Track) -> str:
+    """`run:rule:signal:episode`. A timed rule is not replayed pulse by pulse, so it is numbered by the step it happened at."""
+    spec = track.spec
+    number = track.episodes if not spec.timed else f"s{track.onset_step if track.onset_step is not None else 0}"
+    return f"{track.run_id}:{spec.name}:{spec.main_signal}:{number}"
+
+
+def _fresh_alert(track: Track, reading: Reading, moment: Moment) -> Alert:
+    spec = track.spec
+    evidence = _frozen(spec, reading, moment)
+    own_id = _alert_id(track)
+    return Alert(
+        id=own_id,
+        run_id=track.run_id,
+        rule=spec.name,
+        signal=evidence.curves[0].signal if evidence.curves else spec.main_signal,
+        title=spec.title,
+        severity=reading.severity,
+        state="firing",
+        incident=own_id,
+        onset_step=track.onset_step,
+        onset_s=track.onset_s,
+        fired_step=moment.step,
+        fired_s=moment.time_s,
+        resolved_step=None,
+        resolved_s=None,
+        sentence=reading.sentence,
+        evidence=evidence,
+        causes=tuple(reading.causes or spec.causes),
+        remedies=spec.remedies,
+    )
+
+
+def _frozen(spec: RuleSpec, reading: Reading, moment: Moment) -> Evidence:
+    """The reading's evidence with a curve: the detector's own, else the newest stretch of the rule's main signal."""
+    evidence = reading.evidence or Evidence(numbers=(), window=(reading.onset_step, moment.step))
+    if evidence.curves:
+        return evidence
+    curve = moment.history.curve(spec.main_signal)
+    return evidence if curve is None else replace(evidence, curves=(curve,))
+
+
+def _raise(track: Track, reading: Reading, moment: Moment) -> Transition | None:
+    alert = track.alert
+    if alert is None or RANK[reading.severity] <= RANK[alert.severity]:
+        return None
+    track.alert = replace(
+        alert,
+        severity=reading.severity,
+        sentence=reading.sentence,
+        evidence=_frozen(track.spec, reading, moment),
+        causes=tuple(reading.causes or track.spec.causes),
+    )
+    return Transition(time_s=moment.time_s, step=moment.step, before="firing", alert=track.alert)
+
+
+def _count_clear(track: Track, reading: Reading, moment: Moment) -> Transition | None:
+    track.clear = track.clear + 1 if reading.clear else 0
+    if track.clear < track.spec.clear or track.alert is None:
+        return None
+    track.clear = 0
+    track.state = "resolved"
+    track.alert = replace(
+        track.alert, state="resolved", resolved_step=moment.step, resolved_s=moment.time_s, inhibited_by=""
+    )
+    return Transition(time_s=moment.time_s, step=moment.step, before="firing", alert=track.alert)

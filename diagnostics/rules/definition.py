@@ -1,0 +1,75 @@
+"""What the rules share: how one is put together, and how it says what it says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from runvitals.diagnostics.types import Detector, Happening, Pulse, Reading, RuleSpec, RunContext, Sample
+
+REINFORCED: tuple[str, ...] = ("ppo", "grpo", "rloo")
+"""Trainers whose loss is no measure of progress."""
+
+SUPERVISED: tuple[str, ...] = ("pretrain", "sft", "reward", "dpo", "kto", "orpo", "custom")
+"""Trainers that bring a loss down. A custom run counts as one: its `loss` is the only thing it can be judged by."""
+
+STATISTICAL: tuple[str, ...] = (
+    "loss_spike", "loss_divergence", "grad_norm_explosion", "kl_blowup", "entropy_collapse", "zero_advantage_groups",
+    "margin_too_small", "margin_inverted", "margin_fluctuating", "margin_stagnant",
+)  # fmt: skip
+"""Rules that only compare numbers with numbers, and so follow from any cause that spoils all numbers."""
+
+OK = Reading(state="ok")
+NEAR = Reading(state="ok", clear=False)
+"""Neither bad nor below the lower line: a firing alert goes on."""
+
+
+@dataclass(slots=True)
+class Definition:
+    """A rule: what it is, and what makes its detector for a run."""
+
+    spec: RuleSpec
+    make: Callable[[RunContext], Detector]
+
+    def start(self, context: RunContext) -> Detector:
+        """A detector that has seen nothing of this run."""
+        return self.make(context)
+
+
+class RowDetector:
+    """A detector that reads rows only: events and time say nothing to it."""
+
+    def update(self, sample: Sample) -> Reading | None:
+        """Takes a row; see `Detector`."""
+        raise NotImplementedError
+
+    def happen(self, happening: Happening) -> Reading | None:
+        """Events say nothing here."""
+        return None
+
+    def pulse(self, pulse: Pulse) -> Reading | None:
+        """Time says nothing here."""
+        return None
+
+
+def too_few(needed: int, have: int, what: str) -> Reading:
+    """The reading of a detector that has not seen enough."""
+    return Reading(state="unknown", reason=f"needs {needed} points of {what}, has {have}")
+
+
+def is_finite(value: float | None) -> bool:
+    """True for a number, false for None, NaN and Inf."""
+    return value is not None and value - value == 0.0
+
+
+def short(value: float) -> str:
+    """A number in words, three digits: 0.0512, 12.3, 8.81e+03, NaN."""
+    if math.isnan(value):
+        return "NaN"
+    return f"{value:.3g}"
+
+
+def at(step: int | None) -> str:
+    """Where in the run, in words."""
+    return "at an unknown step" if step is None else f"at step {step:,}"

@@ -1,0 +1,51 @@
+"""Where remedies come from: (title, address), to be spread into a Remedy."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class Source(TypedDict):
+    """The part of a Remedy that says where it comes from."""
+
+    source: str
+    url: str
+
+
+def _source(title: str, url: str) -> Source:
+    return {"source": title, "url": url}
+
+
+PALM = _source("PaLM (Chowdhery et al., 2022), section 5.1", "https://arxiv.org/abs/2204.02311")
+OPT = _source(
+    "OPT-175B logbook (Zhang et al., 2022)",
+    "https://github.com/facebookresearch/metaseq/tree/main/projects/OPT/chronicles",
+)
+PLAYBOOK = _source("Deep Learning Tuning Playbook (Google)", "https://github.com/google-research/tuning_playbook")
+NAN_FILTER = _source(
+    "transformers, TrainingArguments.logging_nan_inf_filter",
+    "https://huggingface.co/docs/transformers/main_classes/trainer",
+)
+SILENT_CORRUPTION = _source("Silent data corruption in LLM training (2026)", "https://arxiv.org/abs/2604.00726")
+ZCLIP = _source("ZClip (Kumar et al., 2025)", "https://arxiv.org/abs/2504.02507")
+OLMO = _source("OLMo 2 (2024)", "https://arxiv.org/abs/2501.00656")
+SPIKES = _source("ML Engineering (Bekman), training loss patterns", "https://github.com/stas00/ml-engineering")
+FLIGHT_RECORDER = _source(
+    "PyTorch Flight Recorder", "https://docs.pytorch.org/tutorials/unstable/flight_recorder_tutorial.html"
+)
+PY_SPY = _source("py-spy", "https://github.com/benfred/py-spy")
+BYTE_ROBUST = _source("ByteRobust (SOSP 2025)", "https://arxiv.org/abs/2509.16293")
+RESILIENCY = _source("NVIDIA Resiliency Extension", "https://github.com/NVIDIA/nvidia-resiliency-ext")
+SAGEMAKER = _source(
+    "SageMaker Debugger built-in rules", "https://docs.aws.amazon.com/sagemaker/latest/dg/debugger-built-in-rules.html"
+)
+RLHF_DETAILS = _source(
+    "The N implementation details of RLHF with PPO",
+    "https://huggingface.co/blog/the_n_implementation_details_of_rlhf_with_ppo",
+)
+DAPO = _source("DAPO (Yu et al., 2025)", "https://arxiv.org/abs/2503.14476")
+ENTROPY = _source("The entropy mechanism of RL (Cui et al., 2025)", "https://arxiv.org/abs/2505.22617")
+OVEROPTIMISATION = _source(
+    "Scaling laws for reward model overoptimization (Gao et al., 2022)", "https://arxiv.org/abs/2210.10760"
+)
+TRL = _source("TRL documentation", "https://huggingface.co/docs/trl")
