@@ -1,0 +1,219 @@
+"""The append side of the journal: one writer, its files, one `os.write` for each record.
+
+A writer never raises for a disk that fails: it counts what was lost and goes on as soon as writing works again.
+It has no lock; `Run` holds one around it.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from runvitals.collectors import jsonable
+from runvitals.collectors.layout import (
+    BEAT,
+    BEAT_LEAD,
+    EVENT,
+    FRAME,
+    HEADER,
+    KEYS,
+    LEAD,
+    MAX_PAYLOAD_BYTES,
+    ROW,
+    SCHEMA_LEAD,
+    START,
+    SUFFIX,
+    framed,
+    row_struct,
+)
+from runvitals.collectors.records import NO_STEP
+
+ROTATE_BYTES = 64 << 20
+MAX_SCHEMAS = 1000
+"""Key lists in one file: a run whose keys never repeat gets a new file instead of a table without end."""
+
+_REOPEN_S = 1.0
+"""After a file could not be opened, the next try waits so long: a full disk must not cost a step more than a function call."""
+
+
+class Writer:
+    """Appends records to `folder/<writer_id>-<n>.rvj`. `lost` counts records that did not reach a file, `failure` says why the last did not.
+
+    start: what the START record says, without its sequence number. clock: seconds that never go back.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        start: Mapping[str, Any],
+        *,
+        rotate_bytes: int = ROTATE_BYTES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._folder = folder
+        self._start = jsonable.dumps(start)
+        self._writer_id = str(start["writer_id"])
+        self._rotate_bytes = rotate_bytes
+        self._clock = clock
+        self._fd = -1
+        self._number = 0
+        self._size = 0
+        self._seq = 1
+        self._seen_seq = 1
+        self._retry_at = -float("inf")
+        self._schemas: dict[tuple[str, ...], tuple[Callable[..., bytes], int]] = {}
+        self.lost = 0
+        self.failure = ""
+        self._ready()
+
+    def row(self, values: Mapping[str, Any], step: int, time_s: float) -> bool:
+        """True once the kernel holds the row.
+
+        Raises struct.error where a value or the step is not a number and TypeError or AttributeError where `values` is no dict:
+        then nothing was written and the slow path must make numbers of them.
+        """
+        if self._fd < 0 and not self._ready():
+            return self._lose()
+        keys = tuple(values)
+        known = self._schemas.get(keys)
+        if known is None:
+            known = self._learn(keys)
+            if known is None:
+                return self._lose()
+        pack, schema = known
+        payload = pack(ROW, self._seq, schema, time_s, step, *values.values())
+        record = FRAME.pack(len(payload), zlib.crc32(payload)) + payload
+        try:
+            written = os.write(self._fd, record)
+        except OSError as error:
+            return self._fail(error)
+        if written != len(record):
+            return self._fail(None)
+        self._seq += 1
+        self._size += written
+        if self._size > self._rotate_bytes:
+            self._leave()
+        return True
+
+    def event(self, event: Mapping[str, Any]) -> bool:
+        """True once the kernel holds the event: time_s, step, kind and data."""
+        return self._append(EVENT, jsonable.dumps(event))
+
+    def beat(self, phase: str, step: int | None, time_s: float) -> bool:
+        """True once the kernel holds the beat."""
+        step = NO_STEP if step is None else step
+        return self._append(BEAT, BEAT_LEAD.pack(BEAT, 0, time_s, step)[LEAD.size :] + phase.encode())
+
+    def check(self) -> None:
+        """Looks whether the file is still in its folder; where somebody deleted it, counts what went with it and leaves it."""
+        if self._fd >= 0 and os.fstat(self._fd).st_nlink == 0:
+            self.lost += self._seq - self._seen_seq
+            self.failure = "its file was deleted"
+            self._leave()
+        self._seen_seq = self._seq
+
+    def close(self, *, sync: bool = True) -> None:
+        """Ends writing; with `sync`, asks the disk to hold what the kernel holds."""
+        if self._fd >= 0 and sync:
+            with suppress(OSError):  # a disk that cannot sync has nothing more to tell a run that ends
+                os.fsync(self._fd)
+        self._leave()
+
+    def _append(self, kind: int, body: bytes) -> bool:
+        if self._fd < 0 and not self._ready():
+            return self._lose()
+        if not self._put(framed(LEAD.pack(kind, self._seq) + body)):
+            return False
+        self._seq += 1
+        if self._size > self._rotate_bytes:
+            self._leave()
+        return True
+
+    def _put(self, record: bytes) -> bool:
+        if len(record) - FRAME.size > MAX_PAYLOAD_BYTES:
+            self.failure = f"a record of {len(record)} bytes is too long"
+            return self._lose()
+        try:
+            written = os.write(self._fd, record)
+        except OSError as error:
+            return self._fail(error)
+        if written != len(record):
+            return self._fail(None)
+        self._size += written
+        return True
+
+    def _learn(self, keys: tuple[str, ...]) -> tuple[Callable[..., bytes], int] | None:
+        """The packer of a key list that this file has not seen, once the file holds it."""
+        if not all(type(key) is str for key in keys):
+            raise struct.error("keys must be strings")
+        names = jsonable.dumps(keys)
+        if len(self._schemas) >= MAX_SCHEMAS:
+            self._leave()
+            if not self._ready():
+                return None
+        schema = len(self._schemas)
+        packer = row_struct(len(keys))
+        if packer.size > MAX_PAYLOAD_BYTES:
+            raise struct.error("too many keys for one row")
+        lost = self.lost
+        if not self._put(framed(SCHEMA_LEAD.pack(KEYS, self._seq, schema) + names)):
+            self.lost = lost  # the row itself is what gets counted
+            return None
+        self._schemas[keys] = (packer.pack, schema)
+        return self._schemas[keys]
+
+    def _ready(self) -> bool:
+        """True where a file is open, which may be a new one that begins with START."""
+        now = self._clock()
+        if now < self._retry_at:
+            return False
+        name = f"{self._writer_id}-{self._number + 1:04d}{SUFFIX}"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._fd = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+        except OSError as error:
+            self.failure = f"{self._folder / name}: {error.strerror}"
+            self._retry_at = now + _REOPEN_S
+            return False
+        self._schemas = {}
+        self._size = 0
+        lost = self.lost
+        if not self._put(HEADER + framed(LEAD.pack(START, self._seq) + self._start)):
+            self.lost = lost
+            self._leave()
+            with suppress(OSError):  # a full disk must not be strewn with empty files
+                (self._folder / name).unlink()
+            self._retry_at = now + _REOPEN_S
+            return False
+        self._number += 1
+        self._seq += 1
+        return True
+
+    def _leave(self) -> None:
+        """Closes the file; the next record begins another."""
+        if self._fd >= 0:
+            with suppress(
+                OSError
+            ):  # network file systems report late write errors here; the records are counted by the reader's gaps
+                os.close(self._fd)
+        self._fd = -1
+
+    def _fail(self, error: OSError | None) -> bool:
+        """Cuts a half-written record off again, so that what follows stays readable; gives the file up where that fails."""
+        self.failure = "the disk took only part of a record" if error is None else error.strerror or str(error)
+        try:
+            os.ftruncate(self._fd, self._size)
+        except OSError:
+            self._leave()
+        return self._lose()
+
+    def _lose(self) -> bool:
+        self.lost += 1
+        self._seq += 1  # a lost record leaves a gap in the numbers, and no number ever names two records
+        return False
