@@ -1,0 +1,168 @@
+"""The search language of the tables: `key:value,value`, `key<number`, `config.name=value`, `alert:rule`, a bare word is a name.
+
+Space is *and*, `or` is *or*, and binds tighter than or. A term that means nothing is named with its reason and left out; the
+others still filter.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+WORD_KEYS = ("name", "id", "project", "trainer", "status", "health", "finding", "alert")
+"""Keys whose values are words; `:` asks for one of them, ignoring case."""
+
+NUMBER_KEYS = ("step", "alerts", "age", "started", "ended")
+"""Keys whose values are numbers; age, started and ended are seconds ago and take 30s, 5min, 2h, 3d."""
+
+_TERM = re.compile(r"(?P<key>[A-Za-z_][\w./-]*)(?P<sign><=|>=|!=|:|=|<|>)(?P<value>.*)", re.DOTALL)
+_NUMBER = re.compile(r"(?P<number>[-−+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)(?P<unit>[a-z%]*)", re.IGNORECASE)
+_UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "%": 0.01}
+_TIME_UNITS = {"": 1.0, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
+_TIMES = frozenset({"age", "started", "ended"})
+_COMPARE: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    ">": operator.gt,
+    "<=": operator.le,
+    ">=": operator.ge,
+    "=": operator.eq,
+    ":": operator.eq,
+    "!=": operator.ne,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What a query asks about one row: words, numbers (logged signals too) and the run's config."""
+
+    words: Mapping[str, Collection[str]]
+    numbers: Mapping[str, float | None]
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """A term that means nothing, and why."""
+
+    term: str
+    reason: str
+
+
+Test = Callable[[Subject], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A parsed query: any of the groups, each all of its tests. No group at all lets everything through."""
+
+    text: str
+    groups: tuple[tuple[Test, ...], ...]
+    troubles: tuple[Trouble, ...]
+
+    def matches(self, subject: Subject) -> bool:
+        """True where the row belongs to the answer."""
+        return not self.groups or any(all(test(subject) for test in group) for group in self.groups)
+
+
+def parse(text: str, *, signals: Collection[str]) -> Query:
+    """The query that `text` says. signals: names of logged signals that may be compared with numbers."""
+    groups: list[tuple[Test, ...]] = []
+    troubles: list[Trouble] = []
+    tests: list[Test] = []
+    for term in text.split():
+        if term.lower() == "or":
+            groups.append(tuple(tests))
+            tests = []
+            continue
+        test = _test(term, signals)
+        if isinstance(test, Trouble):
+            troubles.append(test)
+        else:
+            tests.append(test)
+    groups.append(tuple(tests))
+    # An empty side of an `or` says nothing yet: someone is still typing.
+    return Query(text=text, groups=tuple(group for group in groups if group), troubles=tuple(troubles))
+
+
+def _test(term: str, signals: Collection[str]) -> Test | Trouble:
+    match = _TERM.fullmatch(term)
+    if match is None:
+        return _name_holds(term)
+    key, sign, value = match["key"], match["sign"], match["value"]
+    if not value:
+        return Trouble(term=term, reason=f"say what {key} should be")
+    if key.startswith("config."):
+        return _config_test(key.removeprefix("config."), sign, value)
+    key = key.lower()
+    if key in WORD_KEYS:
+        return _words_test(term, key, sign, value)
+    if key in NUMBER_KEYS or key in signals:
+        return _number_test(term, key, sign, value)
+    return Trouble(term=term, reason=f"no column or signal is called {key}")
+
+
+def _name_holds(word: str) -> Test:
+    folded = word.casefold()
+    return lambda subject: any(folded in name.casefold() for name in subject.words.get("name", ()))
+
+
+def _words_test(term: str, key: str, sign: str, value: str) -> Test | Trouble:
+    if sign not in (":", "=", "!="):
+        return Trouble(term=term, reason=f"{key} is a word: write {key}:{value}")
+    wanted = [word.casefold() for word in value.split(",") if word]
+    # Names, findings and rules are long: a part is enough. The others are exact.
+    holds: Callable[[str, str], bool] = operator.contains if key in ("name", "finding", "alert") else operator.eq
+
+    def test(subject: Subject) -> bool:
+        found = any(holds(have.casefold(), want) for have in subject.words.get(key, ()) for want in wanted)
+        return found != (sign == "!=")
+
+    return test
+
+
+def _number_test(term: str, key: str, sign: str, value: str) -> Test | Trouble:
+    wanted = _number(value, _TIME_UNITS if key in _TIMES else _UNITS)
+    if wanted is None:
+        return Trouble(term=term, reason=f"{value} is no number")
+    compare = _COMPARE[sign]
+
+    def test(subject: Subject) -> bool:
+        have = subject.numbers.get(key)
+        return have is not None and not math.isnan(have) and compare(have, wanted)
+
+    return test
+
+
+def _config_test(path: str, sign: str, value: str) -> Test:
+    number = _number(value, _UNITS)
+
+    def test(subject: Subject) -> bool:
+        have = config_value(subject.config, path)
+        if isinstance(have, (int, float)) and not isinstance(have, bool) and number is not None:
+            return _COMPARE[sign](float(have), number)
+        if have is None or sign in ("<", ">", "<=", ">="):
+            return False
+        equal = any(str(have).casefold() == word.casefold() for word in value.split(","))
+        return equal != (sign == "!=")
+
+    return test
+
+
+def config_value(config: Mapping[str, Any], path: str) -> Any:
+    """The setting at a dotted path, or None; a name that holds dots itself is found too."""
+    if path in config:
+        return config[path]
+    head, dot, rest = path.partition(".")
+    inner = config.get(head)
+    return config_value(inner, rest) if dot and isinstance(inner, Mapping) else None
+
+
+def _number(text: str, units: Mapping[str, float]) -> float | None:
+    match = _NUMBER.fullmatch(text)
+    if match is None or match["unit"].lower() not in units:
+        return None
+    return float(match["number"].replace("−", "-")) * units[match["unit"].lower()]
