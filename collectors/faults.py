@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 
-_MAX_KINDS = 1000
+_MAX_KINDS = 100
 """Different faults that are told apart; the rest is counted together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What failed, how it failed, how often so far: the data of a `fault` event."""
+
+    where: str
+    message: str
+    count: int
 
 
 class Faults:
@@ -25,14 +35,17 @@ class Faults:
         self._counts[key] = self._counts.get(key, 0) + count
         return new
 
-    def untold(self) -> list[dict[str, str | int]]:
-        """The data of a `fault` event for each fault that was not told or has happened again since; they then count as told."""
-        events: list[dict[str, str | int]] = []
-        for key, count in self._counts.items():
-            if self._told.get(key) != count:
-                self._told[key] = count
-                events.append({"where": key[0], "count": count, "message": key[1]})
-        return events
+    def untold(self) -> list[Fault]:
+        """The faults that the run was not told of, or that have happened again since."""
+        return [
+            Fault(where=key[0], message=key[1], count=count)
+            for key, count in self._counts.items()
+            if self._told.get(key, 0) != count
+        ]
+
+    def told(self, fault: Fault) -> None:
+        """The run now knows of this fault up to this count."""
+        self._told[(fault.where, fault.message)] = fault.count
 
 
 def say(message: str) -> None:

@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -20,8 +20,9 @@ from runvitals.collectors.faults import Faults, say
 from runvitals.collectors.heartbeat import Ticker
 from runvitals.collectors.jsonable import plain, text
 from runvitals.collectors.numbers import as_numbers, as_step
-from runvitals.collectors.process_facts import new_run_id, new_writer_id, process_facts
+from runvitals.collectors.process_facts import new_run_id, new_writer_id, process_facts, whole
 from runvitals.collectors.records import NO_STEP, Phase
+from runvitals.collectors.sampling import Sampling
 from runvitals.collectors.writer import ROTATE_BYTES, Writer
 
 Status = Literal["finished", "stopped", "crashed"]
@@ -85,6 +86,10 @@ class Run:
         self._writer: Writer | None = self._opened(config, now_s, options)
         endings.watch(self)
         self._tickers = [Ticker("heartbeat", options.heartbeat_s, self._beat, failed=self._failed)]
+        if whole(os.environ, "LOCAL_RANK", 0) == 0 if options.sample is None else options.sample:
+            self._tickers.append(
+                Ticker("sampler", options.sample_s, Sampling(self.log, self.event).tick, failed=self._failed)
+            )
         for ticker in self._tickers:
             ticker.start()
 
@@ -263,8 +268,9 @@ class Run:
         self._tell_faults(writer)
 
     def _tell_faults(self, writer: Writer) -> None:
-        for data in self._faults.untold():
-            writer.event({"time_s": self._clock(), "step": None, "kind": "fault", "data": data})
+        for fault in self._faults.untold():
+            if writer.event({"time_s": self._clock(), "step": None, "kind": "fault", "data": asdict(fault)}):
+                self._faults.told(fault)
 
     def _too_late(self, what: str) -> None:
         if not self._inert and self._faults.note(what, "called after the run had ended"):
@@ -289,6 +295,8 @@ class Run:
             ticker.stop()
         self._tell_faults(writer)
         self._event(writer, "finish", {"status": status, "exit_code": exit_code}, self._last_step)
+        if writer.lost != self._lost_told:
+            say(f"run {self.name!r} ended and {writer.lost} of its records were lost: {writer.failure}")
         writer.close()
         self._writer = None
         endings.forget(self)

@@ -205,12 +205,11 @@ class Writer:
         self._fd = -1
 
     def _fail(self, error: OSError | None) -> bool:
-        """Cuts a half-written record off again, so that what follows stays readable; gives the file up where that fails."""
+        """Cuts a half-written record off again and leaves the file: what follows goes into a new one, so nothing can stand behind a torn record."""
         self.failure = "the disk took only part of a record" if error is None else error.strerror or str(error)
-        try:
+        with suppress(OSError):  # where even that fails, the reader meets a torn tail, which it tolerates
             os.ftruncate(self._fd, self._size)
-        except OSError:
-            self._leave()
+        self._leave()
         return self._lose()
 
     def _lose(self) -> bool:
