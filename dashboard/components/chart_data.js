@@ -1,0 +1,259 @@
+// What the browser holds of each series: buckets in order of arrival. An exact point is a bucket of one.
+
+const COMPACT_ABOVE = 6000;
+
+export const NAN_BIT = 1;
+export const INF_BIT = 2;
+export const MINUS_INF_BIT = 4;
+
+export function emptyColumns() {
+  return { step: [], time: [], mean: [], low: [], high: [], count: [], kinds: [] };
+}
+
+// Columns from the wire: `low`, `high`, `count`, `kinds` are left out where every bucket is one finite point.
+function unpacked(wire) {
+  const size = wire.step.length;
+  return {
+    step: wire.step,
+    time: wire.time,
+    mean: wire.mean,
+    low: wire.low ?? wire.mean,
+    high: wire.high ?? wire.mean,
+    count: wire.count ?? new Array(size).fill(1),
+    kinds: wire.kinds ?? new Array(size).fill(0),
+  };
+}
+
+function push(columns, more, from) {
+  for (const name of Object.keys(columns)) {
+    const source = more[name];
+    for (let i = from; i < source.length; i++) columns[name].push(source[i]);
+  }
+}
+
+// The buckets from start up to stop as one: nothing is lost of extremes and non-finite values.
+function merged(columns, start, stop) {
+  let [low, high, sum, finite, count, kinds] = [null, null, 0, 0, 0, 0];
+  for (let i = start; i < stop; i++) {
+    count += columns.count[i];
+    kinds |= columns.kinds[i];
+    if (columns.mean[i] === null) continue;
+    sum += columns.mean[i] * columns.count[i];
+    finite += columns.count[i];
+    low = low === null ? columns.low[i] : Math.min(low, columns.low[i]);
+    high = high === null ? columns.high[i] : Math.max(high, columns.high[i]);
+  }
+  const mean = finite ? sum / finite : null;
+  return { step: columns.step[stop - 1], time: columns.time[stop - 1], mean, low, high, count, kinds };
+}
+
+function pushBucket(columns, bucket) {
+  for (const name of Object.keys(columns)) columns[name].push(bucket[name]);
+}
+
+export class Series {
+  constructor() {
+    this.columns = emptyColumns();
+    this.appended = 0;
+  }
+
+  get size() {
+    return this.columns.mean.length;
+  }
+
+  replace(wire) {
+    this.columns = emptyColumns();
+    push(this.columns, unpacked(wire), 0);
+    this.appended = 0;
+  }
+
+  // False where points are missing between what is held and what came; true otherwise. Points held already are skipped.
+  append(from, wire) {
+    const skip = this.appended - from;
+    if (skip < 0) return false;
+    if (skip >= wire.step.length) return true;
+    push(this.columns, unpacked(wire), skip);
+    this.appended = from + wire.step.length;
+    if (this.size > COMPACT_ABOVE) this.compact();
+    return true;
+  }
+
+  // Merges pairs in the older half, so that a page left open for days stays small.
+  compact() {
+    const old = this.columns;
+    const half = Math.floor(this.size / 4) * 2;
+    const kept = emptyColumns();
+    for (let i = 0; i < half; i += 2) {
+      if (old.step[i + 1] < old.step[i]) push(kept, slice(old, i, i + 2), 0);
+      else pushBucket(kept, merged(old, i, i + 2));
+    }
+    push(kept, slice(old, half, this.size), 0);
+    this.columns = kept;
+  }
+}
+
+export function slice(columns, start, stop) {
+  const part = {};
+  for (const name of Object.keys(columns)) part[name] = columns[name].slice(start, stop);
+  return part;
+}
+
+// Where a value lies between two growing columns: linear, clamped at the ends; null where there is nothing to go by.
+export function interpolated(xs, ys, x) {
+  if (!xs.length) return null;
+  if (x <= xs[0]) return ys[0];
+  const last = xs.length - 1;
+  if (x >= xs[last]) return ys[last];
+  let [low, high] = [0, last];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (xs[middle] <= x) low = middle;
+    else high = middle;
+  }
+  const width = xs[high] - xs[low];
+  return width > 0 ? ys[low] + ((x - xs[low]) / width) * (ys[high] - ys[low]) : ys[low];
+}
+
+// How a run's rows map between step, time and tokens. Samples of GPU and host have a time only.
+export class Clock {
+  constructor(clockColumns, tokenColumns, start) {
+    this.steps = [];
+    this.times = [];
+    for (let i = 0; i < clockColumns.step.length; i++) {
+      const last = this.steps.length - 1;
+      if (last >= 0 && (clockColumns.step[i] <= this.steps[last] || clockColumns.time[i] < this.times[last])) continue;
+      this.steps.push(clockColumns.step[i]);
+      this.times.push(clockColumns.time[i]);
+    }
+    this.tokens = tokenColumns;
+    this.start = start ?? this.times[0] ?? 0;
+    this.total = 1;
+  }
+
+  stepAt(time) {
+    return interpolated(this.times, this.steps, time);
+  }
+
+  timeAt(step) {
+    return interpolated(this.steps, this.times, step);
+  }
+
+  // The place of a point on an axis: step, time (s since the start), tokens, or share (0 to 1 of the run).
+  place(axis, step, time) {
+    const known = step === null || step < 0 ? this.stepAt(time) : step;
+    if (axis === "time") return time - this.start;
+    if (axis === "tokens") return interpolated(this.tokens.step, this.tokens.mean, known);
+    if (axis === "share") return known === null ? null : known / this.total;
+    return known;
+  }
+
+  // A step for a place on an axis: the way back, for marks and for asking the store.
+  stepOf(axis, place) {
+    if (axis === "time") return this.stepAt(place + this.start);
+    if (axis === "tokens") return interpolated(this.tokens.mean, this.tokens.step, place);
+    if (axis === "share") return place * this.total;
+    return place;
+  }
+}
+
+// The x of every bucket of the columns.
+export function places(columns, axis, clock) {
+  const xs = new Array(columns.step.length);
+  for (let i = 0; i < xs.length; i++) xs[i] = clock.place(axis, columns.step[i], columns.time[i]);
+  return xs;
+}
+
+// The buckets whose x lies in the range, with one neighbour on each side so that lines reach the edge.
+export function visible(columns, xs, range) {
+  if (!range) return { columns, xs };
+  let first = xs.findIndex((x) => x !== null && x >= range[0]);
+  if (first < 0) first = xs.length;
+  let last = xs.length - 1;
+  while (last >= 0 && (xs[last] === null || xs[last] > range[1])) last--;
+  const start = Math.max(0, first - 1);
+  const stop = Math.min(xs.length, last + 2);
+  return { columns: slice(columns, start, stop), xs: xs.slice(start, stop) };
+}
+
+// At most `most` buckets: what is denser than the pixels is drawn as min, max and mean, and no spike is lost.
+export function thinned(columns, xs, most) {
+  const size = xs.length;
+  if (size <= most) return { columns, xs };
+  const each = Math.ceil(size / most);
+  const out = emptyColumns();
+  const outXs = [];
+  for (let start = 0; start < size; ) {
+    let stop = start + 1;
+    while (stop < size && stop - start < each && columns.step[stop] >= columns.step[stop - 1]) stop++;
+    pushBucket(out, merged(columns, start, stop));
+    outXs.push(xs[stop - 1]);
+    start = stop;
+  }
+  return { columns: out, xs: outXs };
+}
+
+// Where a curve must be broken: after a non-finite value, and where training went back.
+export function breaks(columns) {
+  const at = new Set();
+  for (let i = 0; i < columns.mean.length; i++) {
+    if (columns.kinds[i] || columns.mean[i] === null) at.add(i);
+    else if (i > 0 && columns.step[i] >= 0 && columns.step[i] < columns.step[i - 1]) at.add(i - 1);
+  }
+  return at;
+}
+
+// A centred mean over `window` points that never crosses a break.
+export function smoothed(values, broken, window) {
+  if (window < 2) return values;
+  const half = Math.floor(window / 2);
+  const out = new Array(values.length).fill(null);
+  let start = 0;
+  while (start < values.length) {
+    let stop = start;
+    while (stop < values.length - 1 && !broken.has(stop)) stop++;
+    rolling(values, out, { start, stop, half });
+    start = stop + 1;
+  }
+  return out;
+}
+
+function rolling(values, out, { start, stop, half }) {
+  let [sum, count, left, right] = [0, 0, start, start];
+  for (let i = start; i <= stop; i++) {
+    for (; right <= Math.min(stop, i + half); right++) {
+      if (values[right] !== null) {
+        sum += values[right];
+        count++;
+      }
+    }
+    for (; left < i - half; left++) {
+      if (values[left] !== null) {
+        sum -= values[left];
+        count--;
+      }
+    }
+    out[i] = count && values[i] !== null ? sum / count : null;
+  }
+}
+
+// The odd window that smooths `count` points: about a twelfth of what is shown, none below twenty.
+export function windowFor(count) {
+  if (count < 20) return 1;
+  return Math.max(3, Math.round(count / 12) | 1);
+}
+
+// xs and ys with a gap after every break, so that no line bridges it.
+export function gapped(xs, ys, broken) {
+  if (!broken.size) return { x: xs, y: ys };
+  const x = [];
+  const y = [];
+  for (let i = 0; i < xs.length; i++) {
+    x.push(xs[i]);
+    y.push(ys[i]);
+    if (broken.has(i)) {
+      x.push(xs[i]);
+      y.push(null);
+    }
+  }
+  return { x, y };
+}

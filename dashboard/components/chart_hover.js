@@ -1,0 +1,143 @@
+// The pointer over the charts: one line through all of them, one box for each; a drag zooms all, a double click resets.
+
+import { el } from "./base.js";
+import { keySwatch } from "./chart_dom.js";
+import { precise } from "./chart_words.js";
+import { clock, count } from "./format.js";
+
+const DRAG_PX = 4;
+
+export class Hover {
+  constructor(page) {
+    this.page = page;
+    this.from = null;
+  }
+
+  attach(chart) {
+    const { surface } = chart;
+    surface.addEventListener("pointermove", (event) => this.move(chart, event));
+    surface.addEventListener("pointerleave", () => this.hide());
+    surface.addEventListener("pointerdown", (event) => this.press(chart, event));
+    surface.addEventListener("pointerup", (event) => this.release(chart, event));
+    surface.addEventListener("pointercancel", () => this.drop(chart));
+    surface.addEventListener("dblclick", () => this.page.zoom(null));
+    chart.root.addEventListener("keydown", (event) => this.keys(chart, event));
+    chart.root.addEventListener("blur", () => this.hide());
+  }
+
+  share(chart, event) {
+    const box = chart.surface.getBoundingClientRect();
+    return Math.max(0, Math.min(1, (event.clientX - box.left) / box.width));
+  }
+
+  press(chart, event) {
+    if (event.button !== 0) return;
+    this.from = this.share(chart, event);
+    chart.surface.setPointerCapture(event.pointerId);
+    event.preventDefault();
+    chart.root.focus({ preventScroll: true });
+  }
+
+  move(chart, event) {
+    const share = this.share(chart, event);
+    this.show(share);
+    if (this.from === null) return;
+    const [low, high] = [Math.min(this.from, share), Math.max(this.from, share)];
+    const { left } = { left: chart.margin.l };
+    Object.assign(chart.select.style, { display: "block", left: `${left + low * chart.width}px`, width: `${(high - low) * chart.width}px` });
+  }
+
+  release(chart, event) {
+    const from = this.from;
+    this.drop(chart);
+    if (from === null) return;
+    const to = this.share(chart, event);
+    if (Math.abs(to - from) * chart.width < DRAG_PX) return;
+    const [low, high] = this.page.range();
+    const place = (share) => low + share * (high - low);
+    this.page.zoom([place(Math.min(from, to)), place(Math.max(from, to))]);
+  }
+
+  drop(chart) {
+    this.from = null;
+    chart.select.style.display = "none";
+  }
+
+  keys(chart, event) {
+    if (event.key === "Escape") this.page.zoom(null);
+    else if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
+      const by = (event.key === "ArrowLeft" ? -1 : 1) * (event.shiftKey ? 0.1 : 0.01);
+      this.at = Math.max(0, Math.min(1, (this.at ?? 1) + by));
+      this.show(this.at);
+      event.preventDefault();
+    }
+  }
+
+  show(share) {
+    this.at = share;
+    const [low, high] = this.page.range();
+    const place = low + share * (high - low);
+    for (const chart of this.page.charts) {
+      if (!chart.onScreen || !chart.shown.length) continue;
+      chart.line.style.display = "block";
+      chart.line.style.left = `${chart.margin.l + share * chart.width}px`;
+      this.fill(chart, place, share);
+    }
+  }
+
+  hide() {
+    this.at = null;
+    for (const chart of this.page.charts) {
+      chart.line.style.display = "none";
+      chart.box.style.display = "none";
+    }
+  }
+
+  fill(chart, place, share) {
+    const rows = [];
+    let head = null;
+    for (const { part, spec, hidden } of chart.shown) {
+      const i = hidden ? -1 : nearest(part.xs, place);
+      if (i < 0) continue;
+      head ??= { step: part.columns.step[i], time: part.columns.time[i] };
+      rows.push(this.row(chart, part, { spec, i }));
+    }
+    chart.box.style.display = head ? "block" : "none";
+    if (!head) return;
+    chart.box.replaceChildren(el("div", { class: "hover-head" }, this.headText(head)), ...rows);
+    const x = chart.margin.l + share * chart.width;
+    const right = share < 0.5;
+    Object.assign(chart.box.style, { left: right ? `${x + 8}px` : "auto", right: right ? "auto" : `${chart.frame.clientWidth - x + 8}px` });
+  }
+
+  headText(head) {
+    const step = head.step === null || head.step < 0 ? "" : `step ${count(head.step)} · `;
+    return step + clock(head.time);
+  }
+
+  row(chart, part, { spec, i }) {
+    const { kind } = chart.spec;
+    const { columns } = part;
+    const texts = [el("span", { class: "hover-label" }, spec.label || "value"), el("b", {}, this.shownValue(kind, columns, i))];
+    if (part.raw) texts.push(el("span", { class: "hover-more" }, `mean ${precise(kind, part.line[i])}`));
+    if (columns.count[i] > 1) texts.push(el("span", { class: "hover-more" }, `${precise(kind, columns.low[i])} to ${precise(kind, columns.high[i])}`));
+    return el("div", { class: "hover-row" }, keySwatch(chart.spec.stack ? "area" : spec.style ?? "line", spec.color, spec.dash), ...texts);
+  }
+
+  shownValue(kind, columns, i) {
+    const words = ["NaN", "+Inf", "−Inf", "None"].filter((_, bit) => columns.kinds[i] & (1 << bit));
+    if (columns.mean[i] === null) return words.join(", ") || "—";
+    return precise(kind, columns.mean[i]) + (words.length ? `, ${words.join(", ")}` : "");
+  }
+}
+
+// The index of the x nearest to a place, -1 where there is none.
+export function nearest(xs, place) {
+  let [best, distance] = [-1, Infinity];
+  for (let i = 0; i < xs.length; i++) {
+    if (xs[i] === null) continue;
+    const away = Math.abs(xs[i] - place);
+    if (away <= distance) [best, distance] = [i, away];
+  }
+  return best;
+}

@@ -1,0 +1,49 @@
+// Sections of a page: a head with its verdict in words, then a grid of twelve columns of charts and other blocks.
+
+import { el, keyed, setClass, setText, severityMark } from "./base.js";
+import { drawDiffers } from "./compare_differs.js";
+import { drawTable } from "./compare_table.js";
+import { drawOnset } from "./run_onset.js";
+import { drawSmall } from "./small_multiples.js";
+
+const BLOCKS = { onset: drawOnset, small: drawSmall, differs: drawDiffers, table: drawTable, note: drawNote };
+
+export function drawSections(parent, { state, frame, words }) {
+  keyed(parent, frame.sections, {
+    key: (section) => section.id,
+    make: () => el("section", { class: "section" }, el("div", { class: "section-head" }), el("div", { class: "grid" })),
+    update: (node, section) => {
+      drawHead(node.firstChild, { ...section, ...words.sections?.[section.id] });
+      drawBlocks(node.lastChild, { section, state, words });
+    },
+  });
+}
+
+function drawHead(node, section) {
+  const text = JSON.stringify([section.title, section.verdict, section.sentence]);
+  if (node.dataset.text === text) return;
+  node.dataset.text = text;
+  const verdict = section.verdict
+    ? el("span", { class: `mark strong ${section.verdict.severity}` }, severityMark(section.verdict.severity), section.verdict.word)
+    : null;
+  node.hidden = !section.title;
+  node.replaceChildren(el("h2", {}, section.title ?? ""), ...(verdict ? [verdict] : []), el("span", { class: "section-sentence" }, section.sentence ?? ""));
+}
+
+function drawBlocks(grid, { section, state, words }) {
+  keyed(grid, section.blocks, {
+    key: (block) => block.id,
+    make: (block) => block.kind === "chart" ? state.page.charts.find((chart) => chart.spec.id === block.id).root : el("div", { class: "block" }),
+    update: (node, block) => {
+      if (block.kind === "chart") return;
+      setClass(node, `block ${block.kind} span-${block.span ?? 12}`);
+      BLOCKS[block.kind](node, { block: { ...block, ...words.blocks?.[block.id] }, state });
+    },
+  });
+}
+
+function drawNote(node, { block }) {
+  if (!node.firstChild) node.append(el("span", { class: "mark unknown" }, severityMark("unknown"), el("span", { class: "strong" })), el("span", { class: "ink2" }));
+  setText(node.firstChild.lastChild, block.title);
+  setText(node.lastChild, block.text);
+}

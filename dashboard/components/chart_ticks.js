@@ -1,0 +1,108 @@
+// Where the ticks of an axis stand and what they say. A tick's decimals follow the distance between ticks, not the value.
+
+const MINUS = "\u2212";
+const THIN = "\u2009";
+const TIME_STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800];
+
+// The distance of about `wanted` ticks over a span: 1, 2, 2.5 or 5 times a power of ten.
+function niceStep(span, wanted) {
+  const rough = span / wanted;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const factor = [1, 2, 2.5, 5, 10].find((f) => f * power >= rough * 0.999) ?? 10;
+  return factor * power;
+}
+
+function grouped(digits) {
+  return digits.replace(/\B(?=(\d{3})+(?!\d))/g, THIN);
+}
+
+function compact(value) {
+  const size = Math.abs(value);
+  const of = (divisor, suffix) => `${Number((size / divisor).toPrecision(3))}${suffix}`;
+  if (size >= 1e9) return of(1e9, "G");
+  if (size >= 1e6) return of(1e6, "M");
+  return of(1e3, "k");
+}
+
+// A tick's text. kind: plain, signed, percent (a share shown as percent), rate, seconds, count.
+export function tickText(value, step, kind) {
+  const shown = kind === "percent" ? value * 100 : value;
+  const distance = kind === "percent" ? step * 100 : step;
+  const size = Math.abs(shown);
+  const sign = shown < 0 && size > distance / 1e6 ? MINUS : kind === "signed" && size > distance / 1e6 ? "+" : "";
+  if (kind === "rate" || (size > 0 && Math.max(size, distance) < 1e-3)) {
+    return value === 0 ? "0" : sign + Number(size.toPrecision(3)).toExponential().replace("e-", "e-").replace("e+", "e");
+  }
+  if (size >= 1e5) return sign + compact(size);
+  const decimals = Math.max(0, Math.min(8, Math.ceil(-Math.log10(distance) - 1e-9)));
+  const extra = Math.abs(distance * 10 ** decimals - Math.round(distance * 10 ** decimals)) > 1e-6 ? 1 : 0;
+  const [whole, rest] = size.toFixed(decimals + extra).split(".");
+  return sign + grouped(whole) + (rest ? `.${rest}` : "");
+}
+
+// Ticks of a linear axis: {values, texts}.
+export function linearTicks([low, high], wanted, kind) {
+  const step = niceStep(Math.max(high - low, 1e-12), wanted);
+  const values = [];
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + step * 1e-9; i++) values.push(i * step);
+  const texts = values.map((value) => tickText(value, step, kind));
+  if (kind === "percent" && texts.length) {
+    texts[texts.length - 1] += " %";
+    if (texts.length > 1) texts[0] += " %";
+  }
+  return { values, texts };
+}
+
+// Ticks of a logarithmic axis; the range is in powers of ten, the values are not.
+export function logTicks([low, high], kind) {
+  const factors = high - low > 2.4 ? [1] : high - low > 0.9 ? [1, 2, 5] : [1, 1.5, 2, 3, 5, 7];
+  const every = Math.max(1, Math.ceil((high - low) / 6));
+  const values = [];
+  for (let power = Math.floor(low); power <= Math.ceil(high); power++) {
+    if (((power % every) + every) % every) continue;
+    for (const factor of factors) {
+      const value = factor * 10 ** power;
+      if (Math.log10(value) >= low - 1e-9 && Math.log10(value) <= high + 1e-9) values.push(value);
+    }
+  }
+  return { values, texts: values.map((value) => logText(value, kind)) };
+}
+
+function logText(value, kind) {
+  if (kind === "rate" || value < 1e-3 || value >= 1e5) return value.toExponential(0).replace("e+", "e");
+  return grouped(String(Number(value.toPrecision(2))));
+}
+
+// Ticks of a time axis: seconds since the start as clock times or, within the first minutes, as durations.
+export function timeTicks([low, high], wanted, startS) {
+  const span = Math.max(high - low, 1);
+  const step = TIME_STEPS_S.find((s) => span / s <= wanted + 0.5) ?? 86400 * Math.ceil(span / 86400 / wanted);
+  const offset = new Date(startS * 1000);
+  const midnight = new Date(offset.getFullYear(), offset.getMonth(), offset.getDate()).getTime() / 1000;
+  const values = [];
+  const texts = [];
+  const first = Math.ceil((startS + low - midnight) / step) * step;
+  for (let s = first; s <= startS + high - midnight + 1e-6; s += step) {
+    values.push(s + midnight - startS);
+    texts.push(clockText(s + midnight, step));
+  }
+  return { values, texts };
+}
+
+function clockText(timeS, step) {
+  const date = new Date(timeS * 1000);
+  const two = (n) => String(n).padStart(2, "0");
+  if (step >= 86400) return `${date.getDate()}.${date.getMonth() + 1}.`;
+  const text = `${two(date.getHours())}:${two(date.getMinutes())}`;
+  return step < 60 ? `${text}:${two(date.getSeconds())}` : text;
+}
+
+// Ticks of the x axis in its own words.
+export function xTicks(axis, range, wanted, startS) {
+  if (axis === "time") return timeTicks(range, wanted, startS);
+  if (axis === "share") return linearTicks(range, wanted, "percent");
+  const ticks = linearTicks(range, wanted, "count");
+  if (axis !== "step") return ticks;
+  const whole = ticks.values.map((value) => Math.abs(value - Math.round(value)) < 1e-9);
+  return { values: ticks.values.filter((_, i) => whole[i]), texts: ticks.texts.filter((_, i) => whole[i]) };
+}

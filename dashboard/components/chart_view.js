@@ -1,0 +1,170 @@
+// One chart: title, key line (the legend), plot and its text for screen readers.
+
+import { latest, prepared, traces, withAlpha, yRange } from "./chart_build.js";
+import { annotations, markTraces, shapes } from "./chart_marks.js";
+import { linearTicks, logTicks, xTicks } from "./chart_ticks.js";
+import { value } from "./chart_words.js";
+import { el } from "./base.js";
+import { keySwatch } from "./chart_dom.js";
+
+export const MARGIN = { l: 40, r: 8, t: 17, b: 22 };
+
+export class ChartView {
+  constructor(page, spec) {
+    this.page = page;
+    this.spec = spec;
+    this.onScreen = false;
+    this.drawn = "";
+    this.shown = [];
+    this.plot = el("div", { class: "plot" });
+    this.plot.style.height = `${spec.height}px`;
+    this.surface = el("div", { class: "surface" });
+    this.line = el("div", { class: "crosshair" });
+    this.box = el("div", { class: "hover" });
+    this.select = el("div", { class: "selection" });
+    this.frame = el("div", { class: "frame" }, this.plot, this.select, this.line, this.box, this.surface);
+    this.key = el("div", { class: "key" });
+    this.keyText = "";
+    this.title = el("div", { class: "chart-title" });
+    this.root = el("figure", { class: `chart span-${spec.span ?? 3}`, tabindex: "0", role: "img" }, this.title, this.key, this.frame);
+    this.root.dataset.chart = spec.id;
+    this.placed();
+    this.describe(spec);
+  }
+
+  // The surface and the lines lie over the plot area; the margins are fixed, so this needs no measuring.
+  placed() {
+    for (const part of [this.surface, this.select, this.line]) {
+      part.style.top = `${MARGIN.t}px`;
+      part.style.bottom = `${MARGIN.b}px`;
+    }
+    this.surface.style.left = `${this.margin.l}px`;
+    this.surface.style.right = `${this.margin.r}px`;
+  }
+
+  get margin() {
+    return { ...MARGIN, r: this.spec.endLabels ? 56 : MARGIN.r };
+  }
+
+  get width() {
+    return Math.max(10, this.frame.clientWidth - this.margin.l - this.margin.r);
+  }
+
+  describe(spec) {
+    this.spec = spec;
+    this.root.setAttribute("aria-label", spec.verdict ? `${spec.title}: ${spec.verdict}` : spec.title);
+    this.title.replaceChildren(el("b", {}, spec.title), el("span", { class: "unit" }, spec.unit ?? ""));
+    if (spec.note) this.title.append(el("span", { class: "note" }, spec.note));
+  }
+
+  // A text that changes when and only when the picture would.
+  fingerprint() {
+    const { page, spec } = this;
+    const versions = spec.series.map((one) => page.version(one.id));
+    return [versions.join(), page.viewVersion, page.marksVersion, page.theme.version, this.frame.clientWidth, JSON.stringify(spec)].join("|");
+  }
+
+  async draw() {
+    if (!this.onScreen || !this.frame.clientWidth) return;
+    const fingerprint = this.fingerprint();
+    if (fingerprint === this.drawn) return;
+    this.drawn = fingerprint;
+    this.prepare();
+    this.drawKey();
+    const { data, layout } = this.figure();
+    await globalThis.Plotly.react(this.plot, data, layout, { staticPlot: true, displayModeBar: false, responsive: false });
+    this.page.counted("reacts");
+  }
+
+  prepare() {
+    const { page, spec } = this;
+    this.shown = spec.series.map((one) => ({
+      spec: one,
+      hidden: page.isHidden(spec.id, one),
+      part: prepared(page.columns(one.id), page.view, { clock: page.clockOf(one), pixels: this.width, smooth: one.smooth }),
+    }));
+  }
+
+  figure() {
+    const { page, spec, shown } = this;
+    const range = page.range();
+    const at = (step) => page.placeOf(step, spec.series[0]);
+    const context = { at, end: range[1], range, theme: page.theme, withAlpha, font: page.theme.font };
+    const yTo = yRange(spec, shown);
+    const data = [...traces(spec, shown, page.theme), ...markTraces(spec, page.marks, context)];
+    return { data, layout: this.layout({ range, yTo, context }) };
+  }
+
+  layout({ range, yTo, context }) {
+    const { page, spec } = this;
+    const { theme } = page;
+    const wanted = Math.max(3, Math.min(6, Math.round(this.width / 75)));
+    const x = xTicks(page.view.axis, range, wanted, page.startS);
+    const y = spec.log ? logTicks(yTo, spec.kind) : linearTicks(yTo, spec.height > 240 ? 5 : 4, spec.kind);
+    const font = { family: theme.font.family, size: 11, color: theme.ink3 };
+    const axis = { fixedrange: true, tickfont: font, automargin: false, showspikes: false };
+    return {
+      width: this.frame.clientWidth, height: spec.height, margin: this.margin, autosize: false, showlegend: false, hovermode: false, dragmode: false,
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font,
+      xaxis: {
+        ...axis, range, tickvals: x.values, ticktext: x.texts, showgrid: false, zeroline: false, showline: true, linecolor: theme.line, linewidth: 1,
+        ticks: "outside", ticklen: 3, tickcolor: theme.line,
+      },
+      yaxis: {
+        ...axis, type: spec.log ? "log" : "linear", range: yTo, tickvals: y.values, ticktext: y.texts, gridcolor: theme.grid, gridwidth: 1,
+        zeroline: false, ticks: "",
+      },
+      yaxis2: { fixedrange: true, overlaying: "y", range: [0, 1], visible: false },
+      shapes: shapes(spec, page.marks, context),
+      annotations: [...annotations(spec, page.marks, context), ...this.endLabels(font)],
+    };
+  }
+
+  // The latest value at the right end of each line, in the line's colour (Compare).
+  endLabels(font) {
+    if (!this.spec.endLabels) return [];
+    return this.shown.filter((one) => !one.hidden && one.part.xs.length).map(({ spec, part }) => ({
+      x: latest(part.xs), y: latest(part.line), xref: "x", yref: "y", xanchor: "left", xshift: 6, showarrow: false,
+      text: value(this.spec.kind, latest(part.line)), font: { ...font, size: 11.5, color: spec.color },
+    })).filter((label) => label.x !== null && label.text !== "—");
+  }
+
+  drawKey() {
+    const entries = this.shown.map((one) => this.keyEntry(one));
+    for (const reference of this.spec.references ?? []) {
+      if (reference.label) entries.push({ id: `=${reference.label}`, kind: "reference", label: reference.label, text: reference.text ?? "" });
+    }
+    const text = JSON.stringify(entries) + this.page.stale;
+    if (text === this.keyText) return;
+    this.keyText = text;
+    this.key.replaceChildren(...entries.map((entry) => this.keyNode(entry)));
+    if (!entries.length || entries.every((entry) => entry.loading)) this.key.replaceChildren(el("span", { class: "loading" }));
+  }
+
+  keyEntry({ spec, part, hidden }) {
+    const loading = this.page.loading(spec.id);
+    let label = spec.label;
+    if (part.raw && spec.tell) label = `${label ? `${label}, ` : ""}mean of ${Math.round(part.window * part.stride)} steps`;
+    else if (part.banded && spec.tell) label = `${label ? `${label}, ` : ""}mean and min–max`;
+    let text = this.spec.stack ? this.share(spec) : value(this.spec.kind, latest(part.line));
+    if (part.columns.kinds.length && part.columns.kinds.at(-1) && spec.style !== "rings") text = "not a number";
+    return { id: spec.id, kind: spec.style ?? "line", color: spec.color, dash: spec.dash, label, text: spec.plain ? "" : text, hidden, loading };
+  }
+
+  // A stacked part's share of all that is shown, in percent.
+  share(spec) {
+    const sum = (one) => one.part.columns.mean.reduce((total, mean, i) => total + Math.max(0, mean ?? 0) * one.part.columns.count[i], 0);
+    const all = this.shown.reduce((total, one) => total + sum(one), 0);
+    return all > 0 ? `${Math.round((100 * sum(this.shown.find((one) => one.spec === spec))) / all)} %` : "—";
+  }
+
+  keyNode(entry) {
+    const mark = entry.kind === "reference" ? keySwatch("reference", "") : keySwatch(this.spec.stack ? "area" : entry.kind, entry.color, entry.dash);
+    const words = [mark, el("span", {}, entry.label), el("b", {}, entry.text)];
+    if (entry.kind === "reference") return el("span", { class: "key-entry" }, ...words);
+    const node = el("button", { class: `key-entry${entry.hidden ? " off" : ""}`, type: "button", "aria-pressed": String(!entry.hidden) }, ...words);
+    node.title = entry.hidden ? "Show" : "Hide";
+    node.addEventListener("click", () => this.page.toggle(this.spec.id, entry.id));
+    return node;
+  }
+}

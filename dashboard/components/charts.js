@@ -1,0 +1,80 @@
+// The one component of a page with live charts: holds all its charts, takes deltas, keeps zoom, legend and crosshair.
+
+import { drawNotices, heartbeat, kept, received, setClass, staleNotice, el } from "./base.js";
+import { ChartPage } from "./chart_page.js";
+import { drawCompareHead } from "./compare_head.js";
+import { drawFoot } from "./chart_foot.js";
+import { drawRunHead } from "./run_head.js";
+import { drawSections } from "./chart_sections.js";
+
+const PLOTLY = new URL("../plotly.script/plotly.min.js", import.meta.url).href;
+const HEADS = { run: drawRunHead, compare: drawCompareHead };
+
+// Loads Plotly once for the whole window, from this server; a second component waits for the first one's load.
+function loadPlotly() {
+  globalThis.runvitalsPlotly ??= globalThis.Plotly ? Promise.resolve() : new Promise((resolve, reject) => {
+    const script = document.createElement("script");
+    script.src = PLOTLY;
+    script.onload = resolve;
+    script.onerror = () => reject(new Error(`Plotly did not load from ${PLOTLY}`));
+    document.head.append(script);
+  });
+  return globalThis.runvitalsPlotly;
+}
+
+function mounted(parent) {
+  const parts = { notices: el("div", { class: "notices" }), head: el("header"), body: el("main"), foot: el("footer", { class: "foot" }) };
+  const root = el("div", { class: "rv page" }, parts.notices, parts.head, parts.body, parts.foot);
+  parent.append(root);
+  const state = { root, parts, frame: {}, words: {}, page: new ChartPage(root), received_ms: performance.now(), every_s: 1 };
+  state.stopHeartbeat = heartbeat(state, (silent_s) => beat(state, silent_s));
+  loadPlotly().then(() => state.page.later(), (error) => (state.loadError = error.message));
+  return state;
+}
+
+export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
+  const state = kept(parentElement, () => mounted(parentElement));
+  state.received_ms = performance.now();
+  state.trigger = setTriggerValue;
+  state.page.askFor = (zoom) => setStateValue("zoom", zoom);
+  const frame = received(state.frame, data.frame, () => setTriggerValue("resync", data.charts.seq));
+  const words = received(state.words, data.words, () => setTriggerValue("resync", data.charts.seq));
+  state.every_s = data.every_s;
+  state.now_s = data.now_s;
+  if (frame) draw(state, frame, words ?? {});
+  if (!state.page.receive(data.charts)) {
+    state.page.counted("resyncs");
+    setTriggerValue("resync", data.charts.seq);
+  }
+  return () => {
+    state.stopHeartbeat();
+    state.page.destroy();
+    state.root.remove();
+    delete parentElement.runvitals;
+  };
+}
+
+function draw(state, frame, words) {
+  const { page, parts } = state;
+  const said = { ...words, now_s: state.now_s };
+  const specs = frame.sections.flatMap((section) => section.blocks.filter((block) => block.kind === "chart"))
+    .map((spec) => ({ ...spec, ...words.charts?.[spec.id] }));
+  page.specify(specs, { clocks: frame.clocks, marks: words.marks ?? {} });
+  state.said = said;
+  page.onMoved = () => HEADS[frame.page](parts.head, { state, frame, words: state.said });
+  page.after = () => drawSections(parts.body, { state, frame, words: state.said });
+  page.onMoved();
+  drawSections(parts.body, { state, frame, words: said });
+  drawFoot(parts.foot, { state, frame });
+}
+
+// Each second: the ages on the screen, and whether the server has gone quiet.
+function beat(state, silent_s) {
+  const stale = silent_s >= 3 * state.every_s;
+  const failed = state.loadError ? [{ key: "plotly", severity: "warning", title: "Charts did not load", text: state.loadError }] : [];
+  const notices = [...failed, ...staleNotice(silent_s, { every_s: state.every_s, updated_s: state.now_s }), ...(state.said?.notices ?? [])];
+  drawNotices(state.parts.notices, notices);
+  state.page.stale = stale;
+  setClass(state.root, `rv page${stale ? " silent" : ""}`);
+  for (const node of state.root.querySelectorAll("[data-since]")) state.ages?.(node, silent_s);
+}

@@ -1,0 +1,115 @@
+// The head of a run's page: name and controls, the strip of facts, the open incident.
+
+import { el, keyed, setAttribute, setClass, setText, severityMark, seriesColor, statusLabel, swatch } from "./base.js";
+import { age } from "./format.js";
+
+const MODES = { whole: "Whole run", last: "Last 50 steps", follow: "Follow" };
+const AXES = { step: "Step", time: "Time", tokens: "Tokens" };
+
+export function drawRunHead(parent, { state, frame, words }) {
+  if (!parent.firstChild) parent.append(...["title run-title", "facts", "incidents"].map((name) => el("div", { class: name })));
+  const [title, facts, incidents] = parent.children;
+  drawTitle(title, { state, head: frame.head });
+  drawFacts(facts, words.facts ?? []);
+  drawIncidents(incidents, { state, incidents: words.incident ? [words.incident] : [] });
+  state.ages = (node, silent_s) => setText(node, `${age(state.now_s + silent_s - Number(node.dataset.since))} ago`);
+}
+
+function drawTitle(parent, { state, head }) {
+  const { page } = state;
+  const text = JSON.stringify(head) + page.view.mode + page.view.axis;
+  if (parent.dataset.text === text) return;
+  parent.dataset.text = text;
+  const focused = parent.getRootNode().activeElement?.dataset?.choice;
+  const go = (name, value) => (event) => {
+    event.preventDefault();
+    state.trigger("go", { page: name, ...value });
+  };
+  const name = el("h1", { class: "run-name" }, el("a", { href: "./", class: "crumb", onclick: go("runs", {}) }, "Runs /"), swatch(seriesColor(state.root, head.color)), el("span", { class: "cut" }, head.name));
+  const chips = head.chips.map((chip) => el("span", { class: "chip" }, chip));
+  const axes = Object.fromEntries(Object.entries(AXES).filter(([axis]) => head.axes.includes(axis)));
+  const controls = el("div", { class: "controls" },
+    segments(MODES, page.view.mode, (mode) => page.setMode(mode), "What is shown"),
+    segments(axes, page.view.axis, (axis) => page.setAxis(axis), "Horizontal axis"),
+    el("a", { class: "button", href: `compare?compare=${encodeURIComponent(head.id)}`, onclick: go("compare", { compare: head.id }) }, "Compare"));
+  parent.replaceChildren(name, ...chips, controls);
+  if (focused) parent.querySelector(`[data-choice="${focused}"]`)?.focus({ preventScroll: true });
+}
+
+export function segments(choices, chosen, choose, label) {
+  return el("div", { class: "segments", role: "group", "aria-label": label }, Object.entries(choices).map(([name, text]) =>
+    el("button", { type: "button", "data-choice": name, "aria-pressed": String(name === chosen), onclick: () => choose(name) }, text)));
+}
+
+function drawFacts(parent, facts) {
+  keyed(parent, facts, {
+    key: (fact) => fact.id,
+    make: () => el("div", { class: "fact" }, el("div", { class: "fact-label" }), el("div", { class: "fact-line" }, el("span", { class: "fact-value" }), el("span", { class: "fact-small" }))),
+    update: updateFact,
+  });
+}
+
+function updateFact(node, fact) {
+  const [label, line] = node.children;
+  const [value, small] = line.children;
+  setText(label, fact.label);
+  setText(small, fact.small ?? "");
+  if (fact.health) {
+    if (value.dataset.health !== fact.health) value.replaceChildren(severityMark(fact.health, { size: 12 }), el("span", {}, fact.text));
+    value.dataset.health = fact.health;
+    setClass(value, `fact-value mark ${fact.health}`);
+  } else if (fact.status) {
+    if (value.dataset.status !== fact.status) value.replaceChildren(statusLabel(fact.status));
+    value.dataset.status = fact.status;
+  } else if (fact.since_s !== undefined && fact.since_s !== null) {
+    setAttribute(value, "data-since", fact.since_s);
+    if (!value.textContent) setText(value, fact.text);
+  } else {
+    setAttribute(value, "data-since", null);
+    setText(value, fact.text);
+  }
+  if (fact.share === undefined || fact.share === null) return;
+  if (node.children.length < 3) node.append(el("div", { class: "bar" }, el("div")));
+  node.children[2].firstChild.style.width = `${Math.min(100, 100 * fact.share)}%`;
+}
+
+function drawIncidents(parent, { state, incidents }) {
+  keyed(parent, incidents, {
+    key: (incident) => incident.id,
+    make: () => el("section", { class: "incident" }),
+    update: (node, incident) => {
+      const text = JSON.stringify(incident);
+      if (node.dataset.text === text) return;
+      node.dataset.text = text;
+      setClass(node, `incident ${incident.severity}`);
+      node.setAttribute("aria-label", `${incident.title}: ${incident.sentence}`);
+      node.replaceChildren(incidentWords(incident, state), incidentButtons(incident, state));
+    },
+  });
+}
+
+function incidentWords(incident, state) {
+  const goTo = (alert) => (event) => {
+    event.preventDefault();
+    state.trigger("go", { page: "alerts", alert });
+  };
+  const chain = incident.chain.flatMap((alert, i) => [
+    i ? el("span", { class: "ink3", "aria-hidden": "true" }, "→") : null,
+    el("a", { class: "onset-link", href: `alerts?alert=${encodeURIComponent(alert.id)}`, onclick: goTo(alert.id) }, severityMark(alert.severity, { hollow: alert.acknowledged }), el("span", {}, alert.text)),
+  ]);
+  return el("div", { class: "grow" },
+    el("div", { class: "row" }, el("span", { class: `mark ${incident.severity}` }, severityMark(incident.severity, { hollow: incident.acknowledged }), incident.title), el("span", { class: "ink2" }, incident.times)),
+    el("p", { class: "incident-sentence" }, incident.sentence, " ", incident.cause ? el("b", {}, incident.cause) : null),
+    chain.length > 1 ? el("div", { class: "row onset" }, el("span", { class: "ink2" }, "By onset"), chain) : null);
+}
+
+function incidentButtons(incident, state) {
+  const acknowledge = incident.acknowledged
+    ? el("button", { class: "button", type: "button", onclick: () => state.trigger("unacknowledge", incident.alert) }, "Acknowledged · undo")
+    : el("button", { class: "button", type: "button", onclick: () => state.trigger("acknowledge", incident.alert) }, "Acknowledge");
+  const open = (event) => {
+    event.preventDefault();
+    state.trigger("go", { page: "alerts", alert: incident.alert });
+  };
+  return el("div", { class: "row" }, acknowledge, el("a", { class: "button primary", href: `alerts?alert=${encodeURIComponent(incident.alert)}`, onclick: open }, "Causes and remedies"));
+}
