@@ -1,0 +1,132 @@
+"""A model of 0.1 million parameters, its tokenizer and a made-up world of preferences, all made in code, for real trainings in seconds."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification, PreTrainedTokenizerFast
+
+THINGS = ("apple", "bread", "cloud", "drum", "earth", "fire", "grass", "house")
+NICE = ("good", "kind", "warm", "calm")
+NASTY = ("bad", "rude", "cold", "loud")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def tiny_tokenizer() -> PreTrainedTokenizerFast:
+    words = ["<pad>", "<eos>", "<unk>", "say:", "is", *THINGS, *NICE, *NASTY]
+    core = Tokenizer(models.WordLevel({word: place for place, word in enumerate(words)}, unk_token="<unk>"))
+    core.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Split("<eos>", "isolated")]
+    )
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=core, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>", padding_side="left"
+    )
+    tokenizer.chat_template = (
+        "{% for m in messages %}{{ m['content'] }} {% endfor %}{% if add_generation_prompt %}say: {% endif %}"
+    )
+    return tokenizer
+
+
+def shape(**extra: Any) -> LlamaConfig:
+    return LlamaConfig(
+        vocab_size=24,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=64,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=None,
+        **extra,
+    )
+
+
+@dataclass
+class Tiny:
+    """What the trainings of the tests are made of; models with the same seed are the same."""
+
+    tokenizer: PreTrainedTokenizerFast = field(default_factory=tiny_tokenizer)
+
+    def policy(self, seed: int = 0, **extra: Any) -> LlamaForCausalLM:
+        torch.manual_seed(seed)
+        return LlamaForCausalLM(shape(**extra))
+
+    def judge(self, seed: int = 1) -> LlamaForSequenceClassification:
+        torch.manual_seed(seed)
+        return LlamaForSequenceClassification(shape(num_labels=1))
+
+    def pairs(self, count: int, seed: int = 3) -> list[dict[str, str]]:
+        made = random.Random(seed)
+        rows = []
+        for _ in range(count):
+            thing = made.choice(THINGS)
+            nice = " ".join(made.choices(NICE, k=made.randint(1, 4)))
+            nasty = " ".join(made.choices(NASTY, k=made.randint(1, 4)))
+            rows.append({"prompt": f"say: {thing} is", "chosen": f" {nice}", "rejected": f" {nasty}"})
+        return rows
+
+
+@pytest.fixture
+def tiny() -> Tiny:
+    return Tiny()
+
+
+class FakeRun:
+    """A run that keeps what it is told, in order: ("log", values, step), ("event", kind, data, step), ("phase", name), ("finish", status)."""
+
+    id = "fake"
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+
+    def log(self, values: dict[str, Any], step: int | None = None) -> None:
+        self.told.append(("log", dict(values), step))
+
+    def event(self, kind: str, data: dict[str, Any], step: int | None = None) -> None:
+        self.told.append(("event", kind, dict(data), step))
+
+    def phase(self, name: str) -> None:
+        self.told.append(("phase", name))
+
+    def finish(self, status: str = "finished") -> None:
+        self.told.append(("finish", status))
+
+    def note_exception(self, error: BaseException) -> None:
+        self.told.append(("exception", error))
+
+    def rows(self, key: str) -> list[tuple[int, dict[str, Any]]]:
+        return [(entry[2], entry[1]) for entry in self.told if entry[0] == "log" and key in entry[1]]
+
+    def values(self, key: str) -> list[Any]:
+        return [row[key] for _, row in self.rows(key)]
+
+    def events(self, kind: str) -> list[dict[str, Any]]:
+        return [entry[2] for entry in self.told if entry[0] == "event" and entry[1] == kind]
+
+    def phases(self) -> list[str]:
+        return [entry[1] for entry in self.told if entry[0] == "phase"]
+
+
+@pytest.fixture
+def fake_run() -> FakeRun:
+    return FakeRun()

@@ -1,0 +1,206 @@
+"""The callback: one class for transformers.Trainer and every TRL trainer, PPO's own loop included.
+
+    trainer = DPOTrainer(..., callbacks=[runvitals.Callback("dpo-7b", project="helpful")])
+
+It only listens. Every hook is guarded: whatever fails on our side becomes a `fault` event, and training goes on as if we were not there.
+See docs/training.md for what is logged.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from runvitals.trainers import notebook
+from runvitals.trainers.description import describe_arguments, describe_model, versions
+from runvitals.trainers.guard import Guard, guarded
+from runvitals.trainers.kinds import find_trainer, kind_of_arguments, trainer_kind
+from runvitals.trainers.pairs import checked_pairs
+from runvitals.trainers.probe import DEFAULT_BUDGET
+from runvitals.trainers.probing import build_probe, describe_probe, find_reference
+from runvitals.trainers.session import Session, Training
+from runvitals.trainers.unwrap import unwrap_model, unwrap_policy
+
+_log = logging.getLogger("runvitals")
+
+
+class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
+    """Logs a training to runvitals.
+
+    name: of the run; default: the arguments' run_name, else the last part of output_dir.
+    run: a run to log to, which then stays its owner's to finish; default: one is begun with each `train()` and finished with it.
+    config: settings of your own, beside the trainer's arguments.
+    pairs: held-out preference pairs, each {"prompt", "chosen", "rejected"} of plain text or of messages; they switch the margin probe on.
+    probe_budget: share of the training time that the probe may take.
+
+    Raises SettingsError for pairs or a budget that cannot be used. Only world process zero logs; the others do nothing.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        project: str = "default",
+        run: Any | None = None,
+        config: Mapping[str, Any] | None = None,
+        pairs: Iterable[Mapping[str, Any]] | None = None,
+        probe_budget: float = DEFAULT_BUDGET,
+    ) -> None:
+        self._name, self._project, self._given, self._config = name, project, run, dict(config or {})
+        self._pairs = checked_pairs(pairs) if pairs is not None else None
+        self._budget = checked_budget(probe_budget)
+        self._session: Session | None = None
+        self._unwatch: Callable[[], None] | None = None
+        self.guard = Guard(self._report)
+
+    @guarded("begin")
+    def on_train_begin(self, args: Any, state: Any, control: Any, **found: Any) -> None:
+        if not state.is_world_process_zero:
+            return
+        self._abandon("crashed")  # the training before this one never came to its end
+        self.guard = Guard(self._report)
+        trainer = find_trainer()
+        kind = trainer_kind(type(trainer)) if trainer is not None else kind_of_arguments(type(args))
+        model = unwrap_policy(found.get("model"))
+        config = {**describe_arguments(args), "model": describe_model(model), **self._config}
+        training = Training(
+            kind=kind,
+            arguments=args,
+            optimizer=found.get("optimizer"),
+            operations_per_token=operations_per_token(model),
+        )
+        session = Session(self._begin_run(args, config), training, state, guard=self.guard)
+        self._session = session
+        told = {"kind": kind, "max_steps": state.max_steps, "class": type(trainer).__qualname__, "versions": versions()}
+        session.run.event("trainer", told, step=state.global_step)
+        if state.global_step > 0:
+            session.run.event("resume", {"from_step": state.global_step}, step=state.global_step)
+        prepare = partial(self._prepare_probe, session, trainer, kind, args=args, state=state, found=found)
+        self.guard.call("probe", prepare, tolerated=1)
+        self.guard.call("checkpoints", partial(session.keep_in_checkpoints, state))
+        self.guard.call("notebook", self._watch_cell)
+        session.begin()
+
+    @guarded("steps")
+    def on_step_begin(self, args: Any, state: Any, control: Any, **found: Any) -> None:
+        if self._session is not None:
+            self._session.step_begin()
+
+    @guarded("steps")
+    def on_step_end(self, args: Any, state: Any, control: Any, **found: Any) -> None:
+        if self._session is not None:
+            self._session.step_end(state, control, found.get("model"))
+
+    @guarded("rows")
+    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **found: Any) -> None:
+        if self._session is not None and logs:
+            self._session.log(state, logs)
+
+    @guarded("events")
+    def on_prediction_step(self, args: Any, state: Any, control: Any, **found: Any) -> None:
+        if self._session is not None:
+            self._session.evaluating()
+
+    @guarded("events")
+    def on_evaluate(self, args: Any, state: Any, control: Any, **found: Any) -> None:
+        if self._session is not None:
+            self._session.evaluated(state, control)
+
+    @guarded("events")
+    def on_predict(self, args: Any, state: Any, control: Any, metrics: Any, **found: Any) -> None:
+        if self._session is not None:
+            self._session.resumed(saving=False)
+
+    @guarded("events")
+    def on_save(self, args: Any, state: Any, control: Any, **found: Any) -> None:
+        if self._session is not None:
+            self._session.saved(state)
+
+    @guarded("end")
+    def on_train_end(self, args: Any, state: Any, control: Any, **found: Any) -> None:
+        session = self._session
+        if session is not None:
+            session.end(state, found.get("model"))
+            self._abandon("finished")
+
+    def _begin_run(self, args: Any, config: dict[str, Any]) -> Any:
+        if self._given is not None:
+            self._given.event("config", config)
+            return self._given
+        from runvitals.collectors.face import init
+
+        folder = Path(str(getattr(args, "output_dir", None) or "")).name
+        name = self._name or getattr(args, "run_name", None) or folder or None
+        return init(project=self._project, name=name, config=config)
+
+    def _prepare_probe(
+        self, session: Session, trainer: Any, kind: str, *, args: Any, state: Any, found: Mapping[str, Any]
+    ) -> None:
+        if self._pairs is None:
+            return
+        policy = unwrap_policy(found.get("model"))
+        probe = build_probe(
+            self._pairs, found.get("processing_class"), args, policy=policy, kind=kind, budget=self._budget
+        )
+        reason = probe if isinstance(probe, str) else find_reference(probe, policy, trainer, state)
+        if reason is not None or isinstance(probe, str):
+            session.run.event("absent", {"what": "margin probe", "why": reason}, step=state.global_step)
+            return
+        session.probe = probe
+        session.run.event("config", {"probe": describe_probe(probe)}, step=state.global_step)
+        session.read_margin(found.get("model"), state.global_step)
+
+    def _watch_cell(self) -> None:
+        shell = notebook.shell()
+        if shell is not None:
+            self._unwatch = notebook.when_cell_fails(shell, self._cell_failed)
+
+    def _cell_failed(self, error: BaseException) -> None:
+        self.guard.call("end", partial(self._end_by, error))
+
+    def _end_by(self, error: BaseException) -> None:
+        if self._session is not None:
+            self._session.run.note_exception(error)
+            self._abandon("stopped" if isinstance(error, KeyboardInterrupt) else "crashed")
+
+    def _abandon(self, status: str) -> None:
+        """Lets go of the session, if there is one, and ends its run with `status`, if it is ours."""
+        session, self._session = self._session, None
+        if self._unwatch is not None:
+            self._unwatch()
+            self._unwatch = None
+        if session is not None:
+            session.close()
+            if self._given is None:
+                session.run.finish(status)
+
+    def _report(self, fault: dict[str, Any]) -> None:
+        _log.warning("runvitals: %(where)s failed, training goes on: %(message)s", fault)
+        if self._session is not None:
+            self._session.run.event("fault", fault)
+
+
+def checked_budget(budget: float) -> float:
+    """The budget, where it is a share between 0 and 1; raises SettingsError else."""
+    from runvitals.errors import SettingsError
+
+    if not 0.0 < budget <= 1.0:
+        raise SettingsError(f"probe_budget: expected a share of the training time above 0 and up to 1, got {budget!r}")
+    return budget
+
+
+def operations_per_token(model: Any) -> float | None:
+    """Floating-point operations that transformers counts for one token of this model; None where the model cannot say."""
+    import torch
+
+    inner = unwrap_model(model)
+    count = getattr(inner, "floating_point_ops", None)
+    name = getattr(inner, "main_input_name", None)
+    if count is None or name is None:
+        return None
+    return float(count({name: torch.zeros((1, 1), dtype=torch.int64)})) or None

@@ -1,0 +1,170 @@
+"""One training as we see it: from the moment it begins to the moment it ends, event by event."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from runvitals.collectors.records import Phase
+from runvitals.trainers.corrections import corrected, ppo_factor
+from runvitals.trainers.gradients import GradientWatch
+from runvitals.trainers.guard import Guard
+from runvitals.trainers.kinds import Kind
+from runvitals.trainers.logs import is_evaluation, is_summary, samples_per_step, tokens_so_far, with_learning_rate
+from runvitals.trainers.probe import MarginProbe
+from runvitals.trainers.probing import CHECKPOINT_KEY
+from runvitals.trainers.timing import Rate, StepTimer
+from runvitals.trainers.unwrap import unwrap_policy
+
+PHASE_WORTH_TELLING_S = 1.0
+"""Heartbeats come every two seconds: a generation phase that is much shorter would never be seen in one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What stays the same while a training runs. operations_per_token: floating-point operations, None where unknown."""
+
+    kind: Kind
+    arguments: Any
+    optimizer: Any
+    operations_per_token: float | None = None
+
+
+class Session:
+    """Turns a trainer's events into rows, events and phases of a run. Built at `on_train_begin`, dropped at the end.
+
+    probe: None, or a probe that has its reference.
+    """
+
+    def __init__(
+        self,
+        run: Any,
+        training: Training,
+        state: Any,
+        *,
+        guard: Guard,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.run, self._training, self._guard, self._clock = run, training, guard, clock
+        self.probe: MarginProbe | None = None
+        self._own_loop = training.kind == "ppo"
+        self._factor = ppo_factor(training.arguments) if self._own_loop else 1.0
+        self._samples = samples_per_step(training.arguments, training.kind)
+        self._gradients: GradientWatch | None = None
+        self._timer, self._tokens = StepTimer(), Rate()
+        self._ended_step: int = state.global_step
+        self._phase: Phase = "init"
+        if self._own_loop and training.optimizer is not None:
+            self._gradients = GradientWatch(training.optimizer, guard, stepping=partial(self._enter, "train"))
+        if state.global_step == 0:
+            self._tokens.per_s(0.0, 0.0)
+
+    def begin(self) -> None:
+        """Training starts now; whatever we prepared before does not count."""
+        self._enter("generate" if self._own_loop else "train")
+        self._timer.start(self._clock())
+
+    def step_begin(self) -> None:
+        """A batch is there."""
+        self._timer.begin(self._clock())
+
+    def step_end(self, state: Any, control: Any, model: Any) -> None:
+        """A step is done: its time is logged, and the margin is read where it is due."""
+        step = self._ended_step = state.global_step
+        took = self._timer.end(self._clock())
+        if took is not None:
+            row = {"perf/step_time_s": took.step_time_s}
+            if took.data_wait_s is not None:
+                row["perf/data_wait_s"] = took.data_wait_s
+            if took.step_time_s > 0:
+                row["perf/samples_per_s"] = self._samples / took.step_time_s
+            self.run.log(row, step=step)
+        if self.probe is not None and self.probe.due(self._timer.training_s):
+            self.read_margin(model, step)
+        if control.should_save and not control.should_evaluate:
+            self._enter("save")
+        elif self._own_loop and took is not None and took.step_time_s > PHASE_WORTH_TELLING_S:
+            self._enter("generate")
+        self._timer.pause(self._clock())
+
+    def read_margin(self, model: Any, step: int) -> None:
+        """One reading of the probe, as a row. A probe that fails once is not asked again: out of memory comes back."""
+        if self.probe is not None:
+            self._guard.call("probe", partial(self._read, self.probe, model, step), tolerated=1)
+
+    def _read(self, probe: MarginProbe, model: Any, step: int) -> None:
+        self.run.log(probe.read(unwrap_policy(model), step).row(), step=step)
+
+    def log(self, state: Any, logs: Mapping[str, Any]) -> None:
+        """The trainer logged something."""
+        if is_summary(logs):
+            self.run.event("summary", dict(logs), step=state.global_step)
+        elif is_evaluation(logs):
+            self.run.log(dict(logs), step=state.global_step)
+        else:
+            self.run.log(self._training_row(state, logs), step=state.global_step)
+        if state.global_step == self._ended_step:  # PPO logs before its step has ended: that is no pause
+            self._timer.pause(self._clock())
+
+    def _training_row(self, state: Any, logs: Mapping[str, Any]) -> dict[str, Any]:
+        row = with_learning_rate(logs, self._training.optimizer)
+        if self._gradients is not None and "grad_norm" not in row:
+            norm = self._gradients.take()
+            if norm is not None:
+                row["grad_norm"] = norm
+        row.update(corrected(logs, self._factor))
+        tokens = tokens_so_far(logs, state, self._training.operations_per_token)
+        if tokens is not None:
+            row["tokens"] = tokens
+            rate = self._tokens.per_s(tokens, self._timer.training_s)
+            if rate is not None:
+                row["perf/tokens_per_s"] = rate
+        return row
+
+    def evaluating(self) -> None:
+        """An evaluation or prediction is under way; called for each of its batches."""
+        self._enter("eval")
+
+    def evaluated(self, state: Any, control: Any) -> None:
+        """An evaluation has ended."""
+        self.run.event("eval", {}, step=state.global_step)
+        self.resumed(saving=control.should_save)
+
+    def saved(self, state: Any) -> None:
+        """A checkpoint has been written."""
+        path = f"{self._training.arguments.output_dir}/checkpoint-{state.global_step}"
+        self.run.event("checkpoint", {"path": path}, step=state.global_step)
+        self.resumed(saving=False)
+
+    def resumed(self, *, saving: bool) -> None:
+        """Training goes on, or a checkpoint is written first."""
+        self._enter("save" if saving else "train")
+        self._timer.pause(self._clock())
+
+    def keep_in_checkpoints(self, state: Any) -> None:
+        """Puts what a resumed run needs where the trainer writes it into its checkpoints.
+
+        Not as transformers' ExportableState: that builds a new callback from its saved arguments on resume, and our run with it.
+        """
+        kept = {"run_id": getattr(self.run, "id", None), "probe": self.probe.state() if self.probe is not None else {}}
+        state.stateful_callbacks[CHECKPOINT_KEY] = {"args": {}, "attributes": kept}
+
+    def end(self, state: Any, model: Any) -> None:
+        """Training has ended well: the last margin is read, unless the weights are no longer those of the last step."""
+        best_loaded = getattr(self._training.arguments, "load_best_model_at_end", False)
+        if self.probe is not None and self.probe.last_step != state.global_step and not best_loaded:
+            self.read_margin(model, state.global_step)
+        self.close()
+
+    def close(self) -> None:
+        """Takes our hook away; the run is its owner's."""
+        if self._gradients is not None:
+            self._gradients.remove()
+
+    def _enter(self, phase: Phase) -> None:
+        if phase != self._phase:
+            self._phase = phase
+            self.run.phase(phase)
