@@ -63,6 +63,7 @@ class Watcher:
         self._desk = Desk(store, notifiers)
         self._monitors: dict[str, RunMonitor] = {}
         self._names: dict[str, str] = {}
+        self._leased: dict[str, float] = {}
         self._started_s = clock()
         self._beat_s = 0.0
 
@@ -71,7 +72,7 @@ class Watcher:
         done = Pass()
         now_s = self._clock()
         for folder in self._run_folders():
-            if not self._store.lease(folder.name, self.id, now_s + LEASE_S, now_s):
+            if not self._holds(folder.name, now_s):
                 self._monitors.pop(folder.name, None)
                 continue
             try:
@@ -83,6 +84,14 @@ class Watcher:
         self._tell(done.changed, now_s)
         self._beat(done)
         return done
+
+    def _holds(self, run_id: str, now_s: float) -> bool:
+        """Whether the run is this watcher's to watch; renews the lease when a third of it is gone."""
+        if self._leased.get(run_id, 0.0) - now_s > LEASE_S * 2 / 3:
+            return True
+        held = self._store.lease(run_id, self.id, now_s + LEASE_S, now_s)
+        self._leased[run_id] = now_s + LEASE_S if held else 0.0
+        return held
 
     def _run_folders(self) -> list[Path]:
         try:
@@ -105,6 +114,7 @@ class Watcher:
         if behind == 0 and monitor.is_over and monitor.is_closed and not monitor.damage:
             monitor.remove_journals()
             del self._monitors[folder.name]
+            self._leased.pop(folder.name, None)
 
     def _tell(self, changed: Sequence[AlertRow], now_s: float) -> None:
         for row in changed:

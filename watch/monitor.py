@@ -9,7 +9,7 @@ from typing import Any
 from runvitals.collectors.records import Beat, Event, Record, Rows, Start
 from runvitals.diagnostics.catalogue import default_rules
 from runvitals.diagnostics.engine import Engine
-from runvitals.diagnostics.types import Happening, Pulse, RunContext
+from runvitals.diagnostics.types import Alert, Happening, Pulse, RunContext
 from runvitals.store.store import Store
 from runvitals.store.types import AlertRow
 from runvitals.watch.alert_rows import USER_RULE, from_engine, from_user
@@ -50,6 +50,7 @@ class RunMonitor:
         self._pulsed_s = 0.0
         self._user_alerts: list[AlertRow] = []
         self._written: dict[str, AlertRow] = {}
+        self._seen: dict[str, Alert] = {}
         self._shown: dict[str, Any] = {}
         self.status: Status = "starting"
         self.damage: tuple[str, ...] = ()
@@ -177,11 +178,13 @@ class RunMonitor:
         return "slow" if firing else "steady"
 
     def _put_alerts(self) -> list[AlertRow]:
-        current = [row for row in map(from_engine, self._engine.alerts()) if row is not None] + self._user_alerts
+        moved = [alert for alert in self._engine.alerts() if self._seen.get(alert.id) is not alert]
+        current = [row for row in map(from_engine, moved) if row is not None] + self._user_alerts
         changed = [row for row in current if self._written.get(row.id) != row]
         if changed:
             self._store.put_alerts(changed)
             self._written.update((row.id, row) for row in changed)
+        self._seen.update((alert.id, alert) for alert in moved)
         return changed
 
     def _put_run(self, now_s: float) -> None:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol
 
-from runvitals.store.store import Store
 from runvitals.store.types import AlertRow
 
 logger = logging.getLogger("runvitals.watch")
@@ -73,6 +72,14 @@ class AppriseNotifier:
         return bool(self._apprise.notify(title=message.title, body=message.body))
 
 
+class Ledger(Protocol):
+    """Remembers what was sent; the store is one."""
+
+    def sent(self, alert_id: str, transition: str, receiver: str) -> bool: ...
+
+    def mark_sent(self, alert_id: str, transition: str, receiver: str) -> None: ...
+
+
 def due(row: AlertRow, *, run_name: str, now_s: float) -> Message | None:
     """What is to be told of an alert now, if anything: warnings and worse that fire or have resolved, unmuted, not inhibited."""
     silenced = row.muted_until_s is not None and row.muted_until_s > now_s
@@ -104,8 +111,8 @@ def due(row: AlertRow, *, run_name: str, now_s: float) -> Message | None:
 class Desk:
     """Sends what is due to every receiver once, off the watcher's thread, and keeps count of failures."""
 
-    def __init__(self, store: Store, notifiers: Sequence[Notifier]) -> None:
-        self._store = store
+    def __init__(self, ledger: Ledger, notifiers: Sequence[Notifier]) -> None:
+        self._ledger = ledger
         self._notifiers = notifiers
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="runvitals-notify")
         self._under_way: dict[tuple[str, str, str], Future[bool]] = {}
@@ -117,28 +124,31 @@ class Desk:
         """Queues a message for every receiver that has not had it. A resolution is told only to those who heard of the alert."""
         for notifier in self._notifiers:
             key = (message.alert_id, message.transition, notifier.receiver)
-            if key in self._waiting or key in self._under_way or self._store.sent(*key):
+            if key in self._waiting or key in self._under_way or self._ledger.sent(*key):
                 continue
             if message.transition == "resolved" and not self._heard(message.alert_id, notifier.receiver):
                 continue
             self._waiting[key] = (notifier, message)
 
     def _heard(self, alert_id: str, receiver: str) -> bool:
-        return any(self._store.sent(alert_id, f"firing {severity}", receiver) for severity in ("warning", "critical"))
+        return any(self._ledger.sent(alert_id, f"firing {severity}", receiver) for severity in ("warning", "critical"))
 
     def step(self) -> None:
         """Records what was delivered and starts what waits. Call once a pass."""
-        for key, future in list(self._under_way.items()):
-            if future.done():
-                del self._under_way[key]
-                self._settle(key, delivered=future.exception() is None and future.result())
+        self._collect()
         for key, (notifier, message) in self._waiting.items():
             if key not in self._under_way:
                 self._under_way[key] = self._pool.submit(notifier.send, message)
 
+    def _collect(self) -> None:
+        for key, future in list(self._under_way.items()):
+            if future.done():
+                del self._under_way[key]
+                self._settle(key, delivered=future.exception() is None and future.result())
+
     def _settle(self, key: tuple[str, str, str], *, delivered: bool) -> None:
         if delivered:
-            self._store.mark_sent(*key)
+            self._ledger.mark_sent(*key)
             self._waiting.pop(key, None)
             return
         self._attempts[key] = self._attempts.get(key, 0) + 1
@@ -149,14 +159,9 @@ class Desk:
 
     def drain(self, timeout_s: float) -> None:
         """Waits for messages under way, up to `timeout_s` in all, and records them."""
-        import concurrent.futures
-
         self.step()
-        concurrent.futures.wait(list(self._under_way.values()), timeout=timeout_s)
-        for key, future in list(self._under_way.items()):
-            if future.done():
-                del self._under_way[key]
-                self._settle(key, delivered=future.exception() is None and future.result())
+        wait(list(self._under_way.values()), timeout=timeout_s)
+        self._collect()
 
     def close(self) -> None:
         """Ends the sending threads without waiting for receivers that do not answer."""

@@ -43,19 +43,20 @@ class Tail:
             result = journal.read(self.files[self._number], self._position)
             self._position = result.position
             if result.damage:
-                self.damage = (*self.damage, *result.damage)
+                self.damage = (*self.damage, *map(str, result.damage))
             if result.records:
                 return result.records
-            if self._number + 1 == len(self.files):
+            if not result.more and self._number + 1 == len(self.files):
                 return ()
-            self._number, self._position = self._number + 1, None
+            if not result.more:
+                self._number, self._position = self._number + 1, None
         return ()
 
 
 def find_tails(run_folder: Path, known: dict[str, Tail]) -> Iterable[Tail]:
     """The tails of all writers of a run, new ones added to `known`; files that rotation added are appended."""
     for path in journal.files(run_folder):
-        writer_id = journal.writer_of(path)
+        writer_id = journal.writer_id(path)
         tail = known.setdefault(writer_id, Tail(run_folder.name, writer_id))
         if path not in tail.files:
             tail.files.append(path)

@@ -1,0 +1,272 @@
+"""The watcher: from a recorded run to rows, status, health and alerts in a store."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runvitals.collectors.run import Options, Run
+from runvitals.errors import StoreUnreachable
+from runvitals.store.open import open_store
+from runvitals.store.store import Store
+from runvitals.watch.loop import LEASE_S, Watcher
+from runvitals.watch.notify import Console
+
+T0 = 1_800_000_000.0
+
+
+class Clock:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now_s = T0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Scene:
+    """A folder of journals, a store, a clock, and watchers over them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.journals = folder / "journal"
+        self.clock = Clock()
+        self.store = open_store(f"sqlite:///{folder / 'runvitals.db'}")
+        self.lines: list[str] = []
+        self.alive: bool | None = True
+
+    def run(self, name: str = "dpo", **config: Any) -> Run:
+        """A run recorded by this process, on the scene's clock, without threads that write."""
+        options = Options(sample=False, heartbeat_s=3600.0, clock=self.clock)
+        return Run(self.journals, "p", name=name, config=config, options=options)
+
+    def watcher(self) -> Watcher:
+        return Watcher(
+            self.journals, self.store, notifiers=[Console(self.lines.append)], clock=self.clock, alive=self.is_alive
+        )
+
+    def is_alive(self, info: Mapping[str, Any]) -> bool | None:
+        return self.alive
+
+    def train(self, run: Run, steps: range, loss: float | None = None, step_s: float = 1.0) -> None:
+        """Logs falling losses with a little noise, one step a second."""
+        for step in steps:
+            self.clock.now_s += step_s
+            value = 2.0 / (1 + 0.05 * step) + 0.01 * math.sin(step * 1.7) if loss is None else loss
+            run.log({"loss": value, "grad_norm": 1.0 + 0.1 * math.sin(step), "learning_rate": 1e-4}, step=step)
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    return Scene(tmp_path)
+
+
+def test_rows_status_and_latest_values_reach_the_store(scene: Scene) -> None:
+    run = scene.run(name="sft", lr=1e-4)
+    run.event("trainer", {"kind": "sft", "max_steps": 100})
+    scene.train(run, range(1, 41))
+    done = scene.watcher().run_once()
+    assert done.rows == 40
+    (info,) = scene.store.runs(latest=("loss",))
+    assert (info.name, info.trainer, info.status, info.last_step, info.max_steps) == ("sft", "sft", "running", 40, 100)
+    assert info.latest["loss"].step == 40
+    assert scene.store.read(run.id, "loss").steps.tolist() == list(range(1, 41))
+    run.finish()
+
+
+def test_nan_loss_raises_a_critical_alert_told_once(scene: Scene) -> None:
+    run = scene.run()
+    run.event("trainer", {"kind": "sft", "max_steps": 100})
+    scene.train(run, range(1, 31))
+    watcher = scene.watcher()
+    watcher.run_once()
+    assert scene.lines == []
+    scene.train(run, range(31, 36), loss=math.nan)
+    watcher.run_once()
+    (info,) = scene.store.runs()
+    assert info.health == "critical"
+    assert info.alerts >= 1
+    assert info.finding
+    firing = [row for row in scene.store.alerts(run_id=run.id) if row.rule == "non_finite"]
+    assert [(row.state, row.severity) for row in firing] == [("firing", "critical")]
+    assert firing[0].detail["remedies"]
+    told = list(scene.lines)
+    assert len(told) >= 1
+    scene.watcher().run_once()  # a restart
+    assert scene.lines == told
+    assert len([row for row in scene.store.alerts(run_id=run.id) if row.rule == "non_finite"]) == 1
+    run.finish()
+
+
+def test_restart_at_any_point_gives_the_same_alerts_as_one_watcher(tmp_path: Path) -> None:
+    def alerts(folder: Path, restart_every: int) -> list[tuple[Any, ...]]:
+        scene = Scene(folder)
+        run = scene.run()
+        run.event("trainer", {"kind": "sft", "max_steps": 200})
+        watcher = scene.watcher()
+        for start in range(1, 121, 10):
+            scene.train(run, range(start, start + 10), loss=None if start < 80 else 30.0 + start)
+            if start // 10 % restart_every == 0:
+                scene.clock.now_s += LEASE_S + 1
+                watcher = scene.watcher()
+            watcher.run_once()
+        run.finish()
+        watcher.run_once()
+        rows = scene.store.alerts(run_id=run.id)
+        return sorted((row.rule, row.state, row.severity, row.onset_step, row.fired_step) for row in rows)
+
+    once = alerts(tmp_path / "once", restart_every=1000)
+    assert once
+    assert alerts(tmp_path / "often", restart_every=1) == once
+
+
+def test_finished_run_is_stored_whole_and_its_journal_is_gone(scene: Scene) -> None:
+    run = scene.run()
+    scene.train(run, range(1, 11))
+    run.finish()
+    scene.watcher().run_once()
+    (info,) = scene.store.runs()
+    assert (info.status, info.last_step) == ("finished", 10)
+    assert info.ended_s == pytest.approx(scene.clock.now_s)
+    assert not run.path.exists()
+    assert scene.store.read(run.id, "loss").values.size == 10
+
+
+def test_silent_run_of_another_host_keeps_its_journal(scene: Scene) -> None:
+    run = scene.run()
+    scene.train(run, range(1, 11))
+    scene.alive = None
+    watcher = scene.watcher()
+    watcher.run_once()
+    scene.clock.now_s += 3600.0
+    watcher.run_once()
+    assert scene.store.runs()[0].status == "crashed"
+    assert run.path.exists()
+    scene.train(run, range(11, 21))
+    watcher.run_once()
+    assert scene.store.runs()[0].last_step == 20
+    assert scene.store.runs()[0].status == "running"
+    run.finish()
+
+
+def test_process_that_stops_stepping_is_stalled_then_hung(scene: Scene) -> None:
+    run = scene.run()
+    run.event("trainer", {"kind": "sft", "max_steps": 1000})
+    run.phase("train")
+    scene.train(run, range(1, 61))
+    watcher = scene.watcher()
+    watcher.run_once()
+    statuses = []
+    for _ in range(40):
+        scene.clock.now_s += 5.0
+        watcher.step()
+        statuses.append(scene.store.runs()[0].status)
+    assert statuses[0] == "running"
+    assert "stalled" in statuses
+    assert statuses[-1] == "hung"
+    assert scene.store.runs()[0].health == "critical"
+    run.finish()
+
+
+def test_users_own_alert_is_shown_and_told(scene: Scene) -> None:
+    run = scene.run(name="mine")
+    run.log({"loss": 1.0}, step=3)
+    run.alert("Samples look odd", "three empty answers in a row", "critical")
+    scene.watcher().run_once()
+    (row,) = scene.store.alerts(run_id=run.id)
+    assert (row.rule, row.severity, row.state, row.fired_step) == ("user_alert", "critical", "firing", 3)
+    assert scene.store.runs()[0].health == "critical"
+    assert scene.lines == ["◆ Samples look odd · mine: step 3: three empty answers in a row"]
+    run.finish()
+
+
+def test_corrupt_journal_is_named_and_leaves_other_runs_alone(scene: Scene) -> None:
+    good = scene.run(name="good")
+    scene.train(good, range(1, 6))
+    foreign = scene.journals / "strange"
+    foreign.mkdir()
+    (foreign / "w-0.rvj").write_bytes(b"this is no journal, whatever its name says\n" * 10)
+    done = scene.watcher().run_once()
+    assert list(done.failed) == ["strange"]
+    assert "w-0.rvj" in done.failed["strange"]
+    assert [run.name for run in scene.store.runs()] == ["good"]
+    assert "w-0.rvj" in scene.store.watchers()[0].message
+    good.finish()
+
+
+class FlakyStore:
+    """A store that does not answer while `away` is set; everything else is the real one."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.away = False
+
+    def __getattr__(self, name: str) -> Any:
+        if self.away:
+            raise StoreUnreachable("the database does not answer")
+        return getattr(self._store, name)
+
+
+def test_unreachable_store_loses_and_doubles_nothing(scene: Scene) -> None:
+    run = scene.run()
+    flaky = FlakyStore(scene.store)
+    watcher = Watcher(scene.journals, flaky, clock=scene.clock, alive=scene.is_alive)  # type: ignore[arg-type]
+    for start in range(1, 101, 10):
+        flaky.away = start % 30 == 1
+        scene.train(run, range(start, start + 10))
+        if flaky.away:
+            with pytest.raises(StoreUnreachable):
+                watcher.step()
+        else:
+            watcher.step()
+    flaky.away = False
+    watcher.run_once()
+    assert scene.store.read(run.id, "loss").steps.tolist() == list(range(1, 101))
+    run.finish()
+
+
+def test_second_watcher_leaves_a_leased_run_until_the_first_is_gone(scene: Scene) -> None:
+    run = scene.run()
+    scene.train(run, range(1, 6))
+    first, second = scene.watcher(), scene.watcher()
+    assert first.step().rows == 5
+    scene.train(run, range(6, 8))
+    assert second.step().runs == 0
+    scene.clock.now_s += LEASE_S + 1
+    assert second.step().rows == 2
+    assert first.step().runs == 0
+    run.finish()
+
+
+@pytest.mark.slow
+def test_killed_watcher_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    options = Options(sample=False, heartbeat_s=3600.0)
+    run = Run(scene.journals, "p", name="long", options=options)
+    environ = {**os.environ, "RUNVITALS_HOME": str(tmp_path)}
+    step = 0
+    for _ in range(3):
+        watcher = subprocess.Popen([sys.executable, "-m", "runvitals", "watch", "--interval", "0.1"], env=environ)
+        seen = 0
+        while seen < step + 2000:
+            for _ in range(200):
+                step += 1
+                run.log({"loss": float(step)}, step=step)
+            rows = [info.last_step or 0 for info in scene.store.runs()]
+            seen = rows[0] if rows else 0
+            assert watcher.poll() is None
+            if step > 200_000:
+                pytest.fail("the watcher took in nothing")
+        watcher.send_signal(signal.SIGKILL)
+        watcher.wait()
+    run.finish()
+    subprocess.run([sys.executable, "-m", "runvitals", "watch", "--once"], env=environ, check=True, timeout=60)
+    assert scene.store.read(run.id, "loss").steps.tolist() == list(range(1, step + 1))
