@@ -1,0 +1,276 @@
+"""How the state of a margin is decided. Pure: a tracker goes in, a state comes out; nothing is remembered."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+from runvitals.diagnostics.margin_history import (
+    Block,
+    Estimate,
+    MarginPoint,
+    Trend,
+    estimate,
+    looks_like_sampling,
+    swing,
+    trend,
+)
+from runvitals.diagnostics.margin_tracker import NEEDED_POINTS, MarginState, MarginTracker
+from runvitals.diagnostics.types import Severity
+
+CHANCE = 0.55
+"""An accuracy below it is hardly better than a coin (0.5)."""
+
+EARLIEST_PROGRESS = 0.2
+"""Share of the run before which a small margin is no fault yet."""
+
+UNKNOWN_LENGTH_POINTS = 60
+"""Where the run's length is not known: points before a small margin is a fault."""
+
+FEWEST_PAIRS = 256
+"""Pairs to pool before a small margin is a fault, where the number behind a point is known."""
+
+SWING_WINDOW = 50
+SWING_BEFORE = 150
+LATE = 0.5
+"""From this share of the run on, a margin flat at nothing with accuracy at chance is critical: half the money is gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """The figures that states are decided on. window: the last half of the run, at least NEEDED_POINTS points.
+
+    recent: course over the last 30 %. peak: highest block mean so far. accuracy_error includes the error of drawing pairs.
+    """
+
+    window: list[Block]
+    margin: Estimate
+    accuracy: Estimate
+    loss: float
+    recent: Trend
+    recent_chosen: Trend
+    chosen: float
+    last: float
+    peak: float
+    sampling_only: bool
+    swing: float
+    swing_before: float
+    sign_changes: int
+    held_out_source: str
+    held_out: MarginPoint | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """A state, how bad it is, and since when."""
+
+    state: MarginState
+    severity: Severity | None = None
+    onset_step: int | None = None
+    missing: str = ""
+
+
+def rule_on(tracker: MarginTracker, measured: Measured) -> Ruling:
+    """The state. Held-out pairs that say the opposite come before everything, then what needs enough data."""
+    inverted = _inverted_held_out(tracker)
+    if inverted is not None:
+        return inverted
+    count = tracker.history.count
+    if count < NEEDED_POINTS:
+        return Ruling(state="start", missing=f"needs {NEEDED_POINTS} logged margins, has {count}")
+    if not tracker.settings.optimises:
+        return _course(tracker, measured)
+    if _inverted(tracker, measured):
+        return Ruling(state="inverted", severity="critical", onset_step=measured.window[0].first_step)
+    if _displaced(tracker, measured):
+        return Ruling(state="displaced", severity="warning", onset_step=_recent_step(tracker))
+    if _low(tracker, measured):
+        return _low_ruling(tracker, measured)
+    if _fluctuating(tracker, measured):
+        return Ruling(state="fluctuating", severity="warning", onset_step=_swing_step(tracker))
+    if _saturated(measured):
+        return Ruling(state="saturated", severity="info")
+    return _course(tracker, measured)
+
+
+def measure(tracker: MarginTracker) -> Measured:
+    """All figures at once."""
+    history = tracker.history
+    window = history.last_share(0.5, NEEDED_POINTS)
+    recent = history.last_share(0.3, NEEDED_POINTS // 2)
+    means = [block.margin.value for block in history.blocks]
+    newest = [point.margin for point in history.newest]
+    swinging, before = newest[-SWING_WINDOW:], newest[-SWING_WINDOW - SWING_BEFORE : -SWING_WINDOW]
+    held_out = tracker.newest_held_out()
+    last = [point.margin for point in list(history.newest)[-5:]]
+    return Measured(
+        window=window,
+        margin=estimate(block.margin.value for block in window),
+        accuracy=_accuracy(tracker, window),
+        loss=estimate(block.loss.value for block in window).mean,
+        recent=trend([block.margin.value for block in recent]),
+        recent_chosen=trend([block.chosen.value for block in recent if block.chosen.count]),
+        chosen=recent[-1].chosen.value if recent else math.nan,
+        last=sum(last) / len(last) if last else math.nan,
+        peak=max(means, default=math.nan),
+        sampling_only=len(swinging) < 5 or looks_like_sampling(swinging),
+        swing=swing(swinging),
+        swing_before=swing(before),
+        sign_changes=sum(a * b < 0 for a, b in pairwise(swinging)),
+        held_out_source=held_out[0] if held_out else "",
+        held_out=held_out[1][-1] if held_out else None,
+    )
+
+
+def _accuracy(tracker: MarginTracker, window: list[Block]) -> Estimate:
+    """Share of pairs won over the window; the error is at least that of drawing so many pairs."""
+    found = estimate(block.accuracy.value for block in window)
+    pairs = tracker.settings.pairs
+    if not pairs or math.isnan(found.mean):
+        return found
+    drawn = pairs * sum(block.accuracy.count for block in window)
+    share = min(max(found.mean, 0.0), 1.0)
+    return Estimate(mean=found.mean, error=max(found.error, math.sqrt(share * (1 - share) / drawn)))
+
+
+def _inverted_held_out(tracker: MarginTracker) -> Ruling | None:
+    """Held-out pairs prefer the rejected answer, twice running and by more than noise.
+
+    Where training brings the margin up: critical; sooner where the training pairs say the opposite, which is what flipped labels
+    look like. Where it does not (SFT, PPO, GRPO): a warning, and only while it gets worse.
+    """
+    found = tracker.newest_held_out()
+    if found is None:
+        return None
+    points = list(found[1])[-3:]
+    settings = tracker.settings
+    if not settings.optimises:
+        worse = len(points) == 3 and points[0].margin > points[1].margin > points[2].margin
+        if worse and all(_opposed(point, settings.material, 0.5) for point in points):
+            return Ruling(state="inverted", severity="warning", onset_step=points[0].step)
+        return None
+    if len(points) >= 2 and all(_opposed(point, settings.material, 0.4) for point in points[-2:]):
+        return Ruling(state="inverted", severity="critical", onset_step=points[-2].step)
+    if len(points) == 3 and _training_agrees(tracker) and all(_opposed(p, settings.smallest, 0.35) for p in points):
+        return Ruling(state="inverted", severity="critical", onset_step=points[0].step)
+    return None
+
+
+def _opposed(point: MarginPoint, least: float, accuracy: float) -> bool:
+    error = 0.0 if math.isnan(point.margin_se) else point.margin_se
+    return point.margin < -max(least, 3 * error) and not point.accuracy >= accuracy
+
+
+def _training_agrees(tracker: MarginTracker) -> bool:
+    """True where the training pairs themselves are being told apart."""
+    blocks = tracker.history.last_share(0.3, NEEDED_POINTS // 2)
+    margin = estimate(block.margin.value for block in blocks)
+    accuracy = estimate(block.accuracy.value for block in blocks).mean
+    return len(blocks) >= 5 and margin.mean > 3 * margin.error and accuracy > 0.6
+
+
+def _inverted(tracker: MarginTracker, measured: Measured) -> bool:
+    margin, accuracy = measured.margin, measured.accuracy
+    if math.isnan(accuracy.mean):
+        return False
+    below = margin.mean < -max(3 * margin.error, tracker.settings.smallest, tracker.settings.negligible)
+    return below and accuracy.mean < 0.5 - 3 * accuracy.error
+
+
+def _displaced(tracker: MarginTracker, measured: Measured) -> bool:
+    """Chosen answers become ever less likely, far beyond what healthy runs show.
+
+    More than 100 nats below the reference and still falling; or more than 20 and falling while the margin gains nothing.
+    A chosen reward that falls slowly under a growing margin is common and benign.
+    """
+    beta = tracker.settings.beta
+    if not beta or math.isnan(measured.chosen) or measured.recent_chosen.direction >= 0:
+        return False
+    nats = measured.chosen / beta
+    return nats < -100 or (nats < -20 and measured.recent.direction <= 0)
+
+
+def _low(tracker: MarginTracker, measured: Measured) -> bool:
+    """True where chosen and rejected are not told apart, in a run that has had its time."""
+    settings, margin, accuracy = tracker.settings, measured.margin, measured.accuracy
+    if not _had_its_time(tracker):
+        return False
+    point = measured.held_out
+    if point is not None and point.margin > max(settings.smallest, settings.negligible) and point.accuracy >= 0.6:
+        return False
+    if abs(margin.mean) < settings.negligible and measured.last < settings.negligible:
+        return True
+    return margin.mean <= max(settings.smallest, 3 * margin.error) and not accuracy.mean >= CHANCE
+
+
+def _had_its_time(tracker: MarginTracker) -> bool:
+    """True after 20 % of the run (60 points where its length is unknown), 256 pairs, and the end of learning-rate warm-up."""
+    count, pairs = tracker.history.count, tracker.settings.pairs
+    if pairs and pairs * count < FEWEST_PAIRS:
+        return False
+    rates = tracker.learning_rates
+    if len(rates) >= 2 and rates[-1] > rates[0] and rates[-1] >= tracker.peak_learning_rate:
+        return False
+    progress = tracker.progress
+    return count >= UNKNOWN_LENGTH_POINTS if progress is None else progress >= EARLIEST_PROGRESS
+
+
+def _low_ruling(tracker: MarginTracker, measured: Measured) -> Ruling:
+    """Stagnant where it does not move, too small where it does."""
+    if measured.recent.direction > 0:
+        return Ruling(state="too_small", severity="warning", onset_step=measured.window[0].first_step)
+    progress = tracker.progress
+    at_chance = abs(measured.accuracy.mean - 0.5) <= 3 * measured.accuracy.error
+    late = progress is not None and progress >= LATE
+    severity: Severity = "critical" if late and at_chance else "warning"
+    return Ruling(state="stagnant", severity=severity, onset_step=measured.window[0].first_step)
+
+
+def _fluctuating(tracker: MarginTracker, measured: Measured) -> bool:
+    """The margin swings more than before, more than its own size, and not as small batches scatter by themselves."""
+    newest = tracker.history.newest
+    if len(newest) < SWING_WINDOW + NEEDED_POINTS or measured.sampling_only:
+        return False
+    level = abs(median(point.margin for point in list(newest)[-SWING_WINDOW:]))
+    least = max(tracker.settings.smallest, tracker.settings.negligible)
+    grown = measured.swing > 2 * measured.swing_before
+    return grown and measured.swing > least and (measured.swing > level or measured.sign_changes > SWING_WINDOW // 5)
+
+
+def _saturated(measured: Measured) -> bool:
+    """Every training pair is told apart with a loss near 0, and held-out pairs are not, or there are none to ask."""
+    if not (measured.accuracy.mean > 0.98 and measured.loss < 0.1):
+        return False
+    return measured.held_out is None or measured.held_out.accuracy < 0.9
+
+
+def _course(tracker: MarginTracker, measured: Measured) -> Ruling:
+    """Rising, falling or levelled off; for a margin that is big enough."""
+    direction = measured.recent.direction
+    dropped = measured.peak - measured.last > max(0.3 * abs(measured.peak), tracker.settings.material)
+    if direction < 0 and dropped:
+        severity: Severity | None = "warning" if tracker.settings.optimises else None
+        return Ruling(state="falling", severity=severity, onset_step=_recent_step(tracker))
+    if direction > 0:
+        return Ruling(state="rising")
+    if tracker.settings.optimises and not _had_its_time(tracker):
+        return Ruling(state="start", missing=_too_early(tracker))
+    return Ruling(state="levelled_off")
+
+
+def _too_early(tracker: MarginTracker) -> str:
+    if tracker.progress is not None:
+        return f"needs {EARLIEST_PROGRESS:.0%} of the run and the end of warm-up, has {tracker.progress:.0%}"
+    return f"needs {UNKNOWN_LENGTH_POINTS} logged margins and the end of warm-up, has {tracker.history.count}"
+
+
+def _recent_step(tracker: MarginTracker) -> int | None:
+    blocks = tracker.history.last_share(0.3, NEEDED_POINTS // 2)
+    return blocks[0].first_step if blocks else None
+
+
+def _swing_step(tracker: MarginTracker) -> int | None:
+    newest = list(tracker.history.newest)[-SWING_WINDOW:]
+    return newest[0].step if newest else None

@@ -1,0 +1,142 @@
+"""Puts a margin's state and figures into words: titles, one plain sentence for an alert, one line of numbers for a screen."""
+
+from __future__ import annotations
+
+import math
+
+from runvitals.diagnostics.margin_judge import Measured, Ruling
+from runvitals.diagnostics.margin_tracker import MarginState, MarginTracker, MarginVerdict
+from runvitals.diagnostics.types import Number
+
+TITLES: dict[MarginState, str] = {
+    "start": "Not enough data",
+    "rising": "Rising",
+    "levelled_off": "Levelled off",
+    "too_small": "Too small",
+    "fluctuating": "Fluctuating",
+    "stagnant": "Stagnant",
+    "inverted": "Inverted",
+    "saturated": "Saturated",
+    "displaced": "Displaced",
+    "falling": "Falling",
+}
+
+
+def put(tracker: MarginTracker, measured: Measured, ruling: Ruling) -> MarginVerdict:
+    """The verdict that a ruling amounts to."""
+    window = measured.window
+    return MarginVerdict(
+        state=ruling.state,
+        severity=ruling.severity,
+        title=TITLES[ruling.state],
+        finding=_finding(tracker, measured, ruling),
+        sentence=_numbers_line(tracker, measured, ruling),
+        numbers=numbers(tracker, measured),
+        window=(window[0].first_step, window[-1].last_step) if window else (None, None),
+        onset_step=ruling.onset_step,
+    )
+
+
+def signed(value: float, error: float = math.nan) -> str:
+    """A margin as text: its sign, a real minus, as many digits as its error allows (two of the error; else three in all)."""
+    if not math.isfinite(value):
+        return "—"
+    if value != 0.0 and not 1e-4 <= abs(value) < 1e6:
+        return f"{value:+.1e}".replace("-", "−").replace("e−0", "e−").replace("e+0", "e")
+    size = error if 0 < error < math.inf else abs(value) / 10
+    decimals = min(max(1 - math.floor(math.log10(size)), 0), 5) if size > 0 else 3
+    return f"{value:+.{decimals}f}".replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """A share as text: 51.6 %."""
+    return f"{100 * share:.1f} %".replace(".0 %", " %")
+
+
+def numbers(tracker: MarginTracker, measured: Measured) -> tuple[Number, ...]:
+    """The figures one by one, those that there are: margin, accuracy, loss, gradient norm, learning rate, GPU, held-out pairs."""
+    settings, point = tracker.settings, measured.held_out
+    expected = f"above {signed(settings.smallest)}" if settings.smallest else "above 0 by more than its error"
+    shown = [
+        Number(label="margin, mean", value=measured.margin.mean, unit="reward", expected=expected),
+        Number(label="margin, 95 % low", value=measured.margin.low, unit="reward"),
+        Number(label="margin, 95 % high", value=measured.margin.high, unit="reward"),
+        Number(label="chosen wins", value=measured.accuracy.mean, unit="of pairs", expected="above 0.55"),
+        Number(label="chosen wins, 95 % ±", value=1.96 * measured.accuracy.error, unit="of pairs"),
+        Number(label="loss", value=measured.loss, unit="nat", expected="below ln 2" if _has_ln2(tracker) else ""),
+        Number(label="gradient norm", value=tracker.newest(tracker.grad_norms), expected="above 0"),
+        Number(label="learning rate", value=tracker.newest(tracker.learning_rates), expected="above 0"),
+        Number(label="GPU utilisation", value=tracker.gpu_utilization, unit="%"),
+        Number(label="margins that were no number", value=tracker.lost or math.nan, expected="0"),
+    ]
+    if point is not None:
+        shown.append(Number(label=f"held-out margin ({measured.held_out_source})", value=point.margin, unit="reward"))
+        shown.append(Number(label="held-out: chosen wins", value=point.accuracy, unit="of pairs", expected="above 0.5"))
+    return tuple(number for number in shown if math.isfinite(number.value))
+
+
+def _has_ln2(tracker: MarginTracker) -> bool:
+    return tracker.settings.trainer in ("dpo", "reward")
+
+
+def _numbers_line(tracker: MarginTracker, measured: Measured, ruling: Ruling) -> str:
+    """`mean +0.0016 over 74 logged steps, 95 % interval −0.0001 to +0.0033, which holds 0 · chosen wins 51.6 % ± 2.9 of pairs, …`."""
+    if ruling.state == "start":
+        return ruling.missing
+    parts = []
+    margin, accuracy, point = measured.margin, measured.accuracy, measured.held_out
+    if measured.window:
+        count = sum(block.margin.count for block in measured.window)
+        text = f"mean {signed(margin.mean, margin.error)} over {count:,} logged steps".replace(",", "\u2009")
+        if math.isfinite(margin.error):
+            low, high = signed(margin.low, margin.error), signed(margin.high, margin.error)
+            text += f", 95 % interval {low} to {high}" + (", which holds 0" if margin.low <= 0 <= margin.high else "")
+        parts.append(text)
+    if math.isfinite(accuracy.mean):
+        width = f" ± {196 * accuracy.error:.1f}" if 0 < accuracy.error < math.inf else ""
+        coin = ", a coin wins 50 %" if accuracy.mean < 0.6 else ""
+        parts.append(f"chosen wins {percent(accuracy.mean)}{width} of pairs{coin}")
+    if point is not None:
+        wins = f", chosen wins {percent(point.accuracy)}" if math.isfinite(point.accuracy) else ""
+        parts.append(f"held-out margin {signed(point.margin, point.margin_se)}{wins}")
+    return " · ".join(parts)
+
+
+def _finding(tracker: MarginTracker, measured: Measured, ruling: Ruling) -> str:
+    """One plain sentence that says what the state means here."""
+    margin = signed(measured.margin.mean, measured.margin.error)
+    step, point = tracker.step, measured.held_out
+    wins = (
+        f" and chosen wins {percent(measured.accuracy.mean)} of pairs" if math.isfinite(measured.accuracy.mean) else ""
+    )
+    if ruling.state == "inverted" and point is not None and (point.margin < 0 or not measured.window):
+        held_wins = f" and chosen wins {percent(point.accuracy)}" if math.isfinite(point.accuracy) else ""
+        against = ""
+        if tracker.settings.optimises and measured.margin.mean > 0:
+            against = f", while on the training pairs it is {margin}{wins}"
+        return f"On held-out pairs the model prefers the rejected answer: at step {point.step} the margin is {signed(point.margin, point.margin_se)}{held_wins}{against}."
+    sentences: dict[MarginState, str] = {
+        "start": f"Not enough data: {ruling.missing}.",
+        "rising": f"The margin rises: {margin} on average, {signed(measured.last)} at step {step}.",
+        "levelled_off": f"The margin has levelled off at {margin}{wins}.",
+        "too_small": f"Chosen and rejected answers are hardly told apart: after {step} steps the margin is {margin}{wins}. {_expected(tracker)}",
+        "stagnant": f"Chosen and rejected answers are not being told apart: after {step} steps the margin is {margin} and does not move{wins and ','}{wins}. {_expected(tracker)}",
+        "fluctuating": f"The margin swings by ±{measured.swing:.3g} around {signed(measured.last)}, more than twice as much as before (±{measured.swing_before:.3g}), and not as small batches scatter by themselves.",
+        "inverted": f"The model prefers the rejected answer: the margin is {margin}{wins}.",
+        "saturated": f"Every training pair is told apart (loss {measured.loss:.3g}){_held_out_short(measured)}; more training can only overfit them.",
+        "displaced": f"Chosen answers become ever less likely: their reward is {signed(measured.chosen)}, while the margin is {margin}.",
+        "falling": f"The margin falls: {signed(measured.last)} at step {step}, after {signed(measured.peak)} at its best.",
+    }
+    return sentences[ruling.state].strip()
+
+
+def _expected(tracker: MarginTracker) -> str:
+    smallest = tracker.settings.smallest
+    return f"By now it should be above {signed(smallest)}." if smallest else ""
+
+
+def _held_out_short(measured: Measured) -> str:
+    point = measured.held_out
+    if point is None or math.isnan(point.accuracy):
+        return ", and no held-out pairs are measured"
+    return f", but only {percent(point.accuracy)} of held-out pairs"
