@@ -37,6 +37,11 @@ def init(
     return _current
 
 
+def current() -> Run | None:
+    """The run that `log`, `alert` and `finish` go to; None where there is none or it has ended."""
+    return None if _current is None or _current.ended else _current
+
+
 def log(values: Mapping[str, Any], step: int | None = None) -> None:
     """Appends one row to the current run."""
     run = _run("log")

@@ -217,6 +217,11 @@ class Run:
         if writer is not None:
             writer.close(sync=False)
 
+    @property
+    def ended(self) -> bool:
+        """True once nothing more can be recorded: after `finish`, and in a forked child."""
+        return self._writer is None
+
     _inert = False
 
     @contextmanager

@@ -11,18 +11,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import TrainerCallback
 
+from runvitals.errors import SettingsError
 from runvitals.trainers import notebook
 from runvitals.trainers.description import describe_arguments, describe_model, versions
 from runvitals.trainers.guard import Guard, guarded
 from runvitals.trainers.kinds import find_trainer, kind_of_arguments, trainer_kind
 from runvitals.trainers.pairs import checked_pairs
 from runvitals.trainers.probe import DEFAULT_BUDGET
-from runvitals.trainers.probing import build_probe, describe_probe, find_reference
+from runvitals.trainers.probing import build_probe, describe_probe, find_reference, kept_in_checkpoint
+from runvitals.trainers.runs import begin_run, run_name, run_to_continue, users_run
 from runvitals.trainers.session import Session, Training
 from runvitals.trainers.unwrap import unwrap_model, unwrap_policy
 
@@ -33,7 +35,8 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
     """Logs a training to runvitals.
 
     name: of the run; default: the arguments' run_name, else the last part of output_dir.
-    run: a run to log to, which then stays its owner's to finish; default: one is begun with each `train()` and finished with it.
+    run: a run to log to, which then stays its owner's to finish; default: the one that `runvitals.init` began, else a new one for each
+        `train()`, finished with it. Training resumed from a checkpoint goes on in the run that wrote it, if project and name are the same.
     config: settings of your own, beside the trainer's arguments.
     pairs: held-out preference pairs, each {"prompt", "chosen", "rejected"} of plain text or of messages; they switch the margin probe on.
     probe_budget: share of the training time that the probe may take.
@@ -55,6 +58,7 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
         self._pairs = checked_pairs(pairs) if pairs is not None else None
         self._budget = checked_budget(probe_budget)
         self._session: Session | None = None
+        self._ours = True
         self._unwatch: Callable[[], None] | None = None
         self.guard = Guard(self._report)
 
@@ -67,22 +71,24 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
         trainer = find_trainer()
         kind = trainer_kind(type(trainer)) if trainer is not None else kind_of_arguments(type(args))
         model = unwrap_policy(found.get("model"))
-        config = {**describe_arguments(args), "model": describe_model(model), **self._config}
         training = Training(
             kind=kind,
             arguments=args,
             optimizer=found.get("optimizer"),
-            operations_per_token=operations_per_token(model),
+            operations_per_token=self.guard.call("operations", partial(operations_per_token, model)),
         )
-        session = Session(self._begin_run(args, config), training, state, guard=self.guard)
-        self._session = session
-        told = {"kind": kind, "max_steps": state.max_steps, "class": type(trainer).__qualname__, "versions": versions()}
-        session.run.event("trainer", told, step=state.global_step)
+        run = self._begin_run(args, kept_in_checkpoint(state))
+        self._session = session = Session(run, training, state, guard=self.guard)
+        told = {"kind": kind, "max_steps": state.max_steps, "class": class_name(trainer), "versions": versions()}
+        run.event("trainer", told, step=state.global_step)
+        described = self.guard.call("description", partial(describe_model, model))
+        run.event("config", {"model": described}, step=state.global_step)
         if state.global_step > 0:
-            session.run.event("resume", {"from_step": state.global_step}, step=state.global_step)
+            run.event("resume", {"from_step": state.global_step}, step=state.global_step)
         prepare = partial(self._prepare_probe, session, trainer, kind, args=args, state=state, found=found)
         self.guard.call("probe", prepare, tolerated=1)
-        self.guard.call("checkpoints", partial(session.keep_in_checkpoints, state))
+        origin = {"run_id": run.id, "project": self._project, "name": run_name(self._name, args)}
+        self.guard.call("checkpoints", partial(session.keep_in_checkpoints, state, origin))
         self.guard.call("notebook", self._watch_cell)
         session.begin()
 
@@ -128,15 +134,15 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
             session.end(state, found.get("model"))
             self._abandon("finished")
 
-    def _begin_run(self, args: Any, config: dict[str, Any]) -> Any:
-        if self._given is not None:
-            self._given.event("config", config)
-            return self._given
-        from runvitals.collectors.face import init
-
-        folder = Path(str(getattr(args, "output_dir", None) or "")).name
-        name = self._name or getattr(args, "run_name", None) or folder or None
-        return init(project=self._project, name=name, config=config)
+    def _begin_run(self, args: Any, kept: Mapping[str, Any]) -> Any:
+        config = {**describe_arguments(args), **self._config}
+        there = self._given if self._given is not None else users_run()
+        self._ours = there is None
+        if there is not None:
+            there.event("config", config)
+            return there
+        name = run_name(self._name, args)
+        return begin_run(self._project, name, config, run_id=run_to_continue(kept, self._project, name))
 
     def _prepare_probe(
         self, session: Session, trainer: Any, kind: str, *, args: Any, state: Any, found: Mapping[str, Any]
@@ -176,7 +182,7 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
             self._unwatch = None
         if session is not None:
             session.close()
-            if self._given is None:
+            if self._ours:
                 session.run.finish(status)
 
     def _report(self, fault: dict[str, Any]) -> None:
@@ -185,10 +191,13 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
             self._session.run.event("fault", fault)
 
 
+def class_name(trainer: Any | None) -> str | None:
+    """The trainer's class with its module; None where the trainer was not found."""
+    return None if trainer is None else f"{type(trainer).__module__}.{type(trainer).__qualname__}"
+
+
 def checked_budget(budget: float) -> float:
     """The budget, where it is a share between 0 and 1; raises SettingsError else."""
-    from runvitals.errors import SettingsError
-
     if not 0.0 < budget <= 1.0:
         raise SettingsError(f"probe_budget: expected a share of the training time above 0 and up to 1, got {budget!r}")
     return budget
@@ -196,8 +205,6 @@ def checked_budget(budget: float) -> float:
 
 def operations_per_token(model: Any) -> float | None:
     """Floating-point operations that transformers counts for one token of this model; None where the model cannot say."""
-    import torch
-
     inner = unwrap_model(model)
     count = getattr(inner, "floating_point_ops", None)
     name = getattr(inner, "main_input_name", None)

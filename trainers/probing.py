@@ -7,7 +7,7 @@ from typing import Any
 
 from runvitals.trainers.pairs import tokenise
 from runvitals.trainers.probe import DEFAULT_BETA, MarginProbe, why_not
-from runvitals.trainers.unwrap import unwrap_policy
+from runvitals.trainers.unwrap import has_adapters
 
 BETA_KINDS = ("dpo", "kto")
 """Trainers whose `beta` scales this very reward; GRPO's, RLOO's and ORPO's beta are weights of another term."""
@@ -59,14 +59,19 @@ def find_reference(probe: MarginProbe, policy: Any, trainer: Any | None, state: 
     A resumed full fine-tune is no longer its own reference, so that must come from the checkpoint or from the trainer's reference model.
     """
     reference_model = getattr(trainer, "ref_model", None)
-    kept = (state.stateful_callbacks or {}).get(CHECKPOINT_KEY, {}).get("attributes", {}).get("probe", {})
-    if kept and probe.restore(kept):
+    if probe.restore(kept_in_checkpoint(state).get("probe", {})):
         return None
-    adapted = unwrap_policy(policy)
-    if state.global_step > 0 and reference_model is None and not hasattr(adapted, "disable_adapter"):
+    if state.global_step > 0 and reference_model is None and not has_adapters(policy):
         return "training was resumed from a checkpoint that holds no reference for these pairs"
-    probe.take_reference(adapted, reference_model)
+    probe.take_reference(policy, reference_model)
     return None
+
+
+def kept_in_checkpoint(state: Any) -> dict[str, Any]:
+    """What `Session.keep_in_checkpoints` put into the checkpoint that training was resumed from; empty where there is none."""
+    entry = (state.stateful_callbacks or {}).get(CHECKPOINT_KEY)
+    kept = entry.get("attributes") if isinstance(entry, dict) else None
+    return kept if isinstance(kept, dict) and state.global_step > 0 else {}
 
 
 def describe_probe(probe: MarginProbe) -> dict[str, Any]:

@@ -144,12 +144,12 @@ class Session:
         self._enter("save" if saving else "train")
         self._timer.pause(self._clock())
 
-    def keep_in_checkpoints(self, state: Any) -> None:
+    def keep_in_checkpoints(self, state: Any, origin: Mapping[str, Any]) -> None:
         """Puts what a resumed run needs where the trainer writes it into its checkpoints.
 
         Not as transformers' ExportableState: that builds a new callback from its saved arguments on resume, and our run with it.
         """
-        kept = {"run_id": getattr(self.run, "id", None), "probe": self.probe.state() if self.probe is not None else {}}
+        kept = {**origin, "probe": self.probe.state() if self.probe is not None else {}}
         state.stateful_callbacks[CHECKPOINT_KEY] = {"args": {}, "attributes": kept}
 
     def end(self, state: Any, model: Any) -> None:
