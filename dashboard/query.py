@@ -57,11 +57,15 @@ Test = Callable[[Subject], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A parsed query: any of the groups, each all of its tests. No group at all lets everything through."""
+    """A parsed query: any of the groups, each all of its tests. No group at all lets everything through.
+
+    signals: the logged signals that it asks about.
+    """
 
     text: str
     groups: tuple[tuple[Test, ...], ...]
     troubles: tuple[Trouble, ...]
+    signals: frozenset[str]
 
     def matches(self, subject: Subject) -> bool:
         """True where the row belongs to the answer."""
@@ -85,7 +89,12 @@ def parse(text: str, *, signals: Collection[str]) -> Query:
             tests.append(test)
     groups.append(tuple(tests))
     # An empty side of an `or` says nothing yet: someone is still typing.
-    return Query(text=text, groups=tuple(group for group in groups if group), troubles=tuple(troubles))
+    return Query(
+        text=text,
+        groups=tuple(group for group in groups if group),
+        troubles=tuple(troubles),
+        signals=frozenset(match[1].lower() for match in map(_TERM.match, text.split()) if match) & frozenset(signals),
+    )
 
 
 def _test(term: str, signals: Collection[str]) -> Test | Trouble:

@@ -144,7 +144,7 @@ export function received(state, data, setTriggerValue) {
   if (data.body !== undefined && data.body !== null) {
     state.digest = data.digest;
     state.body = data.body;
-  } else if (state.digest !== data.digest) setTriggerValue("resync", data.digest);
+  } else if (data.digest !== undefined && state.digest !== data.digest) setTriggerValue("resync", data.digest);
   return state.body ?? null;
 }
 

@@ -1,0 +1,66 @@
+"""The app: `python -m streamlit run dashboard/app.py`. Theme and manners lie beside it in `.streamlit/config.toml`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import streamlit as st
+
+from runvitals.dashboard import head, navigation
+
+STATIC = Path(__file__).resolve().parent / "static"
+
+
+def _runs() -> None:
+    from runvitals.dashboard.views import runs
+
+    runs.page()
+
+
+def _run() -> None:
+    from runvitals.dashboard.views import run
+
+    run.page()
+
+
+def _compare() -> None:
+    from runvitals.dashboard.views import compare
+
+    compare.page()
+
+
+def _alerts() -> None:
+    from runvitals.dashboard.views import alerts
+
+    alerts.page()
+
+
+def main() -> None:
+    """Lays out the app and draws the page that the address names; `/?run=`, `/?compare=` and `/?alert=` lead to theirs."""
+    seen = head.look(now_s=time.time())
+    st.set_page_config(page_title=head.page_title(seen), page_icon=str(STATIC / "icon.svg"), layout="wide")
+    theme = "dark" if st.context.theme.type == "dark" else "light"
+    st.logo(str(STATIC / f"logo-{theme}.svg"), size="medium")
+    pages: dict[navigation.PageName, st.Page] = {
+        "runs": st.Page(_runs, title="Runs", url_path="runs", default=True),
+        "run": st.Page(_run, title="Run", url_path="run"),
+        "compare": st.Page(_compare, title="Compare", url_path="compare"),
+        "alerts": st.Page(_alerts, title=head.alerts_label(seen), url_path="alerts"),
+    }
+    navigation.remember(pages)
+    page = st.navigation(list(pages.values()), position="top")
+    if page is pages["runs"]:
+        _follow_deep_link()
+    head.shown(seen)
+    page.run()
+
+
+def _follow_deep_link() -> None:
+    links: dict[str, navigation.PageName] = {"run": "run", "compare": "compare", "alert": "alerts"}
+    for word, page in links.items():
+        if word in st.query_params:
+            navigation.go(page, **{word: st.query_params[word]})
+
+
+main()

@@ -1,0 +1,225 @@
+// The Runs page: search, views, and one live table in three groups. A refresh moves nothing under the pointer.
+
+import { el, heartbeat, keyed, kept, received, setAttribute, setText, severityLabel, severityMark, statusLabel, seriesColor, svg } from "./base.js";
+import { age, count, revive, signed } from "./format.js";
+import { searchField } from "./search.js";
+import { spark } from "./spark.js";
+import { drawState, serverNow, takePulse, updatedText, watchLine } from "./watch.js";
+
+const GROUPS = [["attention", "Needs attention"], ["running", "Running, no finding"], ["ended", "Ended"]];
+const COLUMNS = ["run", "trainer", "health", "finding", "status", "step", "age", "loss", "margin", "alerts"];
+const HEADS = ["Run", "Trainer", "Health", "First finding", "Status", "Step", "Last step", "Loss", "Margin", "Alerts"];
+const RIGHT = new Set(["step", "age", "alerts"]);
+const MOST_COMPARED = 6;
+
+export default function runs({ data, parentElement, setTriggerValue }) {
+  const state = kept(parentElement, () => build(parentElement));
+  state.send = setTriggerValue;
+  takePulse(state, data);
+  const body = received(state, data, setTriggerValue);
+  if (body && state.drawn !== state.digest) {
+    state.drawn = state.digest;
+    drawBody(state, body);
+  }
+  tick(state);
+  return state.stop;
+}
+
+function build(parent) {
+  const state = { picked: new Set(), watchLine: watchLine() };
+  state.count = el("span", { class: "count" });
+  state.notices = el("div", { class: "notices" });
+  state.search = searchField({ placeholder: "Name, or trainer:dpo, margin<0, config.beta=0.1", onsearch: (text) => state.send("query", text) });
+  state.compare = el("button", { class: "button", type: "button", disabled: true, onclick: () => state.send("compare", [...state.picked]) }, "Compare (select 2–6)");
+  state.views = el("div", { class: "row", style: { flexWrap: "wrap" } });
+  state.troubles = el("div", { class: "troubles", role: "status" });
+  state.tables = Object.fromEntries(GROUPS.map(([name, words]) => [name, groupOf(words)]));
+  state.nothing = el("p", { class: "none" }, "No run answers this search.");
+  state.table = el(
+    "table",
+    { "aria-label": "Runs", onpointerenter: () => (state.over = true), onpointerleave: () => leave(state), onkeydown: (event) => walk(state, event) },
+    el("colgroup", {}, COLUMNS.map((name) => el("col", { class: name }))),
+    el("thead", {}, el("tr", {}, COLUMNS.map((name, at) => el("th", { scope: "col", class: RIGHT.has(name) ? `${name} right` : name }, HEADS[at])))),
+    GROUPS.map(([name]) => state.tables[name].node),
+  );
+  state.updated = el("span", { class: "updated" });
+  state.root = el(
+    "div",
+    { class: "rv" },
+    state.notices,
+    el("div", { class: "title" }, el("h1", {}, "Runs"), state.count, el("div", { class: "controls" }, state.watchLine.node)),
+    el("div", { class: "search" }, state.search.node, state.compare),
+    el("div", { class: "views" }, state.views, el("span", { class: "hint" }, "name · trainer: · status: · health: · step> · margin< · alert: · config.beta=0.1")),
+    state.troubles,
+    state.table,
+    state.nothing,
+    foot(state.updated),
+  );
+  parent.append(state.root);
+  state.stop = heartbeat(state, () => tick(state));
+  return state;
+}
+
+function foot(updated) {
+  const words = { healthy: "healthy: no rule fires, which is not the same as correct", warning: "warning", critical: "critical", unknown: "unknown: not enough data" };
+  return el("div", { class: "foot" }, Object.entries(words).map(([name, text]) => el("span", { class: "mark" }, severityMark(name), text)), updated);
+}
+
+function groupOf(words) {
+  const number = el("span");
+  const head = el("tbody", {}, el("tr", { class: "group" }, el("th", { colspan: COLUMNS.length, scope: "rowgroup" }, words, " ", number)));
+  const rows = el("tbody");
+  const node = [head, rows];
+  return { node, head, rows, number };
+}
+
+function drawBody(state, body) {
+  setText(state.count, `${count(body.total)} ${body.total === 1 ? "run" : "runs"}, ${count(body.live)} running`);
+  state.search.update(body.query, body.troubles);
+  keyed(state.views, body.views, {
+    key: (view) => view.name,
+    make: (view) => el("button", { class: "pill", type: "button", onclick: () => state.search.set(view.query) }, view.name),
+    update: (node, view) => setAttribute(node, "aria-pressed", String(view.query === body.query)),
+  });
+  keyed(state.troubles, body.troubles, {
+    key: (trouble) => trouble.term,
+    make: (trouble) => el("span", { class: "mark" }, severityMark("warning"), `${trouble.term}: ${trouble.reason}; left out`),
+    update: () => {},
+  });
+  const known = new Set(body.rows.map((row) => row.id));
+  for (const id of state.picked) if (!known.has(id)) state.picked.delete(id);
+  drawRows(state, body.rows);
+  drawCompare(state);
+}
+
+/** While the pointer is over the table every row keeps its place; only new rows come in and gone rows leave. */
+function drawRows(state, rows) {
+  const held = state.over && state.order ? holdOrder(state.order, rows) : null;
+  state.order = held ?? rows.map((row) => ({ id: row.id, group: row.group }));
+  state.waiting = held !== null;
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  for (const [name] of GROUPS) {
+    const mine = state.order.filter((place) => place.group === name).map((place) => byId.get(place.id));
+    const table = state.tables[name];
+    keyed(table.rows, mine, { key: (row) => row.id, make: (row) => makeRow(state, row), update: (node, row) => updateRow(state, node, row) });
+    setText(table.number, count(mine.length));
+    table.head.hidden = !mine.length;
+  }
+  state.nothing.hidden = rows.length > 0;
+  state.table.hidden = !rows.length;
+}
+
+function holdOrder(order, rows) {
+  const places = new Map(order.map((place) => [place.id, place]));
+  const present = new Set(rows.map((row) => row.id));
+  const old = order.filter((place) => present.has(place.id));
+  return [...old, ...rows.filter((row) => !places.has(row.id)).map((row) => ({ id: row.id, group: row.group }))];
+}
+
+function leave(state) {
+  state.over = false;
+  if (state.waiting) drawRows(state, state.body.rows);
+}
+
+function makeRow(state, row) {
+  const cells = Object.fromEntries(COLUMNS.map((name) => [name, el("td", { class: RIGHT.has(name) ? `${name} right` : name })]));
+  const pick = el("input", {
+    type: "checkbox", class: "pick", "aria-label": `Compare ${row.name}`, tabindex: -1,
+    onclick: (event) => event.stopPropagation(), onchange: () => choose(state, row.id, pick.checked),
+  });
+  const link = el("a", { class: "cut", href: `./run?run=${encodeURIComponent(row.id)}`, tabindex: -1, title: row.project ? `${row.project} / ${row.name}` : row.name }, row.name);
+  cells.run.append(el("div", { class: "name" }, pick, link));
+  const open = (event) => {
+    // A modified click is the browser's: a new tab or window.
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
+    event.preventDefault();
+    state.send("open", row.id);
+  };
+  const node = el("tr", { class: "run", tabindex: 0, onclick: open }, COLUMNS.map((name) => cells[name]));
+  node.runvitals = { cells, pick, link, parts: {} };
+  return node;
+}
+
+function choose(state, id, on) {
+  if (on && state.picked.size < MOST_COMPARED) state.picked.add(id);
+  else state.picked.delete(id);
+  for (const table of Object.values(state.tables)) for (const node of table.rows.children) drawPicked(state, node);
+  drawCompare(state);
+}
+
+function drawPicked(state, node) {
+  const on = state.picked.has(node.dataset.key);
+  node.runvitals.pick.checked = on;
+  setAttribute(node, "aria-selected", String(on));
+}
+
+function drawCompare(state) {
+  const many = state.picked.size;
+  setText(state.compare, many ? `Compare ${many}${many < 2 ? " (select 2–6)" : ""}` : "Compare (select 2–6)");
+  state.compare.disabled = many < 2;
+  state.compare.classList.toggle("primary", many >= 2);
+}
+
+/** Draws a cell anew only where what it shows changed. */
+function cell(node, name, shown, draw) {
+  const { cells, parts } = node.runvitals;
+  const text = JSON.stringify(shown);
+  if (parts[name] === text) return;
+  parts[name] = text;
+  cells[name].replaceChildren(...[draw()].flat().filter(Boolean));
+}
+
+function updateRow(state, node, row) {
+  node.runvitals.row = row;
+  node.style.setProperty("--run", seriesColor(state.root, row.color));
+  setText(node.runvitals.link, row.name);
+  drawPicked(state, node);
+  cell(node, "trainer", row.trainer, () => el("span", { class: "ink2" }, row.trainer.toUpperCase()));
+  cell(node, "health", row.health, () => severityLabel(row.health));
+  cell(node, "finding", row.finding, () => el("div", { class: "cut ink2", title: row.finding }, row.finding));
+  cell(node, "status", row.status, () => statusLabel(row.status));
+  cell(node, "step", [row.step, row.max_steps], () => steps(row));
+  cell(node, "loss", row.loss, () => (row.loss.length ? spark(row.loss) : el("span", { class: "ink3 small" }, row.step === null ? "no step yet" : "not logged")));
+  cell(node, "margin", [row.margin, row.margin_now, row.margin_of], () => margin(row));
+  cell(node, "alerts", [row.alerts, row.health], () => el("span", { class: row.alerts ? (row.health === "critical" ? "critical" : "warning") : "ink2" }, count(row.alerts)));
+}
+
+function steps(row) {
+  const done = row.max_steps ? Math.min(1, (row.step ?? 0) / row.max_steps) : 0;
+  const bar = row.max_steps ? el("span", { class: "bar" }, el("i", { style: { width: `${(100 * done).toFixed(1)}%` } })) : null;
+  const of = row.max_steps ? el("span", { class: "ink2" }, ` / ${count(row.max_steps)}`) : null;
+  return el("span", { class: "steps" }, count(row.step ?? (row.max_steps ? 0 : null)), of, bar);
+}
+
+function margin(row) {
+  const curve = row.margin.length ? spark(row.margin) : el("span", { class: "ink3 small" }, row.step === null ? "" : "no probe");
+  return el("div", { class: "marginal", title: row.margin_of ? `Margin on ${row.margin_of}` : null }, curve, el("span", { class: "value" }, signed(revive(row.margin_now))));
+}
+
+/** What moves with the clock alone. */
+function tick(state) {
+  const now_s = serverNow(state);
+  drawState(state.root, state.notices, state);
+  state.watchLine.update(state.watch, now_s);
+  setText(state.updated, updatedText(state));
+  for (const table of Object.values(state.tables)) {
+    for (const node of table.rows.children) {
+      const { cells, row } = node.runvitals;
+      setText(cells.age, row.last_step_s === null ? "—" : age(now_s - row.last_step_s));
+      cells.age.classList.toggle("late", ["stalled", "hung", "crashed"].includes(row.status));
+    }
+  }
+}
+
+/** Arrows walk the rows, Enter opens, Space chooses for comparison. */
+function walk(state, event) {
+  const node = event.target.closest("tr.run");
+  if (!node) return;
+  const rows = [...state.table.querySelectorAll("tr.run")];
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (step) rows[rows.indexOf(node) + step]?.focus();
+  else if (event.key === "Enter") state.send("open", node.dataset.key);
+  else if (event.key === " ") choose(state, node.dataset.key, !state.picked.has(node.dataset.key));
+  else return;
+  event.preventDefault();
+}

@@ -1,0 +1,52 @@
+// What every page says of itself: who watches, what is wrong, when it was last brought up to date.
+
+import { drawNotices, el, setText, severityMark, staleNotice } from "./base.js";
+import { age, clock, count } from "./format.js";
+
+/** The watcher's words at the right of a title row, and a function that brings them up to date. */
+export function watchLine() {
+  const mark = el("span", { class: "mark" });
+  const more = el("span", { class: "ink2 small" });
+  const node = el("span", { class: "row", style: { gap: "14px" } }, mark, more);
+  let drawn = "";
+  return {
+    node,
+    update(watch, now_s, nothing = "") {
+      const state = !watch ? "" : watch.alive ? "healthy" : "warning";
+      node.hidden = !state;
+      if (!state) return;
+      if (drawn !== state) {
+        drawn = state;
+        mark.className = `mark ${state}`;
+        mark.replaceChildren(severityMark(state), el("span", {}, state === "healthy" ? "Watcher alive" : "Watcher silent"));
+      }
+      const ago = watch.pass_s === undefined ? "never seen" : `last pass ${age(now_s - watch.pass_s)} ago`;
+      const rules = watch.rules === undefined ? "" : ` · ${count(watch.rules)} rules`;
+      const behind = watch.behind_rows === undefined ? "" : ` · behind ${count(watch.behind_rows)} rows`;
+      setText(more, ago + (nothing ? ` · ${nothing}` : rules + behind));
+    },
+  };
+}
+
+/** The server's clock now, as far as the last message told. */
+export function serverNow(state) {
+  return state.now_s + (performance.now() - state.received_ms) / 1000;
+}
+
+/** Takes in the part of a message that changes with every message. */
+export function takePulse(state, data) {
+  Object.assign(state, { now_s: data.now_s, every_s: data.every_s, watch: data.watch, notices: data.notices, received_ms: performance.now() });
+}
+
+/** Draws notices and says whether values are stale. */
+export function drawState(root, notices, state) {
+  const silent_s = (performance.now() - state.received_ms) / 1000;
+  const stale = staleNotice(silent_s, { every_s: state.every_s, updated_s: state.now_s });
+  drawNotices(notices, [...state.notices, ...stale]);
+  root.classList.toggle("stale", stale.length > 0 || state.notices.some((notice) => notice.key === "store"));
+}
+
+/** "Updated 20:41:07, every 2 s". */
+export function updatedText(state) {
+  return `Updated ${clock(state.now_s)}, every ${count(state.every_s)} s`;
+}

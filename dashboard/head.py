@@ -1,0 +1,103 @@
+"""What every page says besides its own content: who watches, what is wrong with the page, and how many incidents are open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from runvitals.dashboard import watcher
+from runvitals.dashboard.data import Problem, Watching, read, settings, watching
+from runvitals.dashboard.formatter import age, count
+from runvitals.dashboard.incidents import counted, group, worst
+from runvitals.dashboard.tokens import SEVERITIES
+from runvitals.store import Store
+
+_SHOWN = "runvitals.open_shown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One look at the store: who watches, and the open incidents with the worst severity among them."""
+
+    watching: Watching
+    beside: bool
+    open: int
+    worst: str | None
+
+
+def look(*, now_s: float) -> Look | Problem:
+    """Who watches and what is open. Starts a watcher beside the app where nobody has watched for a while."""
+    found = read(lambda store: _look(store, now_s), now_s=now_s)
+    if isinstance(found, Look):
+        watcher.beside().look(alive=found.watching.alive, settings=settings(), now_s=now_s, start=watcher.start_watch)
+    return found
+
+
+def pulse(seen: Look | Problem, *, now_s: float, every_s: float) -> dict[str, Any]:
+    """The small part of a page's data that changes with every message: time, watcher, notices."""
+    if isinstance(seen, Problem):
+        return {"now_s": now_s, "every_s": every_s, "watch": None, "notices": [_store_notice(seen)]}
+    return {"now_s": now_s, "every_s": every_s, "watch": _watch(seen.watching), "notices": _notices(seen)}
+
+
+def page_title(seen: Look | Problem) -> str:
+    """The title of the browser's tab: "◆ 6 · runvitals" with six open incidents."""
+    if isinstance(seen, Problem) or not seen.open or seen.worst is None:
+        return "runvitals"
+    return f"{SEVERITIES[seen.worst].shape} {count(seen.open)} · runvitals"
+
+
+def alerts_label(seen: Look | Problem) -> str:
+    """The navigation's word for alerts, with the number open in the severity's colour."""
+    if isinstance(seen, Problem) or not seen.open or seen.worst is None:
+        return "Alerts"
+    return f"Alerts :{'red' if seen.worst == 'critical' else 'orange'}[**{count(seen.open)}**]"
+
+
+def shown(seen: Look | Problem) -> None:
+    """Notes what title and navigation say, so that `renew` knows when they are out of date."""
+    st.session_state[_SHOWN] = page_title(seen)
+
+
+def renew(seen: Look | Problem) -> None:
+    """Runs the whole app again where the number of open incidents changed, so that title and navigation say so."""
+    if isinstance(seen, Look) and st.session_state.get(_SHOWN) not in (None, page_title(seen)):
+        st.rerun()
+
+
+def _look(store: Store, now_s: float) -> Look:
+    incidents = group(store.alerts(states=("firing",)), now_s=now_s)
+    return Look(
+        watching=watching(store, now_s=now_s),
+        beside=watcher.beside().running,
+        open=counted(incidents, "open"),
+        worst=worst(incidents),
+    )
+
+
+def _watch(found: Watching) -> dict[str, Any]:
+    if found.watcher is None:
+        return {"alive": False}
+    return {
+        "alive": found.alive,
+        "pass_s": found.watcher.pass_s,
+        "rules": found.watcher.rules,
+        "behind_rows": found.watcher.behind_rows,
+        "message": found.watcher.message,
+    }
+
+
+def _notices(seen: Look) -> list[dict[str, str]]:
+    if seen.watching.alive:
+        return []
+    silent = "No watcher yet" if seen.watching.silent_s is None else f"Watcher silent for {age(seen.watching.silent_s)}"
+    doing = "This app started one beside itself." if seen.beside else "Start it with: runvitals watch"
+    text = f"Health of live runs is unknown. {doing}"
+    return [{"key": "watcher", "severity": "warning", "title": silent, "text": text}]
+
+
+def _store_notice(problem: Problem) -> dict[str, str]:
+    stays = "The last picture stays. " if problem.kind == "unreachable" else ""
+    return {"key": "store", "severity": "warning", "title": problem.title, "text": stays + problem.text}
