@@ -31,7 +31,10 @@ class SeriesPoints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRow:
-    """One event of a run; see `runvitals.collectors.records.Event` for the kinds."""
+    """One event of a run; see `runvitals.collectors.records.Event` for the kinds.
+
+    id: given by the store, rising; 0 for an event on its way in.
+    """
 
     run_id: str
     writer_id: str
@@ -40,6 +43,7 @@ class EventRow:
     step: int | None
     kind: str
     data: Mapping[str, Any]
+    id: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,105 @@
+"""Alerts as the engine derives them and as people treat them: neither side ever overwrites the other's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from runvitals.errors import StoreError
+from runvitals.store.database import Database
+from runvitals.store.json_text import dumps, loads
+from runvitals.store.runs import touch_run
+from runvitals.store.schema import alerts
+from runvitals.store.types import AlertRow
+
+_PEOPLES = ("acknowledged_s", "acknowledged_note", "muted_until_s", "feedback", "ticked", "history")
+_WORST_FIRST = {"critical": 0, "warning": 1, "info": 2}
+
+
+def put_alerts(database: Database, connection: Connection, rows: Sequence[AlertRow]) -> None:
+    """Inserts or updates alerts by id. Rows that say nothing new change nothing; what people did stays."""
+    if not rows:
+        return
+    query = select(alerts).where(alerts.c.id.in_([row.id for row in rows])).with_for_update()
+    stored = {row.id: row for row in connection.execute(query)}
+    changed = [found for row in rows if (found := _merged(stored.get(row.id), row)) is not None]
+    database.upsert(connection, alerts, changed)
+    for run_id in sorted({values["run_id"] for values in changed}):
+        touch_run(connection, run_id)
+
+
+def _merged(stored: Row[Any] | None, row: AlertRow) -> dict[str, Any] | None:
+    """The alert's columns after the engine said `row`; None where nothing changes."""
+    values = asdict(row)
+    values["detail"] = dumps(row.detail)
+    engines = {name: value for name, value in values.items() if name not in _PEOPLES}
+    if stored is None:
+        peoples = {name: values[name] for name in _PEOPLES} | {"ticked": dumps(list(row.ticked))}
+        return {**engines, **peoples, "history": _history(list(row.history), row)}
+    if all(stored._mapping[name] == value for name, value in engines.items()):
+        return None
+    peoples = {name: stored._mapping[name] for name in _PEOPLES}
+    if (stored.state, stored.severity) != (row.state, row.severity):
+        peoples["history"] = _history(loads(stored.history), row)
+    return {**engines, **peoples}
+
+
+def _history(before: list[Any], row: AlertRow) -> str:
+    """The history with the alert's present state appended, at the newest moment that the alert knows."""
+    moments = {"resolved": row.resolved_s, "firing": row.fired_s, "pending": row.onset_s}
+    time_s = moments[row.state] if moments[row.state] is not None else row.onset_s
+    if before and before[-1]["time_s"] > time_s:
+        time_s = before[-1]["time_s"]  # a severity rose while firing: it cannot be earlier than what came before
+    return dumps([*before, {"time_s": time_s, "text": f"{row.state}, {row.severity}"}])
+
+
+def list_alerts(connection: Connection, *, run_id: str | None, states: Collection[str] | None) -> list[AlertRow]:
+    """Alerts, the newest onset first and the worse first among equals."""
+    query = select(alerts)
+    if run_id is not None:
+        query = query.where(alerts.c.run_id == run_id)
+    if states is not None:
+        query = query.where(alerts.c.state.in_(list(states)))
+    found = [_alert_row(row) for row in connection.execute(query)]
+    return sorted(found, key=lambda alert: (-alert.onset_s, _WORST_FIRST[alert.severity], alert.id))
+
+
+def _alert_row(row: Row[Any]) -> AlertRow:
+    decoded = {name: loads(row._mapping[name]) for name in ("detail", "ticked", "history")}
+    return AlertRow(**{**row._mapping, **decoded})
+
+
+def people_changed(
+    connection: Connection, alert_id: str, *, changes: Mapping[str, Any], now_s: float, text: str
+) -> None:
+    """Sets people's columns of an alert and appends to its history. Raises StoreError where no alert has this id."""
+    row = _locked(connection, alert_id)
+    history = dumps([*loads(row.history), {"time_s": now_s, "text": text}])
+    connection.execute(update(alerts).where(alerts.c.id == alert_id).values(**changes, history=history))
+    touch_run(connection, row.run_id)
+
+
+def tick(connection: Connection, alert_id: str, remedy: int, *, on: bool, now_s: float) -> None:
+    """Marks a remedy, by its index, as tried or not. Raises StoreError where no alert has this id."""
+    ticked = set(loads(_locked(connection, alert_id).ticked))
+    ticked = ticked | {remedy} if on else ticked - {remedy}
+    text = f"remedy {remedy + 1} {'tried' if on else 'not tried'}"
+    people_changed(connection, alert_id, changes={"ticked": dumps(sorted(ticked))}, now_s=now_s, text=text)
+
+
+def mute_text(until_s: float | None) -> str:
+    """What the history says of a mute; None ends it."""
+    if until_s is None:
+        return "unmuted"
+    return f"muted until {datetime.fromtimestamp(until_s, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _locked(connection: Connection, alert_id: str) -> Row[Any]:
+    row = connection.execute(select(alerts).where(alerts.c.id == alert_id).with_for_update()).first()
+    if row is None:
+        raise StoreError(f"alert {alert_id}: the store has no such alert")
+    return row

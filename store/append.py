@@ -1,0 +1,187 @@
+"""One batch of one writer into the store, in one transaction with how far the writer's journal has been read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from runvitals.errors import StoreError, UnknownRun
+from runvitals.store.database import Database
+from runvitals.store.grow import grow
+from runvitals.store.json_text import dumps, loads
+from runvitals.store.schema import events, runs, writers
+from runvitals.store.types import Batch, SeriesPoints
+
+COLORS = 10
+"""Series colours; the eleventh run has the first one's."""
+
+
+def append(database: Database, batch: Batch) -> int:
+    """Rows committed; 0 for a replay.
+
+    Raises StoreError where the batch overlaps what is stored, UnknownRun where neither the store nor the batch knows its run.
+    """
+    _check(batch)
+    with database.writing() as connection:
+        run = _locked_run(database, connection, batch)
+        writer = connection.execute(
+            select(writers).where((writers.c.run_id == batch.run_id) & (writers.c.writer_id == batch.writer_id))
+        ).first()
+        if writer is not None and batch.last_seq <= writer.last_seq:
+            return 0
+        if writer is not None and batch.first_seq <= writer.last_seq:
+            raise StoreError(
+                f"run {batch.run_id}, writer {batch.writer_id}: expected records after {writer.last_seq}, "
+                f"got {batch.first_seq} to {batch.last_seq}; cut the batch"
+            )
+        changes = dict(_started(run, batch)) if batch.start is not None else {}
+        changes |= _moved(run, batch)
+        changes |= _happened(run, batch, changes)
+        grow(database, connection, batch.run_id, {_plain(key): points for key, points in batch.series.items()})
+        _add_events(connection, batch)
+        database.upsert(connection, writers, [_writer_row(writer, batch)])
+        changed = update(runs).where(runs.c.id == batch.run_id)
+        connection.execute(changed.values(**changes, revision=runs.c.revision + 1))
+    return batch.rows
+
+
+def _check(batch: Batch) -> None:
+    """Raises StoreError where a batch contradicts itself."""
+    if batch.first_seq > batch.last_seq:
+        raise StoreError(f"batch of run {batch.run_id}: first_seq {batch.first_seq} is after last_seq {batch.last_seq}")
+    for key, points in batch.series.items():
+        if not points.steps.shape == points.times_s.shape == points.values.shape or points.values.ndim != 1:
+            raise StoreError(f"batch of run {batch.run_id}: steps, times and values of {key!r} differ in length")
+        if points.steps.dtype.str != "<i8" or {points.times_s.dtype.str, points.values.dtype.str} != {"<f8"}:
+            raise StoreError(f"batch of run {batch.run_id}: {key!r} must have int64 steps, float64 times and values")
+
+
+def _locked_run(database: Database, connection: Connection, batch: Batch) -> Row[Any]:
+    """The run's row, locked until the transaction ends; created from the batch's start where it is not there."""
+    query = select(runs).where(runs.c.id == batch.run_id).with_for_update()
+    run = connection.execute(query).first()
+    if run is None and batch.start is not None:
+        database.lock_creation(connection)
+        run = connection.execute(query).first()
+        if run is None:
+            _create(connection, batch, batch.start)
+            run = connection.execute(query).first()
+    if run is None:
+        raise UnknownRun(f"run {batch.run_id}: not in the store, and the batch does not hold its start")
+    return run
+
+
+def _create(connection: Connection, batch: Batch, start: Mapping[str, Any]) -> None:
+    """Inserts the run's row."""
+    ordinal = connection.execute(select(func.coalesce(func.max(runs.c.ordinal) + 1, 0))).scalar_one()
+    connection.execute(
+        insert(runs).values(
+            id=batch.run_id,
+            ordinal=ordinal,
+            project=_plain(start.get("project") or ""),
+            name=_plain(start.get("name") or batch.run_id),
+            trainer="custom",
+            status="starting",
+            phase="init",
+            health="unknown",
+            created_s=float(start["time_s"]),
+            color=ordinal % COLORS,
+            config=dumps(dict(start.get("config") or {})),
+            info=dumps(dict(start.get("info") or {})),
+            rules="[]",
+            finding="",
+            alerts=0,
+            revision=0,
+        )
+    )
+
+
+def _plain(text: str) -> str:
+    """Text without the NUL characters and lone surrogates that databases cannot hold."""
+    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+
+
+def _started(run: Row[Any], batch: Batch) -> Mapping[str, Any]:
+    """Changed columns where a writer began: a resumed run lives again, under its new process and settings."""
+    start = batch.start or {}
+    if run.revision == 0 or not start.get("resumed"):
+        return {}
+    config = {**loads(run.config), **dict(start.get("config") or {})}
+    info = dumps(dict(start.get("info") or {}))
+    return {"status": "starting", "ended_s": None, "config": dumps(config), "info": info}
+
+
+def _moved(run: Row[Any], batch: Batch) -> Mapping[str, Any]:
+    """Changed columns for heartbeat, phase and newest step."""
+    changes: dict[str, Any] = {}
+    if batch.beat_s is not None:
+        changes["beat_s"] = max(batch.beat_s, run.beat_s or batch.beat_s)
+    if batch.phase is not None:
+        changes["phase"] = batch.phase
+    newest = max((found for found in map(_newest_step, batch.series.values()) if found), default=None)
+    if newest is not None and (run.last_step_s is None or newest[0] >= run.last_step_s):
+        changes["last_step_s"], changes["last_step"] = newest
+    return changes
+
+
+def _newest_step(points: SeriesPoints) -> tuple[float, int] | None:
+    """Time and step of the last point that has a step."""
+    stepped = np.flatnonzero(points.steps >= 0)
+    if not stepped.size:
+        return None
+    return float(points.times_s[stepped[-1]]), int(points.steps[stepped[-1]])
+
+
+def _happened(run: Row[Any], batch: Batch, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Changed columns for the events that say something of the run itself."""
+    found: dict[str, Any] = {}
+    config: dict[str, Any] = {}
+    for event in batch.events:
+        if event.kind == "config":
+            config |= event.data
+        elif event.kind == "trainer":
+            found |= {"trainer": str(event.data["kind"])} if event.data.get("kind") else {}
+            found |= {"max_steps": int(event.data["max_steps"])} if event.data.get("max_steps") else {}
+        elif event.kind == "finish":
+            found |= {"status": str(event.data.get("status") or "finished"), "ended_s": event.time_s}
+    if config:
+        found["config"] = dumps({**loads(changes.get("config", run.config)), **config})
+    return found
+
+
+def _add_events(connection: Connection, batch: Batch) -> None:
+    """Inserts the batch's events."""
+    if not batch.events:
+        return
+    rows = [
+        {
+            "run_id": batch.run_id,
+            "writer_id": batch.writer_id,
+            "seq": event.seq,
+            "time_s": event.time_s,
+            "step": event.step,
+            "kind": _plain(event.kind),
+            "data": dumps(dict(event.data)),
+        }
+        for event in batch.events
+    ]
+    connection.execute(insert(events), rows)
+
+
+def _writer_row(writer: Row[Any] | None, batch: Batch) -> dict[str, Any]:
+    """The writer's row after the batch."""
+    info = "{}" if writer is None else writer.info
+    if batch.start is not None:
+        info = dumps(dict(batch.start.get("info") or {}))
+    beats = [beat for beat in (batch.beat_s, writer.beat_s if writer is not None else None) if beat is not None]
+    return {
+        "run_id": batch.run_id,
+        "writer_id": batch.writer_id,
+        "last_seq": batch.last_seq,
+        "position": dumps(dict(batch.position)),
+        "info": info,
+        "beat_s": max(beats, default=None),
+    }

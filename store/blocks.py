@@ -1,0 +1,192 @@
+"""Blocks of a series in the database: which are needed, and their bytes turned to points or buckets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Row, select, tuple_
+
+from runvitals.collectors.records import NO_STEP
+from runvitals.store.codec import CodecError, unpack_clock, unpack_tail, unpack_values
+from runvitals.store.levels import Buckets, unpack_buckets
+from runvitals.store.schema import blocks, clocks, series, tails
+from runvitals.store.types import Floats, Ints, Latest, SeriesPoints
+
+CHUNK = 4096
+"""Points of a full chunk: measured between 1,024 (a third more bytes) and 16,384 (a zoom decodes too much)."""
+
+BLOCK = 512
+"""Buckets of a full summary block: 64 KiB before compression."""
+
+PARTS = -1
+"""Level of the parts of the chunk that is not full yet."""
+
+Place = tuple[int, int, int]
+"""Series id, level and first index: where a block belongs."""
+
+_PLACES_A_QUERY = 5000
+"""SQLite takes 32,766 parameters a statement; a place is three."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesHead:
+    """One row of the table `series`: what is known of a series without reading its blocks."""
+
+    id: int
+    run_id: str
+    key: str
+    step: int
+    time_s: float
+    value_bits: int
+    best_min: float | None
+    best_max: float | None
+    count: int
+    nonfinite: int
+    min_step: int
+    max_step: int
+    min_time_s: float
+    max_time_s: float
+
+    @property
+    def chunked(self) -> int:
+        """Points that stand in full chunks."""
+        return self.count // CHUNK * CHUNK
+
+    def latest(self) -> Latest:
+        """The newest point and the extremes, as callers get them."""
+        return Latest(
+            step=self.step,
+            time_s=self.time_s,
+            value=float_of_bits(self.value_bits),
+            best_min=np.nan if self.best_min is None else self.best_min,
+            best_max=np.nan if self.best_max is None else self.best_max,
+            count=self.count,
+            nonfinite=self.nonfinite,
+        )
+
+
+def float_of_bits(bits: int) -> float:
+    """The float64 with these bits, NaN payload included."""
+    return float(np.int64(bits).view(np.float64))
+
+
+def heads(connection: Connection, run_id: str, keys: Iterable[str] | None = None) -> dict[str, SeriesHead]:
+    """The series of a run, or those of the keys that it has."""
+    query = select(series).where(series.c.run_id == run_id)
+    if keys is not None:
+        wanted = list(keys)
+        if len(wanted) <= _PLACES_A_QUERY:
+            query = query.where(series.c.key.in_(wanted))
+    return {row.key: SeriesHead(*row) for row in connection.execute(query)}
+
+
+def at(connection: Connection, places: Sequence[Place]) -> list[Row[Any]]:
+    """The blocks that stand at these places."""
+    found: list[Row[Any]] = []
+    for offset in range(0, len(places), _PLACES_A_QUERY):
+        asked = tuple_(blocks.c.series_id, blocks.c.level, blocks.c.first).in_(
+            places[offset : offset + _PLACES_A_QUERY]
+        )
+        found.extend(connection.execute(select(blocks).where(asked)))
+    return found
+
+
+def parts(connection: Connection, series_ids: Sequence[int]) -> dict[int, list[Row[Any]]]:
+    """The parts of each series' open chunk, in order."""
+    found: dict[int, list[Row[Any]]] = {}
+    for offset in range(0, len(series_ids), _PLACES_A_QUERY):
+        asked = blocks.c.series_id.in_(series_ids[offset : offset + _PLACES_A_QUERY]) & (blocks.c.level == PARTS)
+        for row in connection.execute(select(blocks).where(asked).order_by(blocks.c.series_id, blocks.c.first)):
+            found.setdefault(row.series_id, []).append(row)
+    return found
+
+
+def tail_rows(connection: Connection, series_ids: Sequence[int]) -> dict[int, bytes]:
+    """The tail blob of each series that has one."""
+    found: dict[int, bytes] = {}
+    for offset in range(0, len(series_ids), _PLACES_A_QUERY):
+        asked = tails.c.series_id.in_(series_ids[offset : offset + _PLACES_A_QUERY])
+        found.update((row.series_id, row.data) for row in connection.execute(select(tails).where(asked)))
+    return found
+
+
+def tail_points(blob: bytes | None, head: SeriesHead) -> SeriesPoints | None:
+    """The points of a tail, None where the series has no tail row. Raises CodecError that names the series."""
+    if blob is None:
+        return None
+    try:
+        return unpack_tail(blob)
+    except CodecError as error:
+        raise _named(error, head) from error
+
+
+class Clocks:
+    """Steps and times of chunks, each read and decoded once in a transaction however many series share it."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Ints, Floats]] = {}
+
+    def load(self, connection: Connection, rows: Iterable[Row[Any]]) -> None:
+        """Reads the clocks that rows refer to and that are not known yet. Raises CodecError."""
+        missing = list({row.clock_id for row in rows if row.clock_id is not None} - self._known.keys())
+        for offset in range(0, len(missing), _PLACES_A_QUERY):
+            asked = clocks.c.id.in_(missing[offset : offset + _PLACES_A_QUERY])
+            for row in connection.execute(select(clocks.c.id, clocks.c.data).where(asked)):
+                self._known[row.id] = unpack_clock(row.data)
+
+    def of(self, row: Row[Any]) -> tuple[Ints, Floats]:
+        """Steps and times of a block of points. Raises CodecError."""
+        if row.clock_id is None:
+            return unpack_clock(row.clock)
+        if row.clock_id not in self._known:
+            raise CodecError(f"the steps and times numbered {row.clock_id} are missing")
+        return self._known[row.clock_id]
+
+    def points(self, row: Row[Any], head: SeriesHead) -> SeriesPoints:
+        """The points of a block of level 0 or PARTS. Raises CodecError that names the series."""
+        try:
+            steps, times_s = self.of(row)
+            points = SeriesPoints(steps=steps, times_s=times_s, values=unpack_values(row.data))
+            if not points.steps.size == points.values.size == row.size:
+                raise CodecError(f"expected {row.size} points, got {points.values.size}")
+        except CodecError as error:
+            raise _named(error, head) from error
+        return points
+
+
+def buckets(row: Row[Any], head: SeriesHead) -> Buckets:
+    """The buckets of a block of level 1 and up. Raises CodecError that names the series."""
+    try:
+        found = unpack_buckets(row.clock, row.data)
+        if len(found) != row.size:
+            raise CodecError(f"expected {row.size} buckets, got {len(found)}")
+    except CodecError as error:
+        raise _named(error, head) from error
+    return found
+
+
+def _named(error: CodecError, head: SeriesHead) -> CodecError:
+    return CodecError(f"series {head.key!r} of run {head.run_id!r} is damaged ({error})")
+
+
+def bounds_of_points(points: SeriesPoints) -> Mapping[str, Any]:
+    """The range columns of a block of points."""
+    return {
+        "min_step": int(points.steps.min(initial=2**62)),
+        "max_step": int(points.steps.max(initial=NO_STEP)),
+        "min_time_s": float(points.times_s.min()),
+        "max_time_s": float(points.times_s.max()),
+    }
+
+
+def bounds_of_buckets(found: Buckets) -> Mapping[str, Any]:
+    """The range columns of a block of buckets."""
+    return {
+        "min_step": int(found.step_min.min()),
+        "max_step": int(found.step_max.max()),
+        "min_time_s": float(found.time_min.min()),
+        "max_time_s": float(found.time_max.max()),
+    }

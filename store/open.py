@@ -1,0 +1,118 @@
+"""Opening a store: the right place, the right tables, the right version, or an error that says what to do."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, select
+from sqlalchemy.engine import make_url
+
+from runvitals.errors import ForeignStore, NewerStore, StoreError, StoreUnreachable
+from runvitals.settings import checked_store_url
+from runvitals.store.database import BUSY_TIMEOUT_MS, Database, connect
+from runvitals.store.schema import MIGRATIONS, meta
+from runvitals.store.store import Store
+
+_HEADER_BYTES = 100
+_MAGIC = b"SQLite format 3\x00"
+
+
+def open_store(url: str, *, create: bool = True) -> Store:
+    """The store at a URL, `sqlite:///PATH` or `postgresql://…`; made where there is none and `create` is set.
+
+    Raises StoreError where there is none and `create` is not set, ForeignStore where something else or something damaged is there,
+    NewerStore where a newer runvitals wrote it, StoreUnreachable where it does not answer, SettingsError for any other URL.
+    """
+    parsed = make_url(checked_store_url(url))
+    if parsed.get_backend_name() == "sqlite":
+        _prepare_file(Path(parsed.database or ""), create=create)
+    database = connect(url)
+    try:
+        _check_tables(database, create=create)
+    except BaseException:
+        database.engine.dispose()
+        raise
+    return Store(database)
+
+
+def _prepare_file(path: Path, *, create: bool) -> None:
+    """Makes the file where it may, in WAL mode, and refuses one that is not a whole SQLite database."""
+    if not path.name or str(path) == ":memory:":
+        raise StoreError("the embedded store: expected sqlite:///PATH with a file's path")
+    if path.is_dir():
+        raise StoreError(f"{path}: expected a file, got a folder; name a file in it, such as runvitals.db")
+    if not path.exists() and not create:
+        raise StoreError(f"{path}: no store there yet; start a run or `runvitals watch`, or name another file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _check_header(path)
+    except OSError as error:
+        raise StoreUnreachable(
+            f"{path}: cannot be opened ({error.strerror}); check the folder's permissions"
+        ) from error
+    if not path.exists() or not path.stat().st_size:
+        _make_wal(path)
+
+
+def _check_header(path: Path) -> None:
+    """Raises ForeignStore where the file is no SQLite database or shorter than its own header says."""
+    if not path.exists() or not path.stat().st_size:
+        return
+    with path.open("rb") as file:
+        header = file.read(_HEADER_BYTES)
+    if not header.startswith(_MAGIC) or len(header) < _HEADER_BYTES:
+        raise ForeignStore(f"{path}: is not a SQLite database; name another file or move this one away")
+    log = path.with_name(path.name + "-wal")
+    if log.exists() and log.stat().st_size:
+        return  # in use, or to be recovered from its log: the header may be ahead of the file for a moment
+    page_bytes = int.from_bytes(header[16:18], "big")
+    expected = int.from_bytes(header[28:32], "big") * (65536 if page_bytes == 1 else page_bytes)
+    if path.stat().st_size < expected:
+        raise ForeignStore(
+            f"{path}: is cut short, {path.stat().st_size} of {expected} bytes; restore a copy, or move it away to start anew"
+        )
+
+
+def _make_wal(path: Path) -> None:
+    """Creates the file in WAL mode, which it keeps. Raises StoreUnreachable."""
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.OperationalError as error:
+        raise StoreUnreachable(f"{path}: cannot be created ({error}); check the folder's permissions") from error
+
+
+def _check_tables(database: Database, *, create: bool) -> None:
+    """Brings the tables to this version, or raises where they are not ours, missing or newer."""
+    with database.reading() as connection:
+        version = _version(connection, database.place)
+    if version == len(MIGRATIONS):
+        return
+    if version == 0 and not create:
+        raise StoreError(
+            f"{database.place}: no store there yet; start a run or `runvitals watch`, or name another place"
+        )
+    with database.writing() as connection:
+        database.lock_creation(connection)
+        for migrate in MIGRATIONS[_version(connection, database.place) :]:
+            migrate(connection)
+        database.upsert(connection, meta, [{"key": "schema_version", "value": str(len(MIGRATIONS))}])
+
+
+def _version(connection: Connection, place: str) -> int:
+    """The schema version that the store has; 0 for an empty database. Raises ForeignStore and NewerStore."""
+    names = inspect(connection).get_table_names()
+    if not names:
+        return 0
+    if meta.name not in names:
+        raise ForeignStore(f"{place}: holds other tables and no runvitals store; name a file or database of its own")
+    found = connection.execute(select(meta.c.value).where(meta.c.key == "schema_version")).scalar()
+    if found is None or not found.isdigit():
+        raise ForeignStore(f"{place}: its schema version is {found!r}; restore a copy, or move it away to start anew")
+    if int(found) > len(MIGRATIONS):
+        raise NewerStore(
+            f"{place}: was written by a newer runvitals (schema {found}, this one knows {len(MIGRATIONS)}); upgrade runvitals"
+        )
+    return int(found)

@@ -1,0 +1,101 @@
+"""Exact points of series: over a range, or only those that came after a cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
+
+from runvitals.errors import StoreError
+from runvitals.store.blocks import CHUNK, PARTS, Clocks, SeriesHead, heads, tail_points, tail_rows
+from runvitals.store.codec import cut, joined
+from runvitals.store.schema import blocks
+from runvitals.store.types import Axis, Delta, Floats, SeriesPoints
+
+EMPTY_POINTS = SeriesPoints(steps=np.empty(0, np.int64), times_s=np.empty(0), values=np.empty(0))
+
+
+def overlaps(axis: Axis, start: float | None, stop: float | None) -> ColumnElement[bool]:
+    """The SQL condition that a block may hold points of the range; rows without a step are on the time axis only."""
+    lowest, highest = (
+        (blocks.c.min_time_s, blocks.c.max_time_s) if axis == "time" else (blocks.c.min_step, blocks.c.max_step)
+    )
+    conditions = [] if axis == "time" else [highest >= 0]
+    if start is not None:
+        conditions.append(highest >= float(start))
+    if stop is not None:
+        conditions.append(lowest <= float(stop))
+    return and_(True, *conditions)
+
+
+def inside(points: SeriesPoints, axis: Axis, start: float | None, stop: float | None) -> SeriesPoints:
+    """The points of the range, both ends included, in order of the axis; equal positions keep their order of arrival."""
+    position: Floats = points.times_s if axis == "time" else points.steps.astype(np.float64)
+    kept = np.ones(position.size, bool) if axis == "time" else points.steps >= 0
+    if start is not None:
+        kept &= position >= start
+    if stop is not None:
+        kept &= position <= stop
+    if not kept.all():
+        points = SeriesPoints(steps=points.steps[kept], times_s=points.times_s[kept], values=points.values[kept])
+        position = position[kept]
+    if (position[1:] < position[:-1]).any():
+        order = np.argsort(position, kind="stable")
+        points = SeriesPoints(steps=points.steps[order], times_s=points.times_s[order], values=points.values[order])
+    return points
+
+
+def read_range(
+    connection: Connection, head: SeriesHead, *, axis: Axis, start: float | None, stop: float | None
+) -> SeriesPoints:
+    """The exact points of a series on the step or time axis, both ends included."""
+    asked = (blocks.c.series_id == head.id) & blocks.c.level.in_((PARTS, 0)) & overlaps(axis, start, stop)
+    rows = connection.execute(select(blocks).where(asked).order_by(blocks.c.first)).all()
+    clocks = Clocks()
+    clocks.load(connection, rows)
+    pieces = [clocks.points(row, head) for row in rows]
+    tail = tail_points(tail_rows(connection, [head.id]).get(head.id), head)
+    return inside(joined([*pieces, tail or EMPTY_POINTS]), axis, start, stop)
+
+
+def since(connection: Connection, run_id: str, keys: Sequence[str], cursor: Mapping[str, int]) -> Delta:
+    """The points of each key after the first `cursor[key]`, in order of arrival; a key without a cursor has seen none."""
+    known = heads(connection, run_id, keys)
+    counts = {key: head.count for key, head in known.items()}
+    seen = {key: int(cursor.get(key, 0)) for key in keys}
+    if any(number < 0 for number in seen.values()):
+        raise StoreError(f"cursor of run {run_id}: expected counts from 0 on")
+    if any(number > counts.get(key, 0) for key, number in seen.items()):
+        return Delta(cursor=counts, points={}, reset=True)
+    behind = {head.id: head for key, head in known.items() if seen[key] < head.count}
+    first_new = {head.id: seen[head.key] for head in behind.values()}
+    found: dict[int, list[SeriesPoints]] = {series_id: [] for series_id in behind}
+    clocks = Clocks()
+    rows = connection.execute(select(blocks).where(_after(first_new)).order_by(blocks.c.first)).all() if behind else []
+    clocks.load(connection, rows)
+    for row in rows:
+        points = clocks.points(row, behind[row.series_id])
+        found[row.series_id].append(cut(points, max(0, first_new[row.series_id] - row.first)))
+    for series_id, blob in tail_rows(connection, list(behind)).items():
+        head = behind[series_id]
+        tail = tail_points(blob, head) or EMPTY_POINTS
+        found[series_id].append(cut(tail, max(0, first_new[series_id] - (head.count - tail.values.size))))
+    points_by_key = {behind[series_id].key: joined(pieces) for series_id, pieces in found.items()}
+    return Delta(cursor={key: counts.get(key, 0) for key in keys}, points=points_by_key)
+
+
+def _after(first_new: Mapping[int, int]) -> ColumnElement[bool]:
+    """The SQL condition that a block of points holds points from each series' first new one on.
+
+    The lower bound on `first` is what keeps the cost apart from the run's length: the index starts there.
+    """
+    return or_(
+        *(
+            (blocks.c.series_id == series_id)
+            & blocks.c.level.in_((PARTS, 0))
+            & (blocks.c.first >= number // CHUNK * CHUNK)
+            & (blocks.c.first + blocks.c.size > number)
+            for series_id, number in first_new.items()
+        )
+    )

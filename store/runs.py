@@ -1,0 +1,118 @@
+"""Runs, their writers and events as callers get them, and what the watcher changes of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, select, update
+
+from runvitals.errors import StoreError, UnknownRun
+from runvitals.store.blocks import SeriesHead
+from runvitals.store.json_text import dumps, loads
+from runvitals.store.schema import (
+    alerts,
+    blocks,
+    clocks,
+    events,
+    leases,
+    notes,
+    notifications,
+    runs,
+    series,
+    tails,
+    writers,
+)
+from runvitals.store.types import EventRow, Latest, RunInfo, WriterState
+
+_JSON = ("config", "info", "rules")
+_SETTABLE = frozenset(column.name for column in fields(RunInfo)) - {"id", "created_s", "color", "revision", "latest"}
+
+
+def list_runs(connection: Connection, *, latest: Sequence[str] = (), ids: Sequence[str] | None = None) -> list[RunInfo]:
+    """Runs, newest first, with the newest points of the series named in `latest`."""
+    query = select(runs).order_by(runs.c.created_s.desc(), runs.c.ordinal.desc())
+    points = select(series).where(series.c.key.in_(list(latest)))
+    if ids is not None:
+        query = query.where(runs.c.id.in_(list(ids)))
+        points = points.where(series.c.run_id.in_(list(ids)))
+    newest: dict[str, dict[str, Latest]] = {}
+    if latest:
+        for row in connection.execute(points):
+            head = SeriesHead(*row)
+            newest.setdefault(head.run_id, {})[head.key] = head.latest()
+    return [_run_info(row, newest.get(row.id, {})) for row in connection.execute(query)]
+
+
+def _run_info(row: Row[Any], latest: Mapping[str, Latest]) -> RunInfo:
+    values = dict(row._mapping)
+    del values["ordinal"]
+    for name in _JSON:
+        values[name] = loads(values[name])
+    return RunInfo(**values, latest=latest)
+
+
+def known_run(connection: Connection, run_id: str) -> None:
+    """Raises UnknownRun where no run has this id."""
+    if connection.execute(select(runs.c.id).where(runs.c.id == run_id)).first() is None:
+        raise UnknownRun(f"run {run_id}: the store has no such run")
+
+
+def set_run(connection: Connection, run_id: str, changes: Mapping[str, Any]) -> None:
+    """Changes columns of a run; its revision rises only where something differs. Raises UnknownRun and StoreError."""
+    illegal = changes.keys() - _SETTABLE
+    if illegal:
+        raise StoreError(f"set_run: expected some of {sorted(_SETTABLE)}, got {sorted(illegal)}")
+    row = connection.execute(select(runs).where(runs.c.id == run_id).with_for_update()).first()
+    if row is None:
+        raise UnknownRun(f"run {run_id}: the store has no such run")
+    columns = {name: dumps(value) if name in _JSON else value for name, value in changes.items()}
+    differing = {name: value for name, value in columns.items() if row._mapping[name] != value}
+    if differing:
+        changed = update(runs).where(runs.c.id == run_id)
+        connection.execute(changed.values(**differing, revision=runs.c.revision + 1))
+
+
+def touch_run(connection: Connection, run_id: str) -> None:
+    """Raises the run's revision: something that belongs to it has changed."""
+    connection.execute(update(runs).where(runs.c.id == run_id).values(revision=runs.c.revision + 1))
+
+
+def list_writers(connection: Connection, run_id: str | None) -> list[WriterState]:
+    """How far each journal has been taken in, of one run or of all."""
+    query = select(writers).order_by(writers.c.run_id, writers.c.writer_id)
+    if run_id is not None:
+        query = query.where(writers.c.run_id == run_id)
+    return [
+        WriterState(**{**row._mapping, "position": loads(row.position), "info": loads(row.info)})
+        for row in connection.execute(query)
+    ]
+
+
+def list_events(connection: Connection, run_id: str, *, kinds: Collection[str] | None, after_id: int) -> list[EventRow]:
+    """Events of a run in the order in which the store got them."""
+    query = select(events).where((events.c.run_id == run_id) & (events.c.id > after_id)).order_by(events.c.id)
+    if kinds is not None:
+        query = query.where(events.c.kind.in_(list(kinds)))
+    return [EventRow(**{**row._mapping, "data": loads(row.data)}) for row in connection.execute(query)]
+
+
+def delete_run(connection: Connection, run_id: str) -> None:
+    """Removes a run and all that belongs to it. Raises UnknownRun."""
+    known_run(connection, run_id)
+    mine = select(series.c.id).where(series.c.run_id == run_id)
+    for table in (blocks, tails):
+        connection.execute(delete(table).where(table.c.series_id.in_(mine)))
+    told = select(alerts.c.id).where(alerts.c.run_id == run_id)
+    connection.execute(delete(notifications).where(notifications.c.alert_id.in_(told)))
+    for table in (series, clocks, events, alerts, notes, writers, leases):
+        connection.execute(delete(table).where(table.c.run_id == run_id))
+    connection.execute(delete(runs).where(runs.c.id == run_id))
+
+
+def totals(connection: Connection) -> tuple[int, int]:
+    """How many runs and points the store holds."""
+    number = connection.execute(select(func.count()).select_from(runs)).scalar_one()
+    points = connection.execute(select(func.coalesce(func.sum(series.c.count), 0))).scalar_one()
+    return int(number), int(points)

@@ -1,0 +1,246 @@
+"""The store's face: one class for both databases. Every method is one transaction and may be called from any thread."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import func, insert, select, text
+
+from runvitals.errors import StoreError, UnknownRun
+from runvitals.store import alerts, read, runs, watching
+from runvitals.store.append import append
+from runvitals.store.blocks import heads
+from runvitals.store.database import Database
+from runvitals.store.envelope import EMPTY_ENVELOPE, Span, gather, reduced
+from runvitals.store.schema import MIGRATIONS, metadata, notes
+from runvitals.store.tokens import token_clock
+from runvitals.store.types import (
+    AlertRow,
+    Axis,
+    Batch,
+    Delta,
+    Envelope,
+    EventRow,
+    Latest,
+    Note,
+    RunInfo,
+    SeriesPoints,
+    WatcherInfo,
+    WriterState,
+)
+
+
+class Store:
+    """Runs, their series, events and alerts. Made by `runvitals.store.open_store`.
+
+    All methods raise StoreUnreachable where the database does not answer and ForeignStore where what it holds is damaged.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def close(self) -> None:
+        """Closes this process's connections; the store may be used again and opens new ones."""
+        self._database.engine.dispose()
+
+    def append(self, batch: Batch) -> int:
+        """Rows committed, with the writer's progress in the same transaction; a replayed batch changes nothing and gives 0."""
+        return append(self._database, batch)
+
+    def writers(self, run_id: str | None = None) -> list[WriterState]:
+        """How far each journal has been taken in."""
+        with self._database.reading() as connection:
+            return runs.list_writers(connection, run_id)
+
+    def runs(self, *, latest: Sequence[str] = (), ids: Sequence[str] | None = None) -> list[RunInfo]:
+        """All runs, or those of `ids` that exist, newest first, with the newest points of the series named in `latest`."""
+        with self._database.reading() as connection:
+            return runs.list_runs(connection, latest=latest, ids=ids)
+
+    def run(self, run_id: str, *, latest: Sequence[str] = ()) -> RunInfo:
+        """One run. Raises UnknownRun."""
+        found = self.runs(latest=latest, ids=[run_id])
+        if not found:
+            raise UnknownRun(f"run {run_id}: the store has no such run")
+        return found[0]
+
+    def set_run(self, run_id: str, **changes: Any) -> None:
+        """Changes fields of a run as the watcher derives them; the revision rises where something differs. Raises UnknownRun."""
+        with self._database.writing() as connection:
+            runs.set_run(connection, run_id, changes)
+
+    def delete_run(self, run_id: str) -> None:
+        """Removes a run with its series, events, alerts and notes. Raises UnknownRun."""
+        with self._database.writing() as connection:
+            runs.delete_run(connection, run_id)
+
+    def keys(self, run_id: str) -> dict[str, Latest]:
+        """Every series of a run with its newest point. Raises UnknownRun."""
+        with self._database.reading() as connection:
+            runs.known_run(connection, run_id)
+            found = heads(connection, run_id)
+        return {key: found[key].latest() for key in sorted(found)}
+
+    def read(
+        self, run_id: str, key: str, *, start: float | None = None, stop: float | None = None, axis: Axis = "step"
+    ) -> SeriesPoints:
+        """The exact points from `start` to `stop`, both included, in order of the axis; equal positions in order of arrival.
+
+        Rows without a step are on the time axis only. No points where the run has no such series. Raises UnknownRun.
+        """
+        with self._database.reading() as connection:
+            runs.known_run(connection, run_id)
+            head = heads(connection, run_id, [key]).get(key)
+            if axis == "tokens":
+                clock = token_clock(connection, run_id)
+                if clock is None:
+                    return read.EMPTY_POINTS
+                axis, start, stop = "step", clock.first_step(start), clock.last_step(stop)
+            if head is None:
+                return read.EMPTY_POINTS
+            return read.read_range(connection, head, axis=axis, start=start, stop=stop)
+
+    def envelope(
+        self,
+        run_id: str,
+        keys: Sequence[str],
+        *,
+        n: int,
+        axis: Axis = "step",
+        start: float | None = None,
+        stop: float | None = None,
+    ) -> dict[str, Envelope]:
+        """At most n buckets of each series from `start` to `stop`, both included; exact points where there are no more than n.
+
+        An empty envelope for keys that the run has not, and for all on the tokens axis of a run that logged no token count.
+        Raises UnknownRun.
+        """
+        if n < 1:
+            raise StoreError(f"envelope: expected n from 1 on, got {n}")
+        position = None
+        with self._database.reading() as connection:
+            runs.known_run(connection, run_id)
+            known = heads(connection, run_id, keys)
+            span = Span(axis=axis, start=start, stop=stop)
+            if axis == "tokens":
+                clock = token_clock(connection, run_id)
+                if clock is None:
+                    return dict.fromkeys(keys, EMPTY_ENVELOPE)
+                position = clock.tokens_at
+                span = Span(axis="step", start=clock.first_step(start), stop=clock.last_step(stop))
+            found = gather(connection, list(known.values()), span, n=n)
+        return {
+            key: reduced(found[key], span, n=n, position=position) if key in found else EMPTY_ENVELOPE for key in keys
+        }
+
+    def since(self, run_id: str, keys: Sequence[str], cursor: Mapping[str, int]) -> Delta:
+        """Points after the first `cursor[key]` of each series, in order of arrival, and the next cursor.
+
+        A key that the cursor lacks has seen nothing; start with the counts of `keys` after drawing an envelope. Raises UnknownRun.
+        """
+        with self._database.reading() as connection:
+            runs.known_run(connection, run_id)
+            return read.since(connection, run_id, keys, cursor)
+
+    def events(self, run_id: str, *, kinds: Collection[str] | None = None, after_id: int = 0) -> list[EventRow]:
+        """Events in the order in which the store got them; `after_id` is the `id` of the last one known."""
+        with self._database.reading() as connection:
+            return runs.list_events(connection, run_id, kinds=kinds, after_id=after_id)
+
+    def put_alerts(self, rows: Sequence[AlertRow]) -> None:
+        """Inserts or updates alerts by id, keeping what people did; a row that says nothing new changes nothing."""
+        with self._database.writing() as connection:
+            alerts.put_alerts(self._database, connection, rows)
+
+    def alerts(self, *, run_id: str | None = None, states: Collection[str] | None = None) -> list[AlertRow]:
+        """Alerts, the newest onset first."""
+        with self._database.reading() as connection:
+            return alerts.list_alerts(connection, run_id=run_id, states=states)
+
+    def acknowledge(self, alert_id: str, note: str, now_s: float) -> None:
+        """Someone has seen the alert and says so. Raises StoreError where no alert has this id."""
+        text = f"acknowledged: {note}" if note else "acknowledged"
+        self._people(alert_id, now_s, text, acknowledged_s=now_s, acknowledged_note=note)
+
+    def unacknowledge(self, alert_id: str, now_s: float) -> None:
+        """Takes an acknowledgement back."""
+        self._people(alert_id, now_s, "acknowledgement withdrawn", acknowledged_s=None, acknowledged_note="")
+
+    def mute(self, alert_id: str, until_s: float | None, now_s: float) -> None:
+        """Mutes the alert until a time; None ends the mute."""
+        self._people(alert_id, now_s, alerts.mute_text(until_s), muted_until_s=until_s)
+
+    def feedback(self, alert_id: str, answer: str, now_s: float) -> None:
+        """Keeps what someone thinks of the alert (helpful, wrong, …)."""
+        self._people(alert_id, now_s, f"feedback: {answer}", feedback=answer)
+
+    def tick(self, alert_id: str, remedy: int, on: bool, now_s: float) -> None:
+        """Marks a remedy, by its index, as tried or not."""
+        with self._database.writing() as connection:
+            alerts.tick(connection, alert_id, remedy, on=on, now_s=now_s)
+
+    def _people(self, alert_id: str, now_s: float, text: str, **changes: Any) -> None:
+        with self._database.writing() as connection:
+            alerts.people_changed(connection, alert_id, changes=changes, now_s=now_s, text=text)
+
+    def add_note(self, run_id: str, text: str, step: int | None, now_s: float) -> None:
+        """Keeps a person's note on a run. Raises UnknownRun."""
+        with self._database.writing() as connection:
+            runs.known_run(connection, run_id)
+            connection.execute(insert(notes).values(run_id=run_id, time_s=now_s, step=step, text=text))
+            runs.touch_run(connection, run_id)
+
+    def notes(self, run_id: str) -> list[Note]:
+        """A run's notes, oldest first."""
+        query = select(notes).where(notes.c.run_id == run_id).order_by(notes.c.id)
+        with self._database.reading() as connection:
+            return [Note(**row._mapping) for row in connection.execute(query)]
+
+    def watcher_beat(self, info: WatcherInfo) -> None:
+        """Writes a watcher's sign of life."""
+        with self._database.writing() as connection:
+            watching.put_beat(self._database, connection, info)
+
+    def watchers(self) -> list[WatcherInfo]:
+        """Watchers, the one that passed last first."""
+        with self._database.reading() as connection:
+            return watching.list_watchers(connection)
+
+    def lease(self, run_id: str, owner: str, until_s: float, now_s: float) -> bool:
+        """True where the owner holds the run until then."""
+        with self._database.writing() as connection:
+            return watching.lease(self._database, connection, run_id=run_id, owner=owner, until_s=until_s, now_s=now_s)
+
+    def sent(self, alert_id: str, transition: str, receiver: str) -> bool:
+        """True where the receiver has been told of this transition."""
+        with self._database.reading() as connection:
+            return watching.was_sent(connection, alert_id, transition, receiver)
+
+    def mark_sent(self, alert_id: str, transition: str, receiver: str) -> None:
+        """Notes that the receiver has been told of this transition; its address is kept as a digest only."""
+        with self._database.writing() as connection:
+            watching.mark_sent(self._database, connection, alert_id, transition, receiver=receiver)
+
+    def describe(self) -> dict[str, Any]:
+        """Kind, place without secrets, runs, points, bytes, schema_version."""
+        with self._database.reading() as connection:
+            number, points = runs.totals(connection)
+            if self._database.embedded:
+                pages = connection.execute(
+                    text("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+                )
+                size = int(pages.scalar_one())
+            else:
+                size = sum(
+                    int(connection.execute(select(func.pg_total_relation_size(name))).scalar_one())
+                    for name in metadata.tables
+                )
+        return {
+            "kind": "SQLite" if self._database.embedded else "PostgreSQL",
+            "place": self._database.place,
+            "runs": number,
+            "points": points,
+            "bytes": size,
+            "schema_version": len(MIGRATIONS),
+        }
