@@ -124,6 +124,17 @@ def measure(tracker: MarginTracker) -> Measured:
     )
 
 
+def told_apart(tracker: MarginTracker, measured: Measured) -> bool:
+    """True where the margin is clearly above nothing and chosen wins clearly more than a coin, on held-out pairs as well."""
+    settings, point = tracker.settings, measured.held_out
+    least = max(settings.smallest, settings.negligible)
+    if settings.optimises:
+        apart = measured.margin.low > least and not measured.accuracy.mean < CHANCE
+    else:
+        apart = True
+    return apart and (point is None or point.margin > -settings.material)
+
+
 def _accuracy(tracker: MarginTracker, window: list[Block]) -> Estimate:
     """Share of pairs won over the window; the error is at least that of drawing so many pairs."""
     found = estimate(block.accuracy.value for block in window)

@@ -97,6 +97,7 @@ class MarginVerdict:
 
     title: the state in a word or two. severity: None where nothing is wrong. finding: one plain sentence, with its numbers, for an
     alert. sentence: the numbers in one line, for the head of a section. numbers: the same, one by one. window: first and last step.
+    told_apart: chosen and rejected are clearly told apart, by training pairs and held-out ones.
     """
 
     state: MarginState
@@ -107,6 +108,7 @@ class MarginVerdict:
     numbers: Sequence[Number] = ()
     window: tuple[int | None, int | None] = (None, None)
     onset_step: int | None = None
+    told_apart: bool = False
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from runvitals.diagnostics.margin_judge import Measured, Ruling
+from runvitals.diagnostics.margin_judge import Measured, Ruling, told_apart
 from runvitals.diagnostics.margin_tracker import MarginState, MarginTracker, MarginVerdict
 from runvitals.diagnostics.types import Number
 
@@ -34,6 +34,7 @@ def put(tracker: MarginTracker, measured: Measured, ruling: Ruling) -> MarginVer
         numbers=numbers(tracker, measured),
         window=(window[0].first_step, window[-1].last_step) if window else (None, None),
         onset_step=ruling.onset_step,
+        told_apart=told_apart(tracker, measured),
     )
 
 
