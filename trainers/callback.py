@@ -26,7 +26,7 @@ from runvitals.trainers.probe import DEFAULT_BUDGET
 from runvitals.trainers.probing import build_probe, describe_probe, find_reference, kept_in_checkpoint
 from runvitals.trainers.runs import begin_run, run_name, run_to_continue, users_run
 from runvitals.trainers.session import Session, Training
-from runvitals.trainers.unwrap import unwrap_model, unwrap_policy
+from runvitals.trainers.unwrap import unwrap_policy
 
 _log = logging.getLogger("runvitals")
 
@@ -75,7 +75,7 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
             kind=kind,
             arguments=args,
             optimizer=found.get("optimizer"),
-            operations_per_token=self.guard.call("operations", partial(operations_per_token, model)),
+            operations_per_token=self.guard.call("operations", partial(operations_per_token, trainer, model)),
         )
         run = self._begin_run(args, kept_in_checkpoint(state))
         self._session = session = Session(run, training, state, guard=self.guard)
@@ -203,11 +203,10 @@ def checked_budget(budget: float) -> float:
     return budget
 
 
-def operations_per_token(model: Any) -> float | None:
-    """Floating-point operations that transformers counts for one token of this model; None where the model cannot say."""
-    inner = unwrap_model(model)
-    count = getattr(inner, "floating_point_ops", None)
-    name = getattr(inner, "main_input_name", None)
-    if count is None or name is None:
+def operations_per_token(trainer: Any | None, model: Any) -> float | None:
+    """Floating-point operations that this trainer counts for one token; None where it counts none."""
+    count = getattr(trainer, "floating_point_ops", None)
+    if count is None:
         return None
+    name = getattr(model, "main_input_name", "input_ids")
     return float(count({name: torch.zeros((1, 1), dtype=torch.int64)})) or None

@@ -130,3 +130,151 @@ class FakeRun:
 @pytest.fixture
 def fake_run() -> FakeRun:
     return FakeRun()
+
+
+def common(folder: Any, **changes: Any) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        "output_dir": str(folder),
+        "max_steps": 6,
+        "per_device_train_batch_size": 4,
+        "logging_steps": 2,
+        "report_to": "none",
+        "use_cpu": True,
+        "bf16": False,
+        "disable_tqdm": True,
+        "save_strategy": "no",
+        "seed": 0,
+        "learning_rate": 3e-3,
+        "dataloader_pin_memory": False,
+    }
+    return {**settings, **changes}
+
+
+class Trainings:
+    """Builds trainers of each kind over the tiny world; equal arguments build equal trainers."""
+
+    def __init__(self, folder: Any, tiny: Tiny) -> None:
+        self.folder, self.tiny = folder, tiny
+
+    def build(self, kind: str, callback: Any, **changes: Any) -> Any:
+        return getattr(self, kind)([callback] if callback is not None else [], common(self.folder, **changes))
+
+    def _pairs(self) -> Any:
+        from datasets import Dataset
+
+        return Dataset.from_list(self.tiny.pairs(32))
+
+    def pretrain(self, callbacks: list[Any], settings: dict[str, Any]) -> Any:
+        from transformers import Trainer, TrainingArguments
+
+        rows = []
+        for pair in self.tiny.pairs(32):
+            ids = self.tiny.tokenizer(pair["prompt"] + pair["chosen"], padding="max_length", max_length=8)["input_ids"]
+            rows.append({"input_ids": ids, "labels": ids})
+        return Trainer(
+            self.tiny.policy(),
+            TrainingArguments(**settings),
+            train_dataset=rows,
+            eval_dataset=rows[:8],
+            callbacks=callbacks,
+        )
+
+    def sft(self, callbacks: list[Any], settings: dict[str, Any]) -> Any:
+        from trl import SFTConfig, SFTTrainer
+
+        rows = self._pairs().map(lambda pair: {"completion": pair["chosen"]}, remove_columns=["chosen", "rejected"])
+        return SFTTrainer(
+            self.tiny.policy(attention_dropout=0.1),
+            args=SFTConfig(**settings),
+            train_dataset=rows,
+            eval_dataset=rows.select(range(8)),
+            processing_class=self.tiny.tokenizer,
+            callbacks=callbacks,
+        )
+
+    def sft_lora(self, callbacks: list[Any], settings: dict[str, Any]) -> Any:
+        from peft import LoraConfig
+        from trl import SFTConfig, SFTTrainer
+
+        rows = self._pairs().map(lambda pair: {"completion": pair["chosen"]}, remove_columns=["chosen", "rejected"])
+        torch.manual_seed(5)
+        return SFTTrainer(
+            self.tiny.policy(),
+            args=SFTConfig(**settings),
+            train_dataset=rows,
+            processing_class=self.tiny.tokenizer,
+            peft_config=LoraConfig(r=4, lora_dropout=0.1, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"),
+            callbacks=callbacks,
+        )
+
+    def dpo(self, callbacks: list[Any], settings: dict[str, Any]) -> Any:
+        from datasets import Dataset
+        from trl import DPOConfig, DPOTrainer
+
+        return DPOTrainer(
+            self.tiny.policy(),
+            ref_model=self.tiny.policy(),
+            args=DPOConfig(**settings),
+            train_dataset=self._pairs(),
+            eval_dataset=Dataset.from_list(self.tiny.pairs(16, seed=9)),
+            processing_class=self.tiny.tokenizer,
+            callbacks=callbacks,
+        )
+
+    def reward(self, callbacks: list[Any], settings: dict[str, Any]) -> Any:
+        from trl import RewardConfig, RewardTrainer
+
+        return RewardTrainer(
+            self.tiny.judge(),
+            args=RewardConfig(**settings),
+            train_dataset=self._pairs(),
+            processing_class=self.tiny.tokenizer,
+            callbacks=callbacks,
+        )
+
+    def grpo(self, callbacks: list[Any], settings: dict[str, Any]) -> Any:
+        from trl import GRPOConfig, GRPOTrainer
+
+        def length(completions: list[str], **_: Any) -> list[float]:
+            return [float(len(completion)) for completion in completions]
+
+        arguments = GRPOConfig(**settings, num_generations=4, max_completion_length=8, temperature=1.0)
+        return GRPOTrainer(
+            self.tiny.policy(),
+            reward_funcs=length,
+            args=arguments,
+            train_dataset=self._pairs().select_columns(["prompt"]),
+            processing_class=self.tiny.tokenizer,
+            callbacks=callbacks,
+        )
+
+    def ppo(self, callbacks: list[Any], settings: dict[str, Any]) -> Any:
+        experimental = pytest.importorskip("trl.experimental.ppo", reason="PPO left TRL with 1.13")
+        steps = settings.pop("max_steps")
+        arguments = experimental.PPOConfig(
+            **{"gradient_accumulation_steps": 2, "num_mini_batches": 2, "num_ppo_epochs": 2, **settings},
+            total_episodes=8 * steps,
+            response_length=8,
+            num_sample_generations=0,
+            stop_token="eos",
+        )
+        ids = [{"input_ids": self.tiny.tokenizer(pair["prompt"])["input_ids"]} for pair in self.tiny.pairs(32)]
+        from datasets import Dataset
+
+        rows = Dataset.from_list(ids)
+        return experimental.PPOTrainer(
+            args=arguments,
+            processing_class=self.tiny.tokenizer,
+            model=self.tiny.policy(),
+            ref_model=self.tiny.policy(),
+            reward_model=self.tiny.judge(),
+            value_model=self.tiny.judge(2),
+            train_dataset=rows,
+            eval_dataset=rows,
+            callbacks=callbacks,
+        )
+
+
+@pytest.fixture
+def trainings(tmp_path: Any, tiny: Tiny) -> Trainings:
+    return Trainings(tmp_path / "output", tiny)
