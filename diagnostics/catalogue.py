@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
-from runvitals.diagnostics.rules import masked_nan, non_finite
+from runvitals.diagnostics.rules import (
+    entropy_collapse,
+    gpu_underused,
+    grad_norm_explosion,
+    heartbeat_lost,
+    kl_blowup,
+    loss_divergence,
+    loss_spike,
+    margin,
+    masked_nan,
+    non_finite,
+    progress_stalled,
+    run_crashed,
+    zero_advantage_groups,
+)
 from runvitals.diagnostics.types import Rule
 
 
 def default_rules() -> tuple[Rule, ...]:
     """All rules, causes before symptoms."""
-    return (non_finite.RULE, masked_nan.RULE)
+    return (
+        run_crashed.RULE,
+        heartbeat_lost.RULE,
+        progress_stalled.RULE,
+        non_finite.RULE,
+        masked_nan.RULE,
+        grad_norm_explosion.RULE,
+        loss_spike.RULE,
+        loss_divergence.RULE,
+        *margin.RULES,
+        kl_blowup.RULE,
+        entropy_collapse.RULE,
+        zero_advantage_groups.RULE,
+        gpu_underused.RULE,
+    )

@@ -54,7 +54,7 @@ class Engine:
         self._incidents = Incidents({name: track.spec for name, track in self._tracks.items()})
         self._history = History(sorted({rule.spec.main_signal for rule in rules}))
         self._plans: dict[tuple[str, ...], tuple[_Seat, ...]] = {}
-        self._fed: set[str] = set()
+        self._logged: set[str] = set()
 
     def feed(self, row: Row) -> list[Transition]:
         """The transitions that a row causes, in order."""
@@ -116,7 +116,7 @@ class Engine:
 
     def health(self) -> Health:
         """The run's health as its rules see it; see `runvitals.diagnostics.health`."""
-        return health(self._incidents.firing, self._tracks, fed=frozenset(self._fed), trainer=self.context.trainer)
+        return health(self._incidents.firing, self._tracks, logged=self._logged, trainer=self.context.trainer)
 
     def _plan(self, keys: tuple[str, ...], signals: dict[str, float | None]) -> tuple[_Seat, ...]:
         """The seats that rows with these keys concern, their detectors started."""
@@ -125,9 +125,9 @@ class Engine:
             for seat in self._seats
             if self._applies(seat) and (seat.track.spec.any_key or any(s in signals for s in seat.track.spec.signals))
         ]
+        self._logged.update(signals)
         for seat in seats:
             self._start(seat)
-            self._fed.add(seat.track.spec.name)
         if len(self._plans) >= _MAX_PLANS:
             self._plans.clear()
         self._plans[keys] = tuple(seats)
@@ -193,6 +193,5 @@ class Engine:
             return RuleState(
                 rule=name, state="unknown", reason=f"for {kinds} runs; this is a {self.context.trainer} run"
             )
-        if name not in self._fed and not track.judged:
-            return RuleState(rule=name, state="unknown", reason=track.reason or f"needs {track.spec.needs or 'data'}")
-        return RuleState(rule=name, state=track.state, reason=track.reason)
+        needs = "" if track.judged else f"needs {track.spec.needs or 'data'}"
+        return RuleState(rule=name, state=track.state, reason=track.reason or needs)

@@ -1,0 +1,159 @@
+"""`entropy_collapse` (L3): the policy has stopped trying anything, and the reward no longer rises."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from runvitals.diagnostics.baseline import SortedWindow
+from runvitals.diagnostics.rules.definition import (
+    NEAR,
+    OK,
+    REINFORCED,
+    Definition,
+    RowDetector,
+    at,
+    is_finite,
+    short,
+    too_few,
+)
+from runvitals.diagnostics.rules.sources import DAPO, ENTROPY, TRL
+from runvitals.diagnostics.types import Cause, Evidence, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
+
+SPEC = RuleSpec(
+    name="entropy_collapse",
+    code="L3",
+    title="Entropy collapses",
+    family="policy",
+    summary="Entropy is below 30 % of what the run began with (critical: below 10 %) while the reward no longer rises. "
+    "Falling entropy alone is normal.",
+    main_signal="entropy",
+    signals=("entropy", "sequence_entropy", "reward"),
+    trainers=(*REINFORCED, "custom"),
+    hold=3,
+    clear=10,
+    causes=(
+        Cause(text="The policy is sure of a few answers and samples no others"),
+        Cause(text="Clipping keeps rare tokens from growing (the same bound up and down)"),
+        Cause(text="The learning rate is too high"),
+        Cause(text="Too few or too similar prompts"),
+    ),
+    remedies=(
+        Remedy(text="Raise the upper clip bound (epsilon_high 0.28 beside epsilon 0.2)", **DAPO),
+        Remedy(
+            text="Limit updates of tokens whose log-probability and advantage move together (Clip-Cov, KL-Cov)",
+            **ENTROPY,
+        ),
+        Remedy(text="Add an entropy bonus, or raise the sampling temperature", **TRL),
+        Remedy(text="Lower the learning rate; add prompts"),
+    ),
+    false_alarms="Tasks with one right wording and policies tuned on a narrow format have little entropy from the start: "
+    "the rule compares with the run's own start.",
+    source="Cui et al. 2025; rule catalogue L3",
+    needs="entropy and reward, 15 points",
+)
+
+_FIRST = 5
+_NEWEST = 5
+_ENOUGH = 15
+_LOW = 0.3
+_GONE = 0.1
+_REWARD_ROWS = 10
+
+
+class _Detector(RowDetector):
+    """Entropy now against the first rows, and the reward of the last ten rows against the ten before."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._first = SortedWindow(_FIRST)
+        self._newest = SortedWindow(_NEWEST)
+        self._rewards: deque[float] = deque(maxlen=2 * _REWARD_ROWS)
+        self._signal = ""
+        self._since: int | None = None
+
+    def update(self, sample: Sample) -> Reading | None:
+        signals = sample.signals
+        reward = signals.get("reward")
+        if reward is not None and is_finite(reward):
+            self._rewards.append(reward)
+        if not self._signal:
+            self._signal = (
+                "entropy" if "entropy" in signals else "sequence_entropy" if "sequence_entropy" in signals else ""
+            )
+        entropy = signals.get(self._signal)
+        if entropy is None or not is_finite(entropy):
+            return None
+        self._count += 1
+        if len(self._first) < _FIRST:
+            self._first.add(entropy)
+        self._newest.add(entropy)
+        if self._count < _ENOUGH:
+            return too_few(_ENOUGH, self._count, "entropy")
+        if len(self._rewards) < _REWARD_ROWS:
+            return too_few(_REWARD_ROWS, len(self._rewards), "reward")
+        return self._judge(sample.step)
+
+    def _judge(self, step: int | None) -> Reading:
+        start = self._first.median()
+        if start <= 0.0:
+            return Reading(state="unknown", reason="needs an entropy above 0 at the start")
+        now = self._newest.median()
+        share = now / start
+        if share >= _LOW:
+            self._since = None
+            return OK if share >= 0.5 else NEAR
+        if self._since is None:
+            self._since = step
+        if self._reward_rises():
+            return NEAR
+        severity: Severity = "critical" if share < _GONE else "warning"
+        return Reading(
+            state="bad",
+            severity=severity,
+            onset_step=self._since,
+            sentence=f"Entropy is {short(now)} {at(step)}, {share:.0%} of the {short(start)} it began with, "
+            "and the reward no longer rises.",
+            evidence=Evidence(numbers=self._numbers(now, start), window=(self._since, step)),
+        )
+
+    def _halves(self) -> tuple[list[float], list[float]]:
+        """The rewards before, and the newest ones."""
+        rewards = list(self._rewards)
+        return rewards[:-_REWARD_ROWS], rewards[-_REWARD_ROWS:]
+
+    def _reward_rises(self) -> bool:
+        """True where the newest rewards lie above those before by more than twice the standard error of the difference."""
+        before, newest = self._halves()
+        if len(before) < _REWARD_ROWS:
+            return False
+        return _mean(newest) - _mean(before) > 2.0 * math.sqrt((_variance(before) + _variance(newest)) / _REWARD_ROWS)
+
+    def _numbers(self, now: float, start: float) -> tuple[Number, ...]:
+        before, newest = self._halves()
+        numbers = [
+            Number(
+                label="Entropy, median of the last 5", value=now, unit="nats", expected=f"above {short(_LOW * start)}"
+            ),
+            Number(label="Entropy at the start", value=start, unit="nats"),
+            Number(label="Reward, last 10 rows", value=_mean(newest), expected="rising"),
+        ]
+        if before:
+            numbers.append(Number(label="Reward, 10 rows before", value=_mean(before)))
+        return tuple(numbers)
+
+
+def _mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def _variance(values: list[float]) -> float:
+    middle = _mean(values)
+    return math.fsum((value - middle) ** 2 for value in values) / max(len(values) - 1, 1)
+
+
+def _make(context: RunContext) -> _Detector:
+    return _Detector()
+
+
+RULE = Definition(SPEC, _make)

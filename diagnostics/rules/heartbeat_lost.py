@@ -1,0 +1,92 @@
+"""`heartbeat_lost` (S1): the process gives no sign of life, and nobody can see that it has gone."""
+
+from __future__ import annotations
+
+from runvitals.diagnostics.rules.definition import OK, Definition, at
+from runvitals.diagnostics.rules.sources import PY_SPY, RESILIENCY
+from runvitals.diagnostics.types import (
+    Cause,
+    Evidence,
+    Happening,
+    Number,
+    Pulse,
+    Reading,
+    Remedy,
+    RuleSpec,
+    RunContext,
+    Sample,
+)
+
+SPEC = RuleSpec(
+    name="heartbeat_lost",
+    code="S1",
+    title="No sign of life",
+    family="stall",
+    summary="No heartbeat for 60 s, where one comes every 2 s; critical after 120 s. A process that is known to be gone is `run_crashed`.",
+    main_signal="loss",
+    signals=(),
+    any_key=True,
+    timed=True,
+    clear=1,
+    inhibits=("progress_stalled", "gpu_underused"),
+    causes=(
+        Cause(text="The machine is gone, asleep, or cut off from the disk that holds the journal"),
+        Cause(text="The process is stopped, or one call holds Python's lock"),
+        Cause(text="The process was killed"),
+    ),
+    remedies=(
+        Remedy(text="Look whether the process is there, and in which state (ps, nvidia-smi)"),
+        Remedy(text="If it is there: py-spy dump --pid of the process", **PY_SPY),
+        Remedy(text="If it is gone: start again from the last checkpoint", **RESILIENCY),
+    ),
+    false_alarms="A laptop that slept; a network disk that shows what was written only after a while; clocks that differ.",
+    source="NVRx heartbeats",
+    needs="heartbeats, and a watcher",
+)
+
+_WARNING_S = 60.0
+_CRITICAL_S = 120.0
+
+
+class _Detector:
+    """The step that was reached; all else comes with the pulse."""
+
+    def __init__(self) -> None:
+        self._step: int | None = None
+
+    def update(self, sample: Sample) -> Reading | None:
+        """Remembers the step."""
+        if sample.step is not None:
+            self._step = sample.step
+        return None
+
+    def happen(self, happening: Happening) -> Reading | None:
+        return None
+
+    def pulse(self, pulse: Pulse) -> Reading | None:
+        """Compares the age of the last heartbeat with the line."""
+        if pulse.ended or pulse.alive is False:
+            return OK
+        if pulse.beat_s is None:
+            return Reading(state="unknown", reason="needs a first heartbeat")
+        age_s = pulse.now_s - pulse.beat_s
+        if age_s <= _WARNING_S:
+            return OK
+        seen = "It is still there" if pulse.alive else "Whether it is still there cannot be seen from here"
+        return Reading(
+            state="bad",
+            severity="critical" if age_s > _CRITICAL_S else "warning",
+            onset_step=self._step,
+            sentence=f"No heartbeat from the process for {age_s:,.0f} s; the last step came {at(self._step)}. {seen}.",
+            evidence=Evidence(
+                numbers=(Number(label="Since the last heartbeat", value=age_s, unit="s", expected="below 60"),),
+                window=(self._step, self._step),
+            ),
+        )
+
+
+def _make(context: RunContext) -> _Detector:
+    return _Detector()
+
+
+RULE = Definition(SPEC, _make)

@@ -1,0 +1,224 @@
+"""`loss_divergence` (D5): the loss has climbed well above the best it has been, and stays there."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from runvitals.diagnostics.baseline import SortedWindow
+from runvitals.diagnostics.rules.definition import (
+    NEAR,
+    OK,
+    SUPERVISED,
+    Definition,
+    at,
+    is_finite,
+    short,
+    too_few,
+)
+from runvitals.diagnostics.rules.sources import OPT, PALM, PLAYBOOK
+from runvitals.diagnostics.types import (
+    Cause,
+    Evidence,
+    Happening,
+    Number,
+    Pulse,
+    Reading,
+    Remedy,
+    RuleSpec,
+    RunContext,
+    Sample,
+    Severity,
+)
+
+SPEC = RuleSpec(
+    name="loss_divergence",
+    code="D5",
+    title="Loss diverges",
+    family="divergence",
+    summary="The median of the last 10 losses lies, 5 rows on end, above the best such median by more than 5 % and more than the noise explains; "
+    "critical from 20 %. In short runs only where three losses on end are far above where it began.",
+    main_signal="loss",
+    signals=("loss", "learning_rate", "entropy"),
+    trainers=SUPERVISED,
+    clear=10,
+    inhibits=("loss_spike",),
+    causes=(
+        Cause(text="The learning rate is too high, or warm-up too short"),
+        Cause(text="Gradients are not clipped, or clipped too late"),
+        Cause(text="The data changed: other mix, longer sequences, a broken shard"),
+        Cause(text="Low precision: fp16 overflow, or bf16 in the optimiser's state", likelihood="unlikely"),
+    ),
+    remedies=(
+        Remedy(
+            text="Go back to a checkpoint about 100 steps before the onset and skip the batches in between",
+            detail="The same batches did not bring the spike back from an earlier checkpoint",
+            **PALM,
+        ),
+        Remedy(text="Lower the learning rate to between one third and two thirds", detail="Steadied OPT-175B", **OPT),
+        Remedy(
+            text="Clip gradients at the 90th percentile of their norm; lengthen the warm-up",
+            detail="More than half of the steps clipped means that the learning rate is too high",
+            **PLAYBOOK,
+        ),
+    ),
+    false_alarms="A scheduler that warms up again, a longer context or a harder curriculum lift the loss on purpose.",
+    source="Loss patterns of public runs; best-so-far detector of the rule catalogue",
+    needs="loss, 20 points",
+)
+
+WINDOW = 10
+ENOUGH = 20
+_MATERIAL = math.log(1.05)
+_GRAVE = math.log(1.2)
+_NOISE_FACTOR = 3.0
+"""Healthy public runs reach 2.3 (a slow drift within an epoch); divergence reaches hundreds."""
+_CHANGE_OF_NORMAL = 0.954
+"""Median distance of two neighbours in normal noise of standard deviation 1."""
+_HOLD = 5
+"""Rows on end above the limit. Counted here and not by the life cycle, since early evidence needs no more rows."""
+_PREFERENCE_FLOOR = 0.1
+"""Preference losses run towards 0, where ratios mean little: a tenth of the first loss is added before ratios are taken."""
+
+
+class _Detector:
+    """The newest losses, the best median so far and the noise around it, all on a log scale."""
+
+    def __init__(self, *, floor_share: float) -> None:
+        self._floor_share = floor_share
+        self._first: list[float] = []
+        self._rate = math.nan
+        self._not_positive = False
+        self._forget()
+
+    def _forget(self) -> None:
+        self._count = 0
+        self._recent = SortedWindow(WINDOW)
+        self._changes = SortedWindow(64)
+        self._last: float | None = None
+        self._tail: deque[tuple[int | None, float, float]] = deque(maxlen=3)
+        self._over = 0
+        self._best = math.inf
+        self._best_of_three = math.inf
+        self._best_step: int | None = None
+        self._noise = 0.0
+        self._rate_at_best = math.nan
+        self._rising_since: int | None = None
+
+    def happen(self, happening: Happening) -> Reading | None:
+        """After a resume the level is learnt anew: the checkpoint's loss is not that of the last step."""
+        if happening.kind == "resume":
+            self._forget()
+        return None
+
+    def pulse(self, pulse: Pulse) -> Reading | None:
+        return None
+
+    def update(self, sample: Sample) -> Reading | None:
+        rate = sample.signals.get("learning_rate")
+        if rate is not None and is_finite(rate):
+            self._rate = rate
+        loss = sample.signals.get("loss")
+        if loss is None or not is_finite(loss):
+            return None
+        if len(self._first) < 3:
+            self._first.append(loss)
+        if loss < 0.0 or self._first[0] <= 0.0:
+            self._not_positive = True
+        if self._not_positive:
+            return Reading(state="unknown", reason="needs a loss above 0 to judge by ratios")
+        level = math.log(max(loss + self._floor_share * self._first[0], 1e-12))
+        entropy = sample.signals.get("entropy")
+        self._tail.append((sample.step, loss, math.nan if entropy is None else entropy))
+        self._take(level, sample.step)
+        if self._count < ENOUGH:
+            return self._early(sample.step)
+        return self._judge(sample.step)
+
+    def _take(self, level: float, step: int | None) -> None:
+        self._count += 1
+        if self._last is not None:
+            self._changes.add(abs(level - self._last))
+        self._last = level
+        self._recent.add(level)
+        if len(self._tail) == 3:
+            self._best_of_three = min(self._best_of_three, sorted(value for _, value, _ in self._tail)[1])
+        if self._count >= WINDOW and self._recent.median() < self._best:
+            self._best = self._recent.median()
+            self._best_step = step
+            self._noise = self._changes.median() / _CHANGE_OF_NORMAL
+            self._rate_at_best = self._rate
+
+    def _early(self, step: int | None) -> Reading:
+        """Overwhelming evidence only, from three losses on end."""
+        if self._count >= 4 and (self._far_above_the_start() or self._surer_than_right()):
+            return self._bad("critical", self._first[0], "where it began", self._tail[0][0], step)
+        return too_few(ENOUGH, self._count, "loss")
+
+    def _far_above_the_start(self) -> bool:
+        """Half as much again as any of the first three, and twice the best since."""
+        return min(loss for _, loss, _ in self._tail) > max(1.5 * max(self._first), 2.0 * self._best_of_three)
+
+    def _surer_than_right(self) -> bool:
+        """A quarter above the first, while entropy says that the model is far surer of its tokens than it is right about them."""
+        return all(loss > 1.25 * self._first[0] and loss > 1.5 * entropy for _, loss, entropy in self._tail)
+
+    def _judge(self, step: int | None) -> Reading:
+        rise = self._recent.median() - self._best
+        limit = max(_MATERIAL, _NOISE_FACTOR * self._noise)
+        self._over = self._over + 1 if rise > limit else 0
+        if self._over < _HOLD:
+            if rise <= 0.3 * limit:
+                self._rising_since = None
+                return OK
+            if self._rising_since is None:
+                self._rising_since = step
+            return NEAR if rise > 0.5 * limit else OK
+        severity: Severity = "critical" if rise > max(_GRAVE, 1.5 * limit) else "warning"
+        floor = self._floor_share * self._first[0]
+        return self._bad(
+            severity, math.exp(self._best) - floor, f"at its best, {at(self._best_step)}", self._rising_since, step
+        )
+
+    def _bad(self, severity: Severity, best: float, place: str, onset: int | None, step: int | None) -> Reading:
+        floor = self._floor_share * self._first[0]
+        newest = self._recent.median() if self._count >= ENOUGH else self._last
+        now = math.exp(self._best if newest is None else newest) - floor
+        numbers = [
+            Number(
+                label="Loss, median of the last 10" if self._count >= ENOUGH else "Loss",
+                value=now,
+                expected=f"at most {short(best * 1.05)}",
+            ),
+            Number(label="Best such median" if self._count >= ENOUGH else "Loss at the start", value=best),
+            Number(label="Noise of single losses", value=100 * self._noise, unit="%"),
+        ]
+        if math.isfinite(self._rate):
+            numbers.append(Number(label="Learning rate", value=self._rate))
+        return Reading(
+            state="bad",
+            severity=severity,
+            onset_step=onset,
+            sentence=f"Loss is {short(now)} {at(step)}, against {short(best)} {place}.",
+            evidence=Evidence(numbers=tuple(numbers), window=(onset, step)),
+            causes=self._causes(),
+        )
+
+    def _causes(self) -> tuple[Cause, ...]:
+        """The learning rate first, with what it did since the loss was best."""
+        first, *others = SPEC.causes
+        if not (math.isfinite(self._rate) and math.isfinite(self._rate_at_best)) or self._rate_at_best <= 0.0:
+            return SPEC.causes
+        if self._rate > 1.2 * self._rate_at_best:
+            because = f"the learning rate rose from {short(self._rate_at_best)} to {short(self._rate)} since the loss was best"
+            return (Cause(text=first.text, likelihood="likely", because=because), *others)
+        because = f"the learning rate is {short(self._rate)} and has not risen since the loss was best"
+        return (Cause(text=first.text, likelihood="possible", because=because), *others)
+
+
+def _make(context: RunContext) -> _Detector:
+    preference = context.trainer in ("dpo", "kto", "reward", "orpo")
+    return _Detector(floor_share=_PREFERENCE_FLOOR if preference else 0.0)
+
+
+RULE = Definition(SPEC, _make)

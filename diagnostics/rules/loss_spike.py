@@ -1,0 +1,139 @@
+"""`loss_spike` (D3): single losses far above their neighbours."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from runvitals.diagnostics.baseline import SortedWindow
+from runvitals.diagnostics.rules.definition import NEAR, OK, SUPERVISED, Definition, at, is_finite, short, too_few
+from runvitals.diagnostics.rules.sources import OLMO, PALM, SPIKES, ZCLIP
+from runvitals.diagnostics.types import (
+    Cause,
+    Evidence,
+    Happening,
+    Number,
+    Pulse,
+    Reading,
+    Remedy,
+    RuleSpec,
+    RunContext,
+    Sample,
+)
+
+SPEC = RuleSpec(
+    name="loss_spike",
+    code="D3",
+    title="Loss spikes",
+    family="divergence",
+    summary="A loss 1.4 times its neighbours and 8 times their noise above them. Information where it recovers; "
+    "a warning where it stays up for 20 rows or comes back three times within 500.",
+    main_signal="loss",
+    signals=("loss",),
+    trainers=SUPERVISED,
+    causes=(
+        Cause(text="A bad batch: repeated text, broken encoding, very long or empty answers"),
+        Cause(text="The learning rate is near its limit"),
+        Cause(text="The optimiser's second moment lags behind a change of gradients", likelihood="unlikely"),
+    ),
+    remedies=(
+        Remedy(text="Look at the batch of that step; drop repeated n-grams from the data", **OLMO),
+        Remedy(text="Clip gradients by their own recent norm", detail="Adaptive clipping removes most spikes", **ZCLIP),
+        Remedy(text="If it does not recover: go back 100 steps and skip 200 to 500 batches", **PALM),
+        Remedy(text="Where spikes return: lower the learning rate", **SPIKES),
+    ),
+    false_alarms="Small batches and mixed data have heavy tails; the steps down between epochs are no spikes.",
+    source="OLMo-core skip-step optimiser (six sigma over 128 steps); ZClip",
+    needs="loss, 20 points",
+)
+
+_ENOUGH = 20
+_Z = 8.0
+_MATERIAL = math.log(1.4)
+_LEAST_NOISE = 0.01
+_STAYS = 20
+_AGAIN_ROWS = 500
+_AGAIN = 3
+
+
+class _Detector:
+    """Neighbours without the spikes themselves, on a log scale."""
+
+    def __init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        self._neighbours = SortedWindow(64)
+        self._changes = SortedWindow(64)
+        self._last: float | None = None
+        self._rows = 0
+        self._up = 0
+        self._since: int | None = None
+        self._spikes: deque[int] = deque(maxlen=_AGAIN)
+
+    def happen(self, happening: Happening) -> Reading | None:
+        """After a resume the neighbours are others."""
+        if happening.kind == "resume":
+            self._forget()
+        return None
+
+    def pulse(self, pulse: Pulse) -> Reading | None:
+        return None
+
+    def update(self, sample: Sample) -> Reading | None:
+        loss = sample.signals.get("loss")
+        if loss is None or not is_finite(loss) or loss <= 0.0:
+            return None
+        self._rows += 1
+        level = math.log(loss)
+        if len(self._neighbours) < _ENOUGH:
+            self._take(level)
+            return too_few(_ENOUGH, len(self._neighbours), "loss")
+        middle = self._neighbours.median()
+        noise = max(self._neighbours.spread(), self._changes.median(), _LEAST_NOISE)
+        above = level - middle
+        if above <= max(_MATERIAL, _Z * noise):
+            self._up = 0
+            self._take(level)
+            return OK if above <= 0.5 * max(_MATERIAL, _Z * noise) else NEAR
+        return self._spike(loss, math.exp(middle), above / noise, sample.step)
+
+    def _take(self, level: float) -> None:
+        if self._last is not None:
+            self._changes.add(abs(level - self._last))
+        self._last = level
+        self._neighbours.add(level)
+
+    def _spike(self, loss: float, middle: float, z: float, step: int | None) -> Reading:
+        if not self._up:
+            self._spikes.append(self._rows)
+            self._since = step
+        self._up += 1
+        stays = self._up >= _STAYS
+        again = len(self._spikes) == _AGAIN and self._rows - self._spikes[0] <= _AGAIN_ROWS
+        sentence = f"Loss is {short(loss)} {at(step)}, {short(loss / middle)} times the {short(middle)} around it."
+        if stays:
+            sentence += f" It has not come back in {self._up} rows."
+            self._neighbours.clear()
+            self._up = 0
+        elif again:
+            sentence += f" It is the third spike within {self._rows - self._spikes[0] + 1} rows."
+        numbers = (
+            Number(label="Loss", value=loss, expected=f"at most {short(middle * 1.4)}"),
+            Number(label="Median around it", value=middle),
+            Number(label="Distance over noise", value=z, expected=f"below {_Z:g}"),
+        )
+        return Reading(
+            state="bad",
+            severity="warning" if stays or again else "info",
+            onset_step=self._since,
+            sentence=sentence,
+            evidence=Evidence(numbers=numbers, window=(self._since, step)),
+        )
+
+
+def _make(context: RunContext) -> _Detector:
+    return _Detector()
+
+
+RULE = Definition(SPEC, _make)

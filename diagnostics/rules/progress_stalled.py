@@ -1,0 +1,163 @@
+"""`progress_stalled` (S1): the process lives, but no step has come for far longer than steps take."""
+
+from __future__ import annotations
+
+from runvitals.diagnostics.baseline import SortedWindow
+from runvitals.diagnostics.rules.definition import OK, Definition, at, short
+from runvitals.diagnostics.rules.sources import BYTE_ROBUST, FLIGHT_RECORDER, PY_SPY, RESILIENCY
+from runvitals.diagnostics.types import (
+    Cause,
+    Evidence,
+    Happening,
+    Number,
+    Pulse,
+    Reading,
+    Remedy,
+    RuleSpec,
+    RunContext,
+    Sample,
+)
+
+SPEC = RuleSpec(
+    name="progress_stalled",
+    code="S1",
+    title="Training stands still",
+    family="stall",
+    summary="No new step for five times the 99th percentile of the time between rows, and at least 60 s; critical at twice that. "
+    "Evaluation, saving, generation and start-up have their own patience, learned from how long they took before.",
+    main_signal="loss",
+    signals=(),
+    any_key=True,
+    timed=True,
+    clear=1,
+    causes=(
+        Cause(text="The data loader waits for something that does not come"),
+        Cause(text="A collective operation hangs: one rank is gone or out of step"),
+        Cause(text="Another process took the device, the disk or the memory"),
+    ),
+    remedies=(
+        Remedy(
+            text="Look where it stands: py-spy dump --pid of the process",
+            detail="On all ranks; the odd one out is the cause",
+            **PY_SPY,
+        ),
+        Remedy(
+            text="Set TORCH_NCCL_TRACE_BUFFER_SIZE and TORCH_NCCL_DUMP_ON_TIMEOUT",
+            detail="Shows the collective that hangs",
+            **FLIGHT_RECORDER,
+        ),
+        Remedy(
+            text="Compare the ranks' stacks in groups; isolate the odd one before looking for the cause", **BYTE_ROBUST
+        ),
+        Remedy(text="Stop it and start again from the last checkpoint", **RESILIENCY),
+    ),
+    false_alarms="An evaluation or checkpoint that is longer than ever before; a loader that prepares a new epoch.",
+    source="NVRx heartbeats: timeout of 5 times the observed interval",
+    needs="rows with a step, and a watcher",
+)
+
+_LEAST_S = 60.0
+_FACTOR = 5.0
+_ENOUGH_INTERVALS = 20
+_ENOUGH_PHASES = 3
+_PATIENCE_S = {"init": 1200.0, "train": 1200.0, "eval": 1800.0, "save": 900.0, "generate": 900.0}
+"""Patience before enough was seen to learn from."""
+_WORDS = {"init": "start-up", "train": "training", "eval": "evaluation", "save": "saving", "generate": "generation"}
+
+
+class _Detector:
+    """When the last step came, how long steps take, and how long each phase took."""
+
+    def __init__(self, started_s: float) -> None:
+        self._intervals = SortedWindow(256)
+        self._step: int | None = None
+        self._moved_s = started_s
+        self._row_s: float | None = None
+        self._phase = "init"
+        self._phase_s = started_s
+        self._spans: dict[str, SortedWindow] = {}
+
+    def update(self, sample: Sample) -> Reading | None:
+        """A row with a new step is progress."""
+        step = sample.step
+        if step is None or step == self._step:
+            return None
+        if self._row_s is not None and sample.time_s > self._row_s:
+            self._intervals.add(sample.time_s - self._row_s)
+        self._step = step
+        self._row_s = self._moved_s = sample.time_s
+        return OK
+
+    def happen(self, happening: Happening) -> Reading | None:
+        """A new phase is progress too; after a resume the gap to the last row is no interval."""
+        if happening.kind == "phase":
+            self._enter(str(happening.data.get("phase", self._phase)), happening.time_s)
+        elif happening.kind in ("resume", "trainer"):
+            self._row_s = None
+            self._moved_s = max(self._moved_s, happening.time_s)
+        return None
+
+    def _enter(self, phase: str, time_s: float) -> None:
+        if phase == self._phase:
+            return
+        span = time_s - self._phase_s
+        if span > 0.0 and self._phase_s > 0.0:
+            self._spans.setdefault(self._phase, SortedWindow(32)).add(span)
+        self._phase, self._phase_s = phase, time_s
+        self._moved_s = max(self._moved_s, time_s)
+
+    def pulse(self, pulse: Pulse) -> Reading | None:
+        """Compares the time since the last progress with the patience of the phase."""
+        if pulse.ended or pulse.alive is False:
+            return OK
+        self._enter(pulse.phase, pulse.now_s)
+        if self._moved_s <= 0.0:
+            return Reading(state="unknown", reason="needs a first row or the time of the start")
+        waited_s = pulse.now_s - self._moved_s
+        patience_s = self._patience_s()
+        if waited_s <= patience_s:
+            return OK
+        return self._stalled(waited_s, patience_s, pulse)
+
+    def _patience_s(self) -> float:
+        # A loop that never names its phase stays in `init`; with steps logged it is training.
+        if self._phase == "train" or (self._phase == "init" and self._step is not None):
+            if len(self._intervals) < _ENOUGH_INTERVALS:
+                return _PATIENCE_S["train"]
+            return max(_LEAST_S, _FACTOR * self._intervals.quantile(0.99))
+        usual_s = _PATIENCE_S.get(self._phase, _PATIENCE_S["train"])
+        spans = self._spans.get(self._phase)
+        if spans is None:
+            return usual_s
+        longest_s = _FACTOR * spans.quantile(1.0)
+        return max(_LEAST_S, longest_s) if len(spans) >= _ENOUGH_PHASES else max(usual_s, longest_s)
+
+    def _stalled(self, waited_s: float, patience_s: float, pulse: Pulse) -> Reading:
+        doing = _WORDS.get(self._phase, self._phase)
+        numbers = [
+            Number(label="Time without a step", value=waited_s, unit="s", expected=f"below {short(patience_s)}"),
+        ]
+        if len(self._intervals):
+            numbers.append(Number(label="Usual time between rows", value=self._intervals.median(), unit="s"))
+            numbers.append(Number(label="99th percentile of it", value=self._intervals.quantile(0.99), unit="s"))
+        if pulse.beat_s is not None:
+            numbers.append(Number(label="Since the last heartbeat", value=pulse.now_s - pulse.beat_s, unit="s"))
+        life = "The process is alive" if pulse.alive else "Whether the process is alive cannot be seen from here"
+        if self._step is None:
+            sentence = f"No step yet, {waited_s:,.0f} s into {doing}. {life}."
+        else:
+            sentence = f"No step for {waited_s:,.0f} s, stands {at(self._step)} in {doing}. {life}."
+        return Reading(
+            state="bad",
+            severity="critical" if waited_s > 2 * patience_s else "warning",
+            onset_step=self._step,
+            sentence=sentence,
+            evidence=Evidence(numbers=tuple(numbers), window=(self._step, self._step)),
+        )
+
+
+def _make(context: RunContext) -> _Detector:
+    return _Detector(context.started_s)
+
+
+RULE = Definition(SPEC, _make)
