@@ -155,7 +155,7 @@ def names_model(argv: Sequence[str]) -> bool:
         return True
     if known.config is None:
         return False
-    import yaml
+    import yaml  # type: ignore[import-untyped]  # comes with transformers
 
     try:
         written = yaml.safe_load(Path(known.config).read_text())

@@ -21,7 +21,7 @@ from runvitals.trainers.recipes.running import run
 
 TOY = {
     "max_steps": 300,
-    "per_device_train_batch_size": 16,
+    "per_device_train_batch_size": 32,
     "learning_rate": 5e-4,
     "lr_scheduler_type": "cosine",
     "eval_strategy": "steps",

@@ -7,7 +7,7 @@
         --model_name_or_path Qwen/Qwen2.5-0.5B-Instruct --dataset_name trl-lib/DeepMath-103K \\
         --reward_funcs accuracy_reward --learning_rate 1e-6 --output_dir grpo-out --project reasoning
 
-The toy reward is a rule: 1 for a right answer and 1 for a kind closing. With a model of your own, name the rewards:
+The toy reward is a rule: 1 for a right answer, 1 for a kind closing, half for a willing opening. With a model of your own, name the rewards:
 --reward_funcs takes those of trl.rewards and dotted import paths, --reward_model_name_or_path a reward model.
 """
 
@@ -28,8 +28,8 @@ TOY = {
     "per_device_train_batch_size": 32,
     "num_generations": 8,
     "max_completion_length": 16,
-    "learning_rate": 1e-3,
-    "beta": 0.04,
+    "learning_rate": 5e-4,
+    "beta": 0.2,
     "lr_scheduler_type": "constant_with_warmup",
 }
 

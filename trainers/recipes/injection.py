@@ -46,7 +46,7 @@ def spoil_settings(arguments: TrainingArguments, fault: Fault | None) -> None:
             arguments.beta = 0.0
 
 
-class FaultCallback(TrainerCallback):
+class FaultCallback(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
     """Knows whether the fault has begun, and brings in those that live in the schedule or the weights."""
 
     def __init__(self, fault: Fault | None) -> None:
@@ -106,7 +106,7 @@ class FaultyCollator:
         return self.collate(rows)
 
 
-class PaceCallback(TrainerCallback):
+class PaceCallback(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
     """Makes each step last at least `pace_s` seconds, so that a toy run can be watched while it moves."""
 
     def __init__(self, pace_s: float) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from datasets import Dataset, load_dataset
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer
@@ -15,8 +15,8 @@ from runvitals.trainers.recipes.arguments import Job
 from runvitals.trainers.recipes.faults import Fault
 from runvitals.trainers.recipes.injection import spoil_pairs
 
-TRAIN_ROWS = 2400
-EVAL_ROWS = 64
+TRAIN_ROWS = 4800
+EVAL_ROWS = 128
 EVAL_SEED = 1_000_003
 """The seed of held-out rows; a training seed is small, so that the two never meet."""
 PROBE_SEED = 2_000_003
@@ -36,13 +36,13 @@ def load_tokenizer(job: Job) -> Any:
     return tokenizer
 
 
-def load_policy(job: Job, tokenizer: Any, *, trained: bool = True) -> Any:
-    """The language model to train; the toy one knows its language unless `trained` is false."""
+def load_policy(job: Job, tokenizer: Any, *, toy: Literal["new", "base", "policy"] = "policy") -> Any:
+    """The language model to train. toy: how much the toy model has learnt before."""
     if not job.is_toy:
         return AutoModelForCausalLM.from_pretrained(job.model.model_name_or_path, **_model_options(job))
-    if trained:
-        return toy_model.policy(tokenizer, job.toy_cache)
-    return toy_model.new_model(tokenizer, seed=job.training.seed)
+    if toy == "new":
+        return toy_model.new_model(tokenizer, seed=job.training.seed)
+    return (toy_model.base if toy == "base" else toy_model.policy)(tokenizer, job.toy_cache)
 
 
 def load_classifier(job: Job, tokenizer: Any, path: str) -> Any:
@@ -91,14 +91,14 @@ def _split(job: Job, splits: Any, name: str) -> Any:
     return splits[name]
 
 
-def toy_probe_pairs(job: Job) -> list[dict[str, str]] | None:
+def toy_probe_pairs(job: Job) -> Sequence[Row] | None:
     """Held-out toy pairs with trusted labels, or None where the probe is off or the data is not the toy's."""
     if job.script.dataset_name is not None or not job.ours.probe_pairs:
         return None
     return toy_data.pairs(job.ours.probe_pairs, seed=PROBE_SEED, noise=0.0)
 
 
-def held_out_pairs(job: Job, rows: Any) -> list[Row] | None:
+def held_out_pairs(job: Job, rows: Any) -> Sequence[Row] | None:
     """The first pairs of a held-out set of preference rows for the probe, or the toy's.
 
     None where the probe is off or the run holds nothing out.

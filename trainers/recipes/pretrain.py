@@ -69,7 +69,7 @@ def build(job: Job) -> Built:
     train, held_out = loading.load_rows(
         job, lambda count, seed: [{"text": text} for text in toy_data.texts(count, seed=seed)]
     )
-    model = loading.load_policy(job, tokenizer, trained=False)
+    model = loading.load_policy(job, tokenizer, toy="new")
     peft = get_peft_config(job.model)
     if peft is not None:
         from peft import get_peft_model

@@ -21,7 +21,7 @@ from runvitals.trainers.recipes.running import run
 TOY = {
     "max_steps": 300,
     "per_device_train_batch_size": 16,
-    "learning_rate": 1e-3,
+    "learning_rate": 5e-4,
     "lr_scheduler_type": "cosine",
     "eval_strategy": "steps",
     "eval_steps": 50,
@@ -44,7 +44,7 @@ def build(job: Job) -> Built:
     tokenizer = loading.load_tokenizer(job)
     train, held_out = loading.load_pairs(job)
     if job.is_toy:
-        model = toy_model.new_classifier(tokenizer, seed=job.training.seed)
+        model = toy_model.new_classifier(tokenizer, job.toy_cache, seed=job.training.seed)
     else:
         model = loading.load_classifier(job, tokenizer, job.model.model_name_or_path)
     if job.model.use_peft:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+
 from runvitals.errors import RunvitalsError
 from runvitals.settings import Settings
 from runvitals.trainers.recipes import arguments

@@ -46,7 +46,7 @@ def build(job: Job) -> Built:
     tokenizer = loading.load_tokenizer(job)
     train, held_out = loading.load_rows(job, lambda count, seed: toy_data.demonstrations(count, seed=seed))
     trainer = SFTTrainer(
-        model=loading.load_policy(job, tokenizer),
+        model=loading.load_policy(job, tokenizer, toy="base"),
         args=job.training,
         train_dataset=train,
         eval_dataset=held_out,

@@ -1,7 +1,7 @@
 """A toy world of questions and answers, made in code: small enough for a CPU, with something real to learn.
 
 A bot is asked to add two small numbers, to repeat two colours, or what day comes next. It may be right or wrong, and kind or
-rude. People prefer right and kind. How the bot opens its reply is a matter of taste: nobody rewards it, so a healthy
+rude. People prefer right and kind. How the bot words a kind reply is a matter of taste: nobody rewards it, so a healthy
 policy keeps that part of its entropy.
 """
 
@@ -11,6 +11,7 @@ import random
 from dataclasses import dataclass
 
 OPENINGS = ("sure", "well", "okay", "so", "right", "hm")
+WILLING_OPENINGS = ("sure", "okay", "right")
 KIND_CLOSINGS = ("glad to help", "happy to help", "you are welcome", "any time friend", "thanks for asking", "have fun")
 RUDE_CLOSINGS = ("now go away", "stop asking me", "that was dumb", "leave me alone", "what a bore", "get lost")
 COLOURS = ("red", "blue", "green", "pink", "black", "white")
@@ -119,8 +120,9 @@ def questions(count: int, *, seed: int) -> list[dict[str, str]]:
 
 
 def grade(completion: str, right: str) -> float:
-    """The rule-based reward of one completion: 1 for a right answer, 1 for a kind closing."""
-    _, _, rest = completion.partition(" , ")
+    """The rule-based reward of one completion: 1 for a right answer, 1 for a kind closing, half for a willing opening."""
+    opening, _, rest = completion.partition(" , ")
     answer, _, closing = rest.partition(" . ")
     is_kind = closing.removesuffix(" .").strip() in KIND_CLOSINGS
-    return float(answer.strip() == right) + float(is_kind)
+    is_willing = opening.strip() in WILLING_OPENINGS
+    return float(answer.strip() == right) + float(is_kind) + 0.5 * float(is_willing)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import random
 import shutil
 import tempfile
@@ -43,8 +42,9 @@ class ToyTraining:
     seed: int = 7
 
 
+BASE_TRAINING = ToyTraining(steps=80)
 POLICY_TRAINING = ToyTraining(steps=300, learning_rate=6e-3)
-REWARD_TRAINING = ToyTraining(steps=200)
+REWARD_TRAINING = ToyTraining(steps=150, learning_rate=2e-3)
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
@@ -82,27 +82,37 @@ def new_model(tokenizer: PreTrainedTokenizerFast, *, seed: int) -> LlamaForCausa
     return LlamaForCausalLM(model_config(tokenizer))
 
 
-def new_classifier(tokenizer: PreTrainedTokenizerFast, *, seed: int) -> LlamaForSequenceClassification:
-    """A toy model that gives a text one number and knows nothing yet."""
-    torch.manual_seed(seed)
-    return LlamaForSequenceClassification(model_config(tokenizer, num_labels=1))
+def base(tokenizer: PreTrainedTokenizerFast, cache: Path) -> LlamaForCausalLM:
+    """The toy base model: it has heard the toy language and does not speak it well yet."""
+    return LlamaForCausalLM.from_pretrained(_cached_policy(tokenizer, cache, "base", BASE_TRAINING))
 
 
 def policy(tokenizer: PreTrainedTokenizerFast, cache: Path) -> LlamaForCausalLM:
     """The toy policy: it speaks the toy language, half the time rudely, seven times in ten rightly."""
+    return LlamaForCausalLM.from_pretrained(_cached_policy(tokenizer, cache, "policy", POLICY_TRAINING))
 
+
+def _cached_policy(tokenizer: PreTrainedTokenizerFast, cache: Path, name: str, training: ToyTraining) -> Path:
     def train() -> LlamaForCausalLM:
-        return _train_policy(tokenizer, POLICY_TRAINING)
+        return _train_policy(tokenizer, training)
 
-    folder = _cached(cache, "policy", POLICY_TRAINING, train)
-    return LlamaForCausalLM.from_pretrained(folder)
+    return _cached(cache, name, training, train)
+
+
+def new_classifier(tokenizer: PreTrainedTokenizerFast, cache: Path, *, seed: int) -> LlamaForSequenceClassification:
+    """A model that gives a text one number: the toy policy with a head that knows nothing yet."""
+    body = policy(tokenizer, cache).model
+    torch.manual_seed(seed)
+    model = LlamaForSequenceClassification(model_config(tokenizer, num_labels=1))
+    model.model.load_state_dict(body.state_dict())
+    return model
 
 
 def reward_model(tokenizer: PreTrainedTokenizerFast, cache: Path) -> LlamaForSequenceClassification:
-    """The toy reward model: trained on pairs, gives a right and kind reply about 2 more than a flawed one."""
+    """The toy reward model: trained on pairs, it gives a right and kind reply about 2 more than a flawed one."""
 
     def train() -> LlamaForSequenceClassification:
-        return _train_reward_model(tokenizer, REWARD_TRAINING)
+        return _train_reward_model(tokenizer, REWARD_TRAINING, cache)
 
     folder = _cached(cache, "reward", REWARD_TRAINING, train)
     return LlamaForSequenceClassification.from_pretrained(folder)
@@ -119,7 +129,7 @@ def _cached(cache: Path, name: str, training: ToyTraining, train: Callable[[], A
     unfinished = Path(tempfile.mkdtemp(dir=cache, prefix=f".{name}-"))
     train().save_pretrained(unfinished)
     try:
-        os.rename(unfinished, folder)
+        unfinished.rename(folder)
     except OSError:
         if not folder.is_dir():
             raise
@@ -140,8 +150,10 @@ def _train_policy(tokenizer: PreTrainedTokenizerFast, training: ToyTraining) -> 
     return model
 
 
-def _train_reward_model(tokenizer: PreTrainedTokenizerFast, training: ToyTraining) -> LlamaForSequenceClassification:
-    model = new_classifier(tokenizer, seed=training.seed)
+def _train_reward_model(
+    tokenizer: PreTrainedTokenizerFast, training: ToyTraining, cache: Path
+) -> LlamaForSequenceClassification:
+    model = new_classifier(tokenizer, cache, seed=training.seed)
     pairs = toy_data.pairs(8000, seed=training.seed)
 
     def loss(rng: random.Random) -> torch.Tensor:

@@ -12,7 +12,7 @@ PAID_WORD = ","
 """The word that the hacked reward pays for: each reply of the untrained bot has it once."""
 
 
-class TokenReward(nn.Module):
+class TokenReward(nn.Module):  # type: ignore[misc]  # torch is not followed by mypy
     """Gives each text so far `constant` plus how often it has said the paid token."""
 
     base_model_prefix = "backbone"
@@ -23,7 +23,7 @@ class TokenReward(nn.Module):
         self.score = nn.Identity()
 
 
-class _TokenCount(nn.Module):
+class _TokenCount(nn.Module):  # type: ignore[misc]  # torch is not followed by mypy
     def __init__(self, paid_token: int | None, constant: float) -> None:
         super().__init__()
         self.paid_token = paid_token
