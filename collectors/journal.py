@@ -151,15 +151,16 @@ class _Reading:
     def _header(self) -> bool:
         """True once the file has its header; raises JournalError where it is another kind of file."""
         head = self._at(0, len(HEADER))
-        if len(head) == len(HEADER) and head.startswith(MAGIC):
-            if head[len(MAGIC)] != VERSION:
-                raise JournalError(
-                    f"{self.path}: expected journal version {VERSION}, found {head[len(MAGIC)]}; update runvitals here"
-                )
+        if len(head) == len(HEADER) and head.startswith(HEADER[: len(MAGIC) + 1]):
             self.offset = len(HEADER)
             return True
-        if HEADER.startswith(head) or not head.strip(b"\0"):
+        if HEADER.startswith(head.rstrip(b"\0")):  # torn, or filled with zeros after a power cut
             return False
+        if head.startswith(MAGIC):
+            version = head[len(MAGIC)]
+            raise JournalError(
+                f"{self.path}: expected journal version {VERSION}, found {version}; update runvitals here"
+            )
         raise JournalError(f"{self.path}: expected a runvitals journal, found a file that begins with {head!r}")
 
     def _at(self, offset: int, size: int) -> bytes:

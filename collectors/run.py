@@ -262,15 +262,12 @@ class Run:
 
     def _account(self, writer: Writer, kept: bool) -> None:
         """Takes lost records into account: printed once, told in the run as soon as writing works again."""
-        if not kept:
-            if self._faults.note("journal", f"records lost: {writer.failure}", 0):
-                say(
-                    f"the journal cannot be written: {writer.failure}; training goes on, lost rows are counted (not printed again)"
-                )
-            return
-        self._faults.note("journal", f"records lost: {writer.failure}", writer.lost - self._lost_told)
-        self._lost_told = writer.lost
-        self._tell_faults(writer)
+        lost = writer.lost - self._lost_told if kept else 0
+        if self._faults.note("journal", f"records lost: {writer.failure}", lost):
+            say(f"the journal lost records: {writer.failure}; training goes on, they are counted (not printed again)")
+        if kept:
+            self._lost_told = writer.lost
+            self._tell_faults(writer)
 
     def _tell_faults(self, writer: Writer) -> None:
         for fault in self._faults.untold():

@@ -38,7 +38,7 @@ ROTATE_BYTES = 64 << 20
 MAX_SCHEMAS = 1000
 """Key lists in one file: a run whose keys never repeat gets a new file instead of a table without end."""
 
-_REOPEN_S = 1.0
+_REOPEN_S = 0.1
 """After a file could not be opened, the next try waits so long: a full disk must not cost a step more than a function call."""
 
 

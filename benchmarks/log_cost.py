@@ -1,0 +1,102 @@
+"""What one `Run.log` of 20 scalars costs its caller, beside a plain append of the same row (orjson and one os.write) and an empty function.
+
+    python benchmarks/log_cost.py [CALLS]
+
+The three take turns in blocks of 500 calls, so that a busy machine hurts them alike; the median over rounds is printed. A second table
+calls each at 100 Hz, as a training does: there an empty function is slow too, because its code has left the caches.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import orjson
+
+from runvitals.collectors.run import Options, Run
+
+KEYS = 20
+BLOCK_CALLS = 500
+ROUNDS = 5
+SLOW_CALLS = 300
+SLOW_PERIOD_S = 0.01
+
+Log = Callable[[Mapping[str, float], int], None]
+
+
+def plain_append(path: Path) -> Log:
+    """A function that appends the row as one line of JSON, with nothing around it."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def append(values: Mapping[str, float], step: int) -> None:
+        os.write(file, orjson.dumps({"step": step, "time_s": time.time(), **values}) + b"\n")
+
+    return append
+
+
+def empty(values: Mapping[str, float], step: int) -> None:
+    """Does nothing."""
+
+
+def timed_us(log: Log, calls: int, *, first_step: int, period_s: float = 0.0) -> list[float]:
+    """Microseconds of each call; the row has new values each time, as a training has."""
+    clock, took = time.perf_counter_ns, []
+    for step in range(first_step, first_step + calls):
+        row = {f"train/metric_{i}": 1.0 / (step + i + 1) for i in range(KEYS)}
+        if period_s:
+            time.sleep(period_s)
+        before = clock()
+        log(row, step)
+        took.append((clock() - before) / 1000)
+    return took
+
+
+def measure(contenders: Mapping[str, Log], calls: int, block: int, *, period_s: float = 0.0) -> dict[str, list[float]]:
+    """All times of each contender, who take turns block by block."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for first in range(0, calls, block):
+        for name, log in contenders.items():
+            times[name] += timed_us(log, min(block, calls - first), first_step=first, period_s=period_s)
+    return times
+
+
+def quantile(times: list[float], q: float) -> float:
+    """The q-quantile of the times."""
+    return sorted(times)[min(int(len(times) * q), len(times) - 1)]
+
+
+def table(title: str, rounds: list[dict[str, list[float]]]) -> None:
+    """Prints the medians over rounds, and each p50 as a multiple of the plain append's."""
+    print(f"\n{title}")
+    print(f"{'':14}{'p50 µs':>9}{'p99 µs':>9}{'max µs':>10}{'x plain':>9}")
+    plain = statistics.median(quantile(times["plain append"], 0.5) for times in rounds)
+    for name in rounds[0]:
+        p50, p99, most = (statistics.median(quantile(times[name], q) for times in rounds) for q in (0.5, 0.99, 1.0))
+        print(f"{name:14}{p50:9.2f}{p99:9.2f}{most:10.1f}{p50 / plain:9.2f}")
+
+
+def main() -> None:
+    """Prints both tables."""
+    calls = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(Path(folder), "benchmark", options=Options(sample=True))
+        contenders: dict[str, Log] = {
+            "Run.log": run.log,
+            "plain append": plain_append(Path(folder) / "plain.jsonl"),
+            "empty": empty,
+        }
+        measure(contenders, BLOCK_CALLS, BLOCK_CALLS)  # warms up
+        fast = [measure(contenders, calls, BLOCK_CALLS) for _ in range(ROUNDS)]
+        slow = [measure(contenders, SLOW_CALLS, SLOW_CALLS // 10, period_s=SLOW_PERIOD_S)]
+        run.finish()
+    table(f"{KEYS} scalars, full speed, {calls} calls a round, {ROUNDS} rounds", fast)
+    table(f"{KEYS} scalars, 100 Hz, {SLOW_CALLS} calls", slow)
+
+
+if __name__ == "__main__":
+    main()
