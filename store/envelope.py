@@ -16,10 +16,21 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, select
 
 from runvitals.store.blocks import BLOCK, CHUNK, Clocks, Place, SeriesHead, at, buckets, parts, tail_points, tail_rows
-from runvitals.store.levels import BUCKET, EMPTY, FACTOR, Buckets, bucket_points, concatenated, merged, of_points
-from runvitals.store.read import overlaps
+from runvitals.store.codec import cut, joined
+from runvitals.store.levels import (
+    BUCKET,
+    EMPTY,
+    FACTOR,
+    Buckets,
+    bucket_points,
+    concatenated,
+    means_over,
+    merged,
+    summarised,
+)
+from runvitals.store.read import inside, overlaps
 from runvitals.store.schema import blocks
-from runvitals.store.types import Axis, Envelope, Floats
+from runvitals.store.types import Axis, Envelope, Floats, SeriesPoints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +67,20 @@ class Span:
         return found.step_min, found.step_max
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an envelope is made of: buckets that lie wholly in the range, in order of arrival, and single points in order of the axis."""
+
+    buckets: Buckets
+    points: SeriesPoints
+
+
 @dataclass(slots=True)
 class _Gathered:
     """What was read of one series so far. firsts, units: index of the first point and the buckets of each piece.
 
-    cut: first point and level of buckets that an edge of the range cuts; their points are read instead.
+    cut: first point and level of buckets that an edge of the range cuts; what lies beneath them is read instead.
+    points: index of the first one, and the points, of each piece; not yet trimmed to the range.
     """
 
     head: SeriesHead
@@ -68,6 +88,7 @@ class _Gathered:
     firsts: list[NDArray[np.int64]] = field(default_factory=list)
     units: list[Buckets] = field(default_factory=list)
     cut: list[tuple[int, int]] = field(default_factory=list)
+    points: list[tuple[int, SeriesPoints]] = field(default_factory=list)
 
     def take(self, first: int, level: int, found: Buckets, span: Span) -> None:
         """Sorts the buckets of one block into kept, dropped and cut by an edge."""
@@ -82,19 +103,19 @@ class _Gathered:
         self.units.append(found.picked(index))
         self.cut.extend((first + size * int(one), level) for one in np.flatnonzero(~kept & ~span.outside(found)))
 
-    def ordered(self) -> Buckets:
-        """All buckets in order of arrival."""
-        if len(self.units) == 1:
-            return self.units[0]
+    def found(self, span: Span) -> Found:
+        """All that was read, trimmed to the range and in order."""
+        pieces = [points for _, points in sorted(self.points, key=lambda piece: piece[0])]
+        points = inside(joined(pieces), span.axis, span.start, span.stop)
         if not self.units:
-            return EMPTY
+            return Found(EMPTY, points)
         order = np.argsort(np.concatenate(self.firsts), kind="stable")
-        found = concatenated(self.units)
-        return found if (order[1:] > order[:-1]).all() else found.picked(order)
+        units = concatenated(self.units)
+        return Found(units if (order[1:] > order[:-1]).all() else units.picked(order), points)
 
 
-def gather(connection: Connection, wanted: Sequence[SeriesHead], span: Span, *, n: int) -> dict[str, Buckets]:
-    """For each series its buckets over the range, about n or more of them, in order of arrival."""
+def gather(connection: Connection, wanted: Sequence[SeriesHead], span: Span, *, n: int) -> dict[str, Found]:
+    """For each series what its envelope over the range is made of: about n buckets or more."""
     all_gathered = {head.id: _Gathered(head, level_for(head, span, n)) for head in wanted}
     top = max((one.level for one in all_gathered.values()), default=0)
     _take_top(connection, all_gathered, span)
@@ -102,7 +123,7 @@ def gather(connection: Connection, wanted: Sequence[SeriesHead], span: Span, *, 
     for level in range(top, 1, -1):
         _take_cut(connection, all_gathered, span, level)
     _take_points(connection, all_gathered, span)
-    return {one.head.key: one.ordered() for one in all_gathered.values()}
+    return {one.head.key: one.found(span) for one in all_gathered.values()}
 
 
 def level_for(head: SeriesHead, span: Span, n: int) -> int:
@@ -185,21 +206,21 @@ def _take_points(connection: Connection, all_gathered: Mapping[int, _Gathered], 
     decoder.load(connection, rows)
     for row in rows:
         one = all_gathered[row.series_id]
-        found = of_points(decoder.points(row, one.head))
+        points = decoder.points(row, one.head)
         if one.level == 0:
-            one.take(row.first, 0, found, span)
+            one.points.append((row.first, points))
             continue
         for first, _ in [piece for piece in one.cut if piece[0] // CHUNK * CHUNK == row.first]:
             offset = first - row.first
-            one.take(first, 0, found.picked(slice(offset, offset + BUCKET)), span)
+            one.points.append((first, cut(points, offset, offset + BUCKET)))
     open_parts = parts(connection, list(all_gathered))
     open_tails = tail_rows(connection, list(all_gathered))
     for series_id, one in all_gathered.items():
         for row in open_parts.get(series_id, ()):
-            one.take(row.first, 0, of_points(decoder.points(row, one.head)), span)
+            one.points.append((row.first, decoder.points(row, one.head)))
         tail = tail_points(open_tails.get(series_id), one.head)
-        if tail is not None and tail.values.size:
-            one.take(one.head.count - tail.values.size, 0, of_points(tail), span)
+        if tail is not None:
+            one.points.append((one.head.count - tail.values.size, tail))
 
 
 def _chunks_cut(connection: Connection, all_gathered: Mapping[int, _Gathered]) -> list[Row[Any]]:
@@ -213,22 +234,65 @@ def _chunks_cut(connection: Connection, all_gathered: Mapping[int, _Gathered]) -
     return at(connection, sorted(places))
 
 
-def reduced(found: Buckets, span: Span, *, n: int, position: Callable[[Floats], Floats] | None = None) -> Envelope:
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """n buckets of equal width between two positions."""
+
+    low: float
+    high: float
+    n: int
+
+    def starts(self, x: Floats) -> NDArray[np.intp]:
+        """Where, in increasing positions, a new bucket begins; the first is 0."""
+        if self.high <= self.low:
+            return np.zeros(1, np.intp)
+        index = np.minimum((x - self.low) * (self.n / (self.high - self.low)), self.n - 1).astype(np.int64)
+        return np.append(0, np.flatnonzero(np.diff(index)) + 1)
+
+
+def reduced(found: Found, span: Span, *, n: int, position: Callable[[Floats], Floats] | None = None) -> Envelope:
     """At most n buckets of equal width along the axis; `position` turns steps to another axis (tokens)."""
-    x = found.time_mean if span.axis == "time" else found.step_mean
+    units, points = found.buckets, found.points
+    if not len(units) and not points.values.size:
+        return _envelope(EMPTY, np.empty(0), exact=True)
+    x_units = units.time_mean if span.axis == "time" else units.step_mean
+    x_points = points.times_s if span.axis == "time" else points.steps.astype(np.float64)
     if position is not None:
-        x = position(x)
-    if (x[1:] < x[:-1]).any():
+        x_units, x_points = position(x_units), position(x_points)
+    if (x_units[1:] < x_units[:-1]).any():
+        order = np.argsort(x_units, kind="stable")
+        x_units, units = x_units[order], units.picked(order)
+    if len(units) + points.values.size <= n:
+        single = np.arange(points.values.size)
+        both = concatenated([units, summarised(points, single)] if single.size else [units])
+        x = np.concatenate((x_units, x_points))
         order = np.argsort(x, kind="stable")
-        x, found = x[order], found.picked(order)
-    exact = bool(len(found) <= n and (found.count == 1).all())
-    if len(found) > n:
-        low, high = x[0], x[-1]
-        bucket = np.minimum((x - low) * (n / (high - low)), n - 1).astype(np.int64) if high > low else np.zeros(x.size)
-        starts = np.append(0, np.flatnonzero(np.diff(bucket)) + 1)
-        weight = np.add.reduceat(found.count, starts)
-        x = low + np.add.reduceat((x - low) * found.count, starts) / weight
-        found = merged(found, starts)
+        return _envelope(both.picked(order), x[order], exact=not len(units))
+    ends = np.concatenate((x_units[:1], x_units[-1:], x_points[:1], x_points[-1:]))
+    grid = _Grid(float(ends.min()), float(ends.max()), n)
+    pieces = []
+    if len(units):
+        starts = grid.starts(x_units)
+        pieces.append((merged(units, starts), means_over(x_units, starts, units.count)))
+    if points.values.size:
+        starts = grid.starts(x_points)
+        pieces.append((summarised(points, starts), means_over(x_points, starts)))
+    return _envelope(*_woven(pieces, grid), exact=False)
+
+
+def _woven(pieces: list[tuple[Buckets, Floats]], grid: _Grid) -> tuple[Buckets, Floats]:
+    """Buckets made of summaries and buckets made of points as one: those that share a place on the grid are merged."""
+    if len(pieces) == 1:
+        return pieces[0]
+    x = np.concatenate([position for _, position in pieces])
+    order = np.argsort(x, kind="stable")
+    both, x = concatenated([one for one, _ in pieces]).picked(order), x[order]
+    starts = grid.starts(x)
+    return merged(both, starts), means_over(x, starts, both.count)
+
+
+def _envelope(found: Buckets, x: Floats, *, exact: bool) -> Envelope:
+    """The buckets as callers get them."""
     finite = found.count - found.nonfinite
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(finite > 0, found.total / finite, np.nan)
@@ -248,4 +312,4 @@ def reduced(found: Buckets, span: Span, *, n: int, position: Callable[[Floats], 
     )
 
 
-EMPTY_ENVELOPE = reduced(EMPTY, Span(axis="step", start=None, stop=None), n=1)
+EMPTY_ENVELOPE = _envelope(EMPTY, np.empty(0), exact=True)

@@ -128,8 +128,10 @@ def _fill_chunks(connection: Connection, plan: _Plan, filled: Mapping[int, tuple
             _put_chunk(connection, plan, head, offset, cut(points, offset, offset + CHUNK))
         _put_open(plan, series_id, head.chunked + full, cut(points, full))
         fresh[series_id] = (head, level_one(cut(points, 0, full)))
-    for series_id in open_parts:
-        connection.execute(delete(blocks).where((blocks.c.series_id == series_id) & (blocks.c.level == PARTS)))
+    gone = [{"gone_id": series_id} for series_id in open_parts]
+    if gone:
+        mine = (blocks.c.series_id == bindparam("gone_id")) & (blocks.c.level == PARTS)
+        connection.execute(delete(blocks).where(mine), gone)
     _raise_levels(connection, plan, fresh)
 
 

@@ -149,23 +149,48 @@ def kinds_of(values: Floats) -> Ints:
     ).astype(np.int64)
 
 
-def of_points(points: SeriesPoints) -> Buckets:
-    """A bucket for each point: what summaries are merged from."""
-    size = points.values.size
-    values = np.ascontiguousarray(points.values)
+def summarised(points: SeriesPoints, starts: NDArray[np.intp]) -> Buckets:
+    """One bucket for each stretch of points that begins at an index of `starts`: (m,) increasing, the first 0."""
+    ends = np.append(starts[1:], points.values.size) - 1
+    marks = np.empty((_MARKS, starts.size), np.int64)
+    marks[0] = ends - starts + 1
+    marks[1] = np.add.reduceat((points.steps >= 0).astype(np.int64), starts)
+    marks[4] = np.minimum.reduceat(points.steps, starts)
+    marks[5] = np.maximum.reduceat(points.steps, starts)
+    marks[6] = points.steps[ends]
+    marks[7] = means_over(points.steps.astype(np.float64), starts).view(np.int64)
+    marks[8] = np.minimum.reduceat(points.times_s, starts).view(np.int64)
+    marks[9] = np.maximum.reduceat(points.times_s, starts).view(np.int64)
+    marks[10] = points.times_s[ends].view(np.int64)
+    marks[11] = means_over(points.times_s, starts).view(np.int64)
+    marks[2:4], values = _values_of(points.values, starts, ends)
+    return Buckets(marks, values)
+
+
+def _values_of(values: Floats, starts: NDArray[np.intp], ends: NDArray[np.intp]) -> tuple[Ints, Floats]:
+    """Rows 2 and 3 of the marks (nonfinite, kinds) and the values of buckets over stretches of points."""
+    marks = np.zeros((2, starts.size), np.int64)
+    held = np.empty((_VALUES, starts.size))
     finite = np.isfinite(values)
-    marks = np.empty((_MARKS, size), np.int64)
-    marks[0] = 1
-    marks[1] = points.steps >= 0
-    marks[2] = ~finite
-    marks[3] = 0 if finite.all() else kinds_of(values)
-    marks[4:7] = points.steps
-    marks[7] = points.steps.astype(np.float64).view(np.int64)
-    marks[8:12] = np.ascontiguousarray(points.times_s).view(np.int64)
-    held = np.empty((_VALUES, size))
-    held[:3] = np.where(finite, values, np.nan)
-    held[3] = np.where(finite, values, 0.0)
-    return Buckets(marks, held)
+    with np.errstate(over="ignore", invalid="ignore"):  # sums near the end of float64: the reader clips the mean
+        if finite.all():
+            held[0], held[1] = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
+            held[2], held[3] = values[ends], np.add.reduceat(values, starts)
+            return marks, held
+        marks[0] = np.add.reduceat((~finite).astype(np.int64), starts)
+        marks[1] = np.bitwise_or.reduceat(kinds_of(values), starts)
+        known = np.where(finite, values, np.nan)
+        held[0], held[1] = np.fmin.reduceat(known, starts), np.fmax.reduceat(known, starts)
+        held[2] = _last_known(known, starts)
+        held[3] = np.add.reduceat(np.where(finite, values, 0.0), starts)
+    return marks, held
+
+
+def _last_known(values: Floats, starts: NDArray[np.intp]) -> Floats:
+    """The last value of each stretch that is not NaN; NaN where there is none."""
+    index = np.maximum.reduceat(np.where(np.isnan(values), -1, np.arange(values.size)), starts)
+    last: Floats = np.where(index < starts, np.nan, values[index])
+    return last
 
 
 def merged(buckets: Buckets, starts: NDArray[np.intp]) -> Buckets:
@@ -177,34 +202,37 @@ def merged(buckets: Buckets, starts: NDArray[np.intp]) -> Buckets:
     marks[4] = np.minimum.reduceat(buckets.step_min, starts)
     marks[5] = np.maximum.reduceat(buckets.step_max, starts)
     marks[6] = buckets.step_last[ends]
-    marks[7] = _weighted_mean(buckets.step_mean, buckets.count, starts).view(np.int64)
+    marks[7] = means_over(buckets.step_mean, starts, buckets.count).view(np.int64)
     marks[8] = np.minimum.reduceat(buckets.time_min, starts).view(np.int64)
     marks[9] = np.maximum.reduceat(buckets.time_max, starts).view(np.int64)
     marks[10] = buckets.time_last[ends].view(np.int64)
-    marks[11] = _weighted_mean(buckets.time_mean, buckets.count, starts).view(np.int64)
+    marks[11] = means_over(buckets.time_mean, starts, buckets.count).view(np.int64)
     values = np.empty((_VALUES, starts.size))
     values[0] = np.fmin.reduceat(buckets.low, starts)
     values[1] = np.fmax.reduceat(buckets.high, starts)
-    held = np.maximum.reduceat(np.where(np.isnan(buckets.last), -1, np.arange(len(buckets))), starts)
-    values[2] = np.where(held < starts, np.nan, buckets.last[held])
-    with np.errstate(
-        over="ignore", invalid="ignore"
-    ):  # sums near the end of float64: the reader clips the mean to low and high
+    values[2] = _last_known(buckets.last, starts)
+    with np.errstate(over="ignore", invalid="ignore"):
         values[3] = np.add.reduceat(buckets.total, starts)
     return Buckets(marks, values)
 
 
-def _weighted_mean(means: Floats, count: Ints, starts: NDArray[np.intp]) -> Floats:
-    """Means of the stretches. Taken from the first value on, because times of 1.7e9 s would cost the sum its last digits."""
-    origin = means[0]
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean: Floats = origin + np.add.reduceat((means - origin) * count, starts) / np.add.reduceat(count, starts)
-    return mean
+def means_over(values: Floats, starts: NDArray[np.intp], weights: Ints | None = None) -> Floats:
+    """The mean of each stretch, each value counting once or by its weight.
+
+    Taken from the first value on, because times of 1.7e9 s would cost the sum its last digits.
+    """
+    shifted = values - values[0]
+    if weights is None:
+        sums, weight = np.add.reduceat(shifted, starts), np.diff(starts, append=values.size)
+    else:
+        sums, weight = np.add.reduceat(shifted * weights, starts), np.add.reduceat(weights, starts)
+    found: Floats = values[0] + sums / weight
+    return found
 
 
 def level_one(chunk: SeriesPoints) -> Buckets:
     """The level-1 buckets of a full chunk."""
-    return merged(of_points(chunk), np.arange(0, chunk.values.size, BUCKET))
+    return summarised(chunk, np.arange(0, chunk.values.size, BUCKET))
 
 
 def next_level(buckets: Buckets) -> Buckets:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Connection, Row, delete, func, select, update
 
 from runvitals.errors import StoreError, UnknownRun
-from runvitals.store.blocks import SeriesHead
 from runvitals.store.json_text import dumps, loads
 from runvitals.store.schema import (
     alerts,
@@ -26,6 +27,17 @@ from runvitals.store.schema import (
 )
 from runvitals.store.types import EventRow, Latest, RunInfo, WriterState
 
+_LATEST = (
+    series.c.run_id,
+    series.c.key,
+    series.c.step,
+    series.c.time_s,
+    series.c.value_bits,
+    series.c.best_min,
+    series.c.best_max,
+    series.c.count,
+    series.c.nonfinite,
+)
 _JSON = ("config", "info", "rules")
 _SETTABLE = frozenset(column.name for column in fields(RunInfo)) - {"id", "created_s", "color", "revision", "latest"}
 
@@ -33,16 +45,29 @@ _SETTABLE = frozenset(column.name for column in fields(RunInfo)) - {"id", "creat
 def list_runs(connection: Connection, *, latest: Sequence[str] = (), ids: Sequence[str] | None = None) -> list[RunInfo]:
     """Runs, newest first, with the newest points of the series named in `latest`."""
     query = select(runs).order_by(runs.c.created_s.desc(), runs.c.ordinal.desc())
-    points = select(series).where(series.c.key.in_(list(latest)))
+    points = select(*_LATEST).where(series.c.key.in_(list(latest)))
     if ids is not None:
         query = query.where(runs.c.id.in_(list(ids)))
         points = points.where(series.c.run_id.in_(list(ids)))
-    newest: dict[str, dict[str, Latest]] = {}
-    if latest:
-        for row in connection.execute(points):
-            head = SeriesHead(*row)
-            newest.setdefault(head.run_id, {})[head.key] = head.latest()
+    newest = _newest(connection.execute(points).all()) if latest else {}
     return [_run_info(row, newest.get(row.id, {})) for row in connection.execute(query)]
+
+
+def _newest(rows: Sequence[Row[Any]]) -> dict[str, dict[str, Latest]]:
+    """The newest points by run and key. The values' bits are turned to floats in one go: a list of runs asks for thousands."""
+    values = np.array([row[4] for row in rows], np.int64).view(np.float64).tolist()
+    found: dict[str, dict[str, Latest]] = {}
+    for (run_id, key, step, time_s, _, best_min, best_max, count, nonfinite), value in zip(rows, values, strict=True):
+        found.setdefault(run_id, {})[key] = Latest(
+            step=step,
+            time_s=time_s,
+            value=value,
+            best_min=math.nan if best_min is None else best_min,
+            best_max=math.nan if best_max is None else best_max,
+            count=count,
+            nonfinite=nonfinite,
+        )
+    return found
 
 
 def _run_info(row: Row[Any], latest: Mapping[str, Latest]) -> RunInfo:

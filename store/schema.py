@@ -175,7 +175,7 @@ watchers = Table(
     Column("pid", Integer, nullable=False),
     Column("started_s", Double, nullable=False),
     Column("pass_s", Double, nullable=False),
-    Column("behind_rows", BigInteger, nullable=False),
+    Column("behind_bytes", BigInteger, nullable=False),
     Column("rules", Integer, nullable=False),
     Column("message", Text, nullable=False),
 )

@@ -8,7 +8,7 @@ import numpy as np
 from sqlalchemy import Connection
 
 from runvitals.store.blocks import heads
-from runvitals.store.envelope import Span, gather
+from runvitals.store.envelope import Span, gather, reduced
 from runvitals.store.types import Floats
 
 TOKEN_KEYS = ("tokens", "num_tokens", "num_input_tokens_seen")
@@ -59,14 +59,18 @@ def token_clock(connection: Connection, run_id: str) -> TokenClock | None:
     for key in TOKEN_KEYS:
         if key not in known:
             continue
-        found = gather(connection, [known[key]], Span(axis="step", start=None, stop=None), n=KNOTS)[key]
-        steps, counts = found.step_last.astype(np.float64), found.last
+        span = Span(axis="step", start=None, stop=None)
+        found = reduced(gather(connection, [known[key]], span, n=KNOTS)[key], span, n=KNOTS)
+        steps, counts = found.steps.astype(np.float64), found.last
         kept = np.isfinite(counts)
         if not kept.any():
             continue
         steps, counts = steps[kept], counts[kept]
         order = np.argsort(steps, kind="stable")
         steps, counts = steps[order], np.maximum.accumulate(counts[order])
+        # A knot is its bucket's last point; the count at the very first step is the first bucket's lowest.
+        steps = np.append(float(known[key].min_step), steps)
+        counts = np.append(np.minimum(found.low[kept][order][0], counts[0]), counts)
         last = np.append(steps[1:] > steps[:-1], True)
         return TokenClock(steps[last], counts[last])
     return None
