@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -164,3 +166,86 @@ def test_resuming_tells_from_where_and_keeps_the_run(
     assert [step for step, _ in resumed] == [4, 5, 6]
     assert {run for _, run in first} == {run for _, run in resumed}
     assert {run for _, run in renamed}.isdisjoint({run for _, run in first})
+
+
+def test_in_a_notebook_the_exception_that_ends_a_cell_is_told(
+    trainings: Any, fake_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watching: list[Any] = []
+    events = SimpleNamespace(
+        callbacks={"post_run_cell": watching},
+        register=lambda name, function: watching.append(function),
+        unregister=lambda name, function: watching.remove(function),
+    )
+    shell = SimpleNamespace(events=events)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+
+    trainings.build("sft", Callback(run=fake_run)).train()
+    assert watching == []  # a training that ends well needs no watch any more
+
+    class Breaks(Callback):
+        def on_step_end(self, args: Any, state: Any, control: Any, **found: Any) -> None:
+            raise RuntimeError("in the cell")
+
+    with pytest.raises(RuntimeError) as raised:
+        trainings.build("sft", Breaks(run=fake_run)).train()
+    watching[0](SimpleNamespace(error_in_exec=raised.value))
+
+    assert fake_run.told[-1] == ("exception", raised.value)
+    assert watching == []
+
+
+def test_other_processes_than_the_first_tell_nothing(trainings: Any, fake_run: Any) -> None:
+    class Second(Callback):
+        def on_train_begin(self, args: Any, state: Any, control: Any, **found: Any) -> None:
+            state.is_world_process_zero = False
+            super().on_train_begin(args, state, control, **found)
+            state.is_world_process_zero = True
+
+    trainings.build("sft", Second(run=fake_run)).train()
+
+    assert fake_run.told == []
+
+
+def test_a_run_that_fails_at_everything_does_not_stop_training(trainings: Any) -> None:
+    class Broken:
+        id = "broken"
+
+        def __getattr__(self, name: str) -> Any:
+            raise OSError("the disk is gone")
+
+    trainer = trainings.build("sft", Callback(run=Broken()))
+    trainer.train()
+
+    assert trainer.state.global_step == 6
+
+
+def test_the_run_of_the_user_is_joined_and_left_open(
+    trainings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from runvitals.collectors.face import current, init
+
+    monkeypatch.setenv("RUNVITALS_HOME", str(tmp_path / "home"))
+    with init("mine", "before") as run:
+        trainings.build("sft", Callback("ignored")).train()
+        assert current() is run
+        assert not run.ended
+
+    assert [folder.name for folder in (tmp_path / "home" / "journal").iterdir()] == [run.id]
+
+
+def test_two_trainings_at_once_have_two_runs(trainings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNVITALS_HOME", str(tmp_path / "home"))
+    inner = trainings.build("reward", Callback("inner"))
+
+    class Outer(Callback):
+        def on_step_begin(self, args: Any, state: Any, control: Any, **found: Any) -> None:
+            super().on_step_begin(args, state, control, **found)
+            if state.global_step == 1:
+                inner.train()
+
+    outer = trainings.build("sft", Outer("outer"))
+    outer.train()
+
+    assert len(list((tmp_path / "home" / "journal").iterdir())) == 2
+    assert outer.state.global_step == 6
