@@ -7,17 +7,17 @@ length costs a constant amount of work a point and at most `MOST_BLOCKS` blocks,
 from __future__ import annotations
 
 import math
+import operator
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from statistics import median
 
-MOST_BLOCKS = 200
-"""Also the most points that an alert's frozen curve may have."""
+MOST_BLOCKS = 100
+"""Also the most points that an alert's frozen curve has."""
 
-RING = 200
-"""Newest single points kept for the question whether the margin swings: 50 now against 150 before."""
+RING = 150
+"""Newest single points kept for the question whether the margin swings: 50 now against 100 before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,10 +185,11 @@ def looks_like_sampling(values: Sequence[float]) -> bool:
     """True where the values scatter around their line as draws of separate batches do: each independent of the one before.
 
     Noise of small batches falls as 1/√n when neighbours are pooled; swings of the model do not. The same question, asked of
-    neighbours directly: their correlation lies within 2.5 standard errors of 0.
+    neighbours up to three apart directly: their correlations lie within 2.8 standard errors of 0.
     """
     _, residuals = _line(values)
-    return abs(_neighbour_correlation(residuals)) < 2.5 / math.sqrt(len(values))
+    limit = 2.8 / math.sqrt(len(values))
+    return all(abs(_correlation(residuals, apart)) < limit for apart in (1, 2, 3))
 
 
 def _line(values: Sequence[float]) -> tuple[float, list[float]]:
@@ -201,18 +202,19 @@ def _line(values: Sequence[float]) -> tuple[float, list[float]]:
     return slope, [value - mean - slope * (index - middle) for index, value in enumerate(values)]
 
 
-def _square_sum(values: Iterable[float]) -> float:
-    return sum(value * value for value in values)
+def _square_sum(values: Sequence[float]) -> float:
+    return sum(map(operator.mul, values, values))
 
 
-def _neighbour_correlation(residuals: Sequence[float]) -> float:
+def _correlation(residuals: Sequence[float], apart: int) -> float:
+    """How much residuals resemble those `apart` places later: -1 to 1; 0 where it cannot be told."""
     total = _square_sum(residuals)
     if not total or not math.isfinite(total):
         return 0.0
-    return sum(a * b for a, b in pairwise(residuals)) / total
+    return sum(map(operator.mul, residuals, residuals[apart:])) / total
 
 
 def _widening(residuals: Sequence[float]) -> float:
     """How much wider the error is because neighbours resemble each other. Capped: a short window cannot tell more."""
-    correlation = min(max(_neighbour_correlation(residuals), 0.0), 0.8)
+    correlation = min(max(_correlation(residuals, 1), 0.0), 0.8)
     return math.sqrt((1 + correlation) / (1 - correlation))

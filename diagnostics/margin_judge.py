@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from statistics import median
 
 from runvitals.diagnostics.margin_history import (
     Block,
     Estimate,
     MarginPoint,
+    Mean,
     Trend,
     estimate,
     looks_like_sampling,
@@ -33,7 +34,7 @@ FEWEST_PAIRS = 256
 """Pairs to pool before a small margin is a fault, where the number behind a point is known."""
 
 SWING_WINDOW = 50
-SWING_BEFORE = 150
+SWING_BEFORE = 100
 LATE = 0.5
 """From this share of the run on, a margin flat at nothing with accuracy at chance is critical: half the money is gone."""
 
@@ -42,7 +43,7 @@ LATE = 0.5
 class Measured:
     """The figures that states are decided on. window: the last half of the run, at least NEEDED_POINTS points.
 
-    recent: course over the last 30 %. peak: highest block mean so far. accuracy_error includes the error of drawing pairs.
+    recent: course over the last 30 %. chosen: newest chosen reward. last: mean of the newest five margins. peak: highest block mean.
     """
 
     window: list[Block]
@@ -50,16 +51,22 @@ class Measured:
     accuracy: Estimate
     loss: float
     recent: Trend
-    recent_chosen: Trend
     chosen: float
     last: float
     peak: float
-    sampling_only: bool
-    swing: float
-    swing_before: float
-    sign_changes: int
     held_out_source: str
     held_out: MarginPoint | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swings:
+    """Robust standard deviations around a line, of the newest 50 margins and of those before; |median| of the newest."""
+
+    now: float
+    before: float
+    level: float
+    sign_changes: int
+    sampling_only: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +84,8 @@ def rule_on(tracker: MarginTracker, measured: Measured) -> Ruling:
     inverted = _inverted_held_out(tracker)
     if inverted is not None:
         return inverted
-    count = tracker.history.count
-    if count < NEEDED_POINTS:
-        return Ruling(state="start", missing=f"needs {NEEDED_POINTS} logged margins, has {count}")
+    if tracker.history.count < NEEDED_POINTS:
+        return Ruling(state="start", missing=too_few_margins(tracker))
     if not tracker.settings.optimises:
         return _course(tracker, measured)
     if _inverted(tracker, measured):
@@ -88,39 +94,53 @@ def rule_on(tracker: MarginTracker, measured: Measured) -> Ruling:
         return Ruling(state="displaced", severity="warning", onset_step=_recent_step(tracker))
     if _low(tracker, measured):
         return _low_ruling(tracker, measured)
-    if _fluctuating(tracker, measured):
+    if _fluctuating(tracker):
         return Ruling(state="fluctuating", severity="warning", onset_step=_swing_step(tracker))
     if _saturated(measured):
         return Ruling(state="saturated", severity="info")
     return _course(tracker, measured)
 
 
+def too_few_margins(tracker: MarginTracker) -> str:
+    """What is missing before anything can be judged."""
+    return f"needs {NEEDED_POINTS} logged margins, has {tracker.history.count}"
+
+
 def measure(tracker: MarginTracker) -> Measured:
     """All figures at once."""
     history = tracker.history
     window = history.last_share(0.5, NEEDED_POINTS)
-    recent = history.last_share(0.3, NEEDED_POINTS // 2)
-    means = [block.margin.value for block in history.blocks]
-    newest = [point.margin for point in history.newest]
-    swinging, before = newest[-SWING_WINDOW:], newest[-SWING_WINDOW - SWING_BEFORE : -SWING_WINDOW]
+    recent = _recent(tracker)
     held_out = tracker.newest_held_out()
-    last = [point.margin for point in list(history.newest)[-5:]]
+    losses, last = Mean(), Mean()
+    for block in window:
+        losses.join(block.loss)
+    for point in islice(reversed(history.newest), 5):
+        last.add(point.margin)
     return Measured(
         window=window,
         margin=estimate(block.margin.value for block in window),
         accuracy=_accuracy(tracker, window),
-        loss=estimate(block.loss.value for block in window).mean,
+        loss=losses.value,
         recent=trend([block.margin.value for block in recent]),
-        recent_chosen=trend([block.chosen.value for block in recent if block.chosen.count]),
         chosen=recent[-1].chosen.value if recent else math.nan,
-        last=sum(last) / len(last) if last else math.nan,
-        peak=max(means, default=math.nan),
-        sampling_only=len(swinging) < 5 or looks_like_sampling(swinging),
-        swing=swing(swinging),
-        swing_before=swing(before),
-        sign_changes=sum(a * b < 0 for a, b in pairwise(swinging)),
+        last=last.value,
+        peak=max((block.margin.value for block in history.blocks), default=math.nan),
         held_out_source=held_out[0] if held_out else "",
         held_out=held_out[1][-1] if held_out else None,
+    )
+
+
+def swings(tracker: MarginTracker) -> Swings:
+    """How the newest single margins swing; two short stretches, whatever the length of the run."""
+    newest = [point.margin for point in tracker.history.newest]
+    now, before = newest[-SWING_WINDOW:], newest[:-SWING_WINDOW]
+    return Swings(
+        now=swing(now),
+        before=swing(before),
+        level=abs(median(now)),
+        sign_changes=sum(a * b < 0 for a, b in pairwise(now)),
+        sampling_only=looks_like_sampling(now),
     )
 
 
@@ -150,14 +170,14 @@ def _inverted_held_out(tracker: MarginTracker) -> Ruling | None:
     """Held-out pairs prefer the rejected answer, twice running and by more than noise.
 
     Where training brings the margin up: critical; sooner where the training pairs say the opposite, which is what flipped labels
-    look like. Where it does not (SFT, PPO, GRPO): a warning, and only while it gets worse.
+    look like. Where it does not (SFT, PPO, GRPO), or where the margin does not start at 0 (ORPO): a warning, and only while it gets worse.
     """
     found = tracker.newest_held_out()
     if found is None:
         return None
     points = list(found[1])[-3:]
     settings = tracker.settings
-    if not settings.optimises:
+    if not settings.optimises or settings.reference_free:
         worse = len(points) == 3 and points[0].margin > points[1].margin > points[2].margin
         if worse and all(_opposed(point, settings.material, 0.5) for point in points):
             return Ruling(state="inverted", severity="warning", onset_step=points[0].step)
@@ -176,17 +196,21 @@ def _opposed(point: MarginPoint, least: float, accuracy: float) -> bool:
 
 def _training_agrees(tracker: MarginTracker) -> bool:
     """True where the training pairs themselves are being told apart."""
-    blocks = tracker.history.last_share(0.3, NEEDED_POINTS // 2)
+    blocks = _recent(tracker)
     margin = estimate(block.margin.value for block in blocks)
     accuracy = estimate(block.accuracy.value for block in blocks).mean
     return len(blocks) >= 5 and margin.mean > 3 * margin.error and accuracy > 0.6
 
 
 def _inverted(tracker: MarginTracker, measured: Measured) -> bool:
+    """Training pairs prefer the rejected answer, by margin and by accuracy, and it is not getting better.
+
+    Four standard errors for the margin: the question is asked at many rows, and short windows have heavy tails.
+    """
     margin, accuracy = measured.margin, measured.accuracy
-    if math.isnan(accuracy.mean):
+    if math.isnan(accuracy.mean) or measured.recent.direction > 0:
         return False
-    below = margin.mean < -max(3 * margin.error, tracker.settings.smallest, tracker.settings.negligible)
+    below = margin.mean < -max(4 * margin.error, tracker.settings.smallest)
     return below and accuracy.mean < 0.5 - 3 * accuracy.error
 
 
@@ -197,10 +221,10 @@ def _displaced(tracker: MarginTracker, measured: Measured) -> bool:
     A chosen reward that falls slowly under a growing margin is common and benign.
     """
     beta = tracker.settings.beta
-    if not beta or math.isnan(measured.chosen) or measured.recent_chosen.direction >= 0:
+    if not beta or not measured.chosen / beta < -20:
         return False
-    nats = measured.chosen / beta
-    return nats < -100 or (nats < -20 and measured.recent.direction <= 0)
+    course = trend([block.chosen.value for block in _recent(tracker) if block.chosen.count])
+    return course.direction < 0 and (measured.chosen / beta < -100 or measured.recent.direction <= 0)
 
 
 def _low(tracker: MarginTracker, measured: Measured) -> bool:
@@ -239,15 +263,14 @@ def _low_ruling(tracker: MarginTracker, measured: Measured) -> Ruling:
     return Ruling(state="stagnant", severity=severity, onset_step=measured.window[0].first_step)
 
 
-def _fluctuating(tracker: MarginTracker, measured: Measured) -> bool:
+def _fluctuating(tracker: MarginTracker) -> bool:
     """The margin swings more than before, more than its own size, and not as small batches scatter by themselves."""
-    newest = tracker.history.newest
-    if len(newest) < SWING_WINDOW + NEEDED_POINTS or measured.sampling_only:
+    if len(tracker.history.newest) < SWING_WINDOW + NEEDED_POINTS:
         return False
-    level = abs(median(point.margin for point in list(newest)[-SWING_WINDOW:]))
+    found = swings(tracker)
     least = max(tracker.settings.smallest, tracker.settings.negligible)
-    grown = measured.swing > 2 * measured.swing_before
-    return grown and measured.swing > least and (measured.swing > level or measured.sign_changes > SWING_WINDOW // 5)
+    grown = found.now > max(2 * found.before, least) and not found.sampling_only
+    return grown and (found.now > found.level or found.sign_changes > SWING_WINDOW // 5)
 
 
 def _saturated(measured: Measured) -> bool:
@@ -277,8 +300,13 @@ def _too_early(tracker: MarginTracker) -> str:
     return f"needs {UNKNOWN_LENGTH_POINTS} logged margins and the end of warm-up, has {tracker.history.count}"
 
 
+def _recent(tracker: MarginTracker) -> list[Block]:
+    """The last 30 % of the run."""
+    return tracker.history.last_share(0.3, NEEDED_POINTS // 2)
+
+
 def _recent_step(tracker: MarginTracker) -> int | None:
-    blocks = tracker.history.last_share(0.3, NEEDED_POINTS // 2)
+    blocks = _recent(tracker)
     return blocks[0].first_step if blocks else None
 
 

@@ -57,6 +57,11 @@ class MarginSettings:
         return self.trainer in OPTIMISES_MARGIN
 
     @property
+    def reference_free(self) -> bool:
+        """True where the margin compares the policy with nothing, so that it may well start below 0."""
+        return self.trainer == "orpo"
+
+    @property
     def smallest(self) -> float:
         """A margin below it tells nothing apart: 0.1 nat times beta, TRL's default of 0.1 where beta is unknown."""
         return 0.1 * self._scale
@@ -97,7 +102,6 @@ class MarginVerdict:
 
     title: the state in a word or two. severity: None where nothing is wrong. finding: one plain sentence, with its numbers, for an
     alert. sentence: the numbers in one line, for the head of a section. numbers: the same, one by one. window: first and last step.
-    told_apart: chosen and rejected are clearly told apart, by training pairs and held-out ones.
     """
 
     state: MarginState
@@ -108,7 +112,6 @@ class MarginVerdict:
     numbers: Sequence[Number] = ()
     window: tuple[int | None, int | None] = (None, None)
     onset_step: int | None = None
-    told_apart: bool = False
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from runvitals.diagnostics.margin_judge import Measured, Ruling, told_apart
+from runvitals.diagnostics.margin_judge import Measured, Ruling, swings
 from runvitals.diagnostics.margin_tracker import MarginState, MarginTracker, MarginVerdict
 from runvitals.diagnostics.types import Number
 
@@ -34,7 +34,6 @@ def put(tracker: MarginTracker, measured: Measured, ruling: Ruling) -> MarginVer
         numbers=numbers(tracker, measured),
         window=(window[0].first_step, window[-1].last_step) if window else (None, None),
         onset_step=ruling.onset_step,
-        told_apart=told_apart(tracker, measured),
     )
 
 
@@ -122,13 +121,21 @@ def _finding(tracker: MarginTracker, measured: Measured, ruling: Ruling) -> str:
         "levelled_off": f"The margin has levelled off at {margin}{wins}.",
         "too_small": f"Chosen and rejected answers are hardly told apart: after {step} steps the margin is {margin}{wins}. {_expected(tracker)}",
         "stagnant": f"Chosen and rejected answers are not being told apart: after {step} steps the margin is {margin} and does not move{wins and ','}{wins}. {_expected(tracker)}",
-        "fluctuating": f"The margin swings by ±{measured.swing:.3g} around {signed(measured.last)}, more than twice as much as before (±{measured.swing_before:.3g}), and not as small batches scatter by themselves.",
+        "fluctuating": _swinging(tracker, measured) if ruling.state == "fluctuating" else "",
         "inverted": f"The model prefers the rejected answer: the margin is {margin}{wins}.",
         "saturated": f"Every training pair is told apart (loss {measured.loss:.3g}){_held_out_short(measured)}; more training can only overfit them.",
         "displaced": f"Chosen answers become ever less likely: their reward is {signed(measured.chosen)}, while the margin is {margin}.",
         "falling": f"The margin falls: {signed(measured.last)} at step {step}, after {signed(measured.peak)} at its best.",
     }
     return sentences[ruling.state].strip()
+
+
+def _swinging(tracker: MarginTracker, measured: Measured) -> str:
+    found = swings(tracker)
+    return (
+        f"The margin swings by ±{found.now:.3g} around {signed(measured.last)}, more than twice as much as before "
+        f"(±{found.before:.3g}), and not as small batches scatter by themselves."
+    )
 
 
 def _expected(tracker: MarginTracker) -> str:

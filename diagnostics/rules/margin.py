@@ -97,7 +97,7 @@ def _inverted() -> RuleSpec:
         code="P2",
         title="Margin inverted",
         family="preference",
-        summary="The model prefers rejected answers, by more than three standard errors, or on held-out pairs twice running. In SFT, PPO and GRPO a held-out margin that is negative and gets worse is a warning.",
+        summary="The model prefers rejected answers, by more than four standard errors, or on held-out pairs twice running. In SFT, PPO, GRPO and ORPO a held-out margin that is negative and gets worse is a warning.",
         main_signal="reward_margin",
         signals=_SIGNALS,
         trainers=(*PREFERENCE, "sft", *REINFORCED),

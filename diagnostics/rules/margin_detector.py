@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from runvitals.diagnostics.margin import MarginSettings, MarginState, MarginTracker, MarginVerdict, judge
+from runvitals.diagnostics.margin import MarginSettings, MarginState, MarginTracker, MarginVerdict
+from runvitals.diagnostics.margin_judge import measure, rule_on, told_apart, too_few_margins
+from runvitals.diagnostics.margin_tracker import NEEDED_POINTS
+from runvitals.diagnostics.margin_words import put
 from runvitals.diagnostics.rules.definition import NEAR, OK, RowDetector
 from runvitals.diagnostics.types import Cause, Curve, Evidence, Happening, Reading, RunContext, Sample
 
-EVERY_SHARE = 12
+EVERY_SHARE = 8
 MOST_ROWS_BETWEEN = 50
-"""A verdict looks at up to 200 blocks, so it is not asked at every row but after 1/12 more of them, and at least every 50."""
+"""A verdict looks at up to 100 blocks, so it is not asked at every row but after an eighth more of them, and at least every 50."""
+
+HELD_OUT = frozenset({"eval_reward_margin", "probe_margin"})
+"""A row with one of these is judged at once: there are few, and they weigh more."""
 
 CauseFinder = Callable[[MarginTracker, MarginVerdict], Sequence[Cause]]
 
 NEIGHBOURS: dict[MarginState, tuple[MarginState, ...]] = {
-    "too_small": ("stagnant", "start"),
-    "stagnant": ("too_small", "start"),
-    "inverted": ("start",),
-    "fluctuating": ("start",),
+    "too_small": ("stagnant",),
+    "stagnant": ("too_small",),
 }
 """States that do not clear an alert of the other: the margin has not become better."""
 
@@ -39,10 +43,13 @@ class MarginDetector(RowDetector):
         if not self._tracker.add(sample.step, sample.signals):
             return self._nothing_yet() if "reward_margin" in sample.signals else None
         self._rows += 1
-        if self._rows < self._next and "eval_reward_margin" not in sample.signals:
+        held_out = not HELD_OUT.isdisjoint(sample.signals)
+        if self._rows < self._next and not held_out:
             return None
+        if self._tracker.history.count < NEEDED_POINTS and not held_out:
+            return Reading(state="unknown", reason=too_few_margins(self._tracker))
         self._next = self._rows + min(max(1, self._rows // EVERY_SHARE), MOST_ROWS_BETWEEN)
-        return self._reading(judge(self._tracker))
+        return self._reading()
 
     def happen(self, happening: Happening) -> Reading | None:
         """A run that goes back forgets what came after; one that learns its length is judged by it."""
@@ -61,20 +68,24 @@ class MarginDetector(RowDetector):
             return None
         return Reading(state="unknown", reason=f"needs margins that are numbers; {tracker.lost} were none")
 
-    def _reading(self, verdict: MarginVerdict) -> Reading:
-        if verdict.state == self._state:
+    def _reading(self) -> Reading:
+        tracker = self._tracker
+        measured = measure(tracker)
+        ruling = rule_on(tracker, measured)
+        if ruling.state == "start":
+            return Reading(state="unknown", reason=ruling.missing)
+        if ruling.state == self._state:
+            verdict = put(tracker, measured, ruling)
             return Reading(
                 state="bad",
                 severity=verdict.severity or "warning",
                 sentence=verdict.finding,
                 evidence=self._evidence(verdict),
-                causes=self._find_causes(self._tracker, verdict),
+                causes=self._find_causes(tracker, verdict),
                 onset_step=verdict.onset_step,
             )
-        if verdict.state == "start":
-            return Reading(state="unknown", reason=verdict.sentence)
-        settled = verdict.state not in NEIGHBOURS[self._state]
-        return OK if settled and (verdict.told_apart or self._state == "fluctuating") else NEAR
+        settled = ruling.state not in NEIGHBOURS.get(self._state, ())
+        return OK if settled and (self._state == "fluctuating" or told_apart(tracker, measured)) else NEAR
 
     def _evidence(self, verdict: MarginVerdict) -> Evidence:
         tracker = self._tracker
