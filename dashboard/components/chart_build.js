@@ -93,14 +93,14 @@ function crossTrace(part, color) {
   return { ...quiet, type: "scatter", mode: "markers", x, y: x.map(() => 0.97), yaxis: "y2", marker };
 }
 
-// Filled areas one above the other; each series holds its own height, the totals are ours.
-function stackTraces(parts) {
-  const totals = [];
-  return parts.map(({ part, color }, i) => {
-    const y = part.columns.mean.map((value, at) => (totals[at] = (totals[at] ?? 0) + Math.max(0, value ?? 0)));
+// Filled areas one above the other. A series that is the total reaches up to its own value: what no other part explains.
+function stackTraces(seen) {
+  const below = [];
+  return seen.map(({ part, spec }, i) => {
+    const y = part.columns.mean.map((value, at) => (below[at] = spec.total ? Math.max(below[at] ?? 0, value ?? 0) : (below[at] ?? 0) + Math.max(0, value ?? 0)));
     return {
       ...quiet, type: "scatter", mode: "lines", x: part.xs, y, fill: i ? "tonexty" : "tozeroy",
-      fillcolor: withAlpha(color, 0.85), line: { width: 0, shape: "hvh" },
+      fillcolor: withAlpha(spec.color, 0.85), line: { width: 0 },
     };
   });
 }
@@ -109,7 +109,7 @@ function stackTraces(parts) {
 export function traces(chart, shown, theme) {
   const out = [];
   const seen = shown.filter((one) => !one.hidden);
-  if (chart.stack) out.push(...stackTraces(seen.map(({ part, spec }) => ({ part, color: spec.color }))));
+  if (chart.stack) out.push(...stackTraces(seen));
   else {
     for (const { part, spec } of seen) {
       if (spec.style === "rings") continue;
@@ -134,7 +134,9 @@ function extremes(chart, shown) {
   };
   if (chart.stack) {
     const sums = [];
-    for (const { part, hidden } of shown) if (!hidden) part.columns.mean.forEach((value, i) => (sums[i] = (sums[i] ?? 0) + (value ?? 0)));
+    for (const { part, spec, hidden } of shown) {
+      if (!hidden) part.columns.mean.forEach((value, i) => (sums[i] = spec.total ? Math.max(sums[i] ?? 0, value ?? 0) : (sums[i] ?? 0) + (value ?? 0)));
+    }
     sums.forEach(take);
     take(0);
   } else {
@@ -153,17 +155,17 @@ export function yRange(chart, shown) {
   const found = extremes(chart, shown);
   if (!found) return chart.log ? [-1, 1] : [0, 1];
   let [low, high] = found;
-  if (chart.kind === "percent" && low >= 0 && high <= 1 && high > 0.25) return [0, 1];
+  if (chart.values === "percent" && low >= 0 && high <= 1 && high > 0.25) return [0, 1];
   if (chart.log) return logRange(low, high);
   const span = Math.max(high - low, Math.abs(high) * 1e-3, 1e-9);
   for (const { value } of chart.references ?? []) {
     if (value > high && value - high < 0.8 * span) high = value;
     if (value < low && low - value < 0.8 * span) low = value;
   }
-  const fromZero = low >= 0 && (chart.kind === "rate" || chart.kind === "percent" || low < 0.35 * high);
+  const fromZero = low >= 0 && (chart.values === "rate" || chart.values === "percent" || low < 0.35 * high);
   if (low === high && !fromZero) [low, high] = [low - span / 2, high + span / 2];
   const air = Math.max(high - low, span) * 0.07;
-  if (fromZero) return [0, (high || 1) * (chart.kind === "rate" ? 1.2 : 1.08)];
+  if (fromZero) return [0, (high || 1) * (chart.values === "rate" ? 1.2 : 1.08)];
   return [low - air, high + air];
 }
 

@@ -114,9 +114,9 @@ export function interpolated(xs, ys, x) {
   return width > 0 ? ys[low] + ((x - xs[low]) / width) * (ys[high] - ys[low]) : ys[low];
 }
 
-// How a run's rows map between step, time and tokens. Samples of GPU and host have a time only.
+// How a run's rows map between step, time (seconds since its start) and tokens. Samples of GPU and host have a time only.
 export class Clock {
-  constructor(clockColumns, tokenColumns, start) {
+  constructor(clockColumns, tokenColumns) {
     this.steps = [];
     this.times = [];
     for (let i = 0; i < clockColumns.step.length; i++) {
@@ -126,7 +126,6 @@ export class Clock {
       this.times.push(clockColumns.time[i]);
     }
     this.tokens = tokenColumns;
-    this.start = start ?? this.times[0] ?? 0;
     this.total = 1;
   }
 
@@ -141,7 +140,7 @@ export class Clock {
   // The place of a point on an axis: step, time (s since the start), tokens, or share (0 to 1 of the run).
   place(axis, step, time) {
     const known = step === null || step < 0 ? this.stepAt(time) : step;
-    if (axis === "time") return time - this.start;
+    if (axis === "time") return time;
     if (axis === "tokens") return interpolated(this.tokens.step, this.tokens.mean, known);
     if (axis === "share") return known === null ? null : known / this.total;
     return known;
@@ -149,7 +148,7 @@ export class Clock {
 
   // A step for a place on an axis: the way back, for marks and for asking the store.
   stepOf(axis, place) {
-    if (axis === "time") return this.stepAt(place + this.start);
+    if (axis === "time") return this.stepAt(place);
     if (axis === "tokens") return interpolated(this.tokens.mean, this.tokens.step, place);
     if (axis === "share") return place * this.total;
     return place;

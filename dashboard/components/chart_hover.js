@@ -3,7 +3,7 @@
 import { el } from "./base.js";
 import { keySwatch } from "./chart_dom.js";
 import { precise } from "./chart_words.js";
-import { clock, count } from "./format.js";
+import { clock, count, duration } from "./format.js";
 
 const DRAG_PX = 4;
 
@@ -43,8 +43,7 @@ export class Hover {
     this.show(share);
     if (this.from === null) return;
     const [low, high] = [Math.min(this.from, share), Math.max(this.from, share)];
-    const { left } = { left: chart.margin.l };
-    Object.assign(chart.select.style, { display: "block", left: `${left + low * chart.width}px`, width: `${(high - low) * chart.width}px` });
+    Object.assign(chart.select.style, { display: "block", left: `${chart.margin.l + low * chart.width}px`, width: `${(high - low) * chart.width}px` });
   }
 
   release(chart, event) {
@@ -112,11 +111,12 @@ export class Hover {
 
   headText(head) {
     const step = head.step === null || head.step < 0 ? "" : `step ${count(head.step)} · `;
-    return step + clock(head.time);
+    const { startS } = this.page;
+    return step + (startS === null ? duration(head.time) : clock(startS + head.time));
   }
 
   row(chart, part, { spec, i }) {
-    const { kind } = chart.spec;
+    const kind = chart.spec.values;
     const { columns } = part;
     const texts = [el("span", { class: "hover-label" }, spec.label || "value"), el("b", {}, this.shownValue(kind, columns, i))];
     if (part.raw) texts.push(el("span", { class: "hover-more" }, `mean ${precise(kind, part.line[i])}`));

@@ -49,8 +49,9 @@ export class ChartPage {
     }
     if (data.zoom && data.zoom.id === this.view.zoomId) {
       this.fine = data.zoom;
+      this.asked = null;
       this.viewVersion++;
-    }
+    } else if (this.asked && --this.asked.patience < 0) this.ask({ ...this.asked.zoom, again: this.asked.zoom.again + 1 });
     this.later();
     return true;
   }
@@ -115,7 +116,7 @@ export class ChartPage {
     this.clocks = {};
     for (const [name, spec] of Object.entries(this.clockSpecs)) {
       const columns = (id) => this.series.get(id)?.columns ?? NOTHING;
-      this.clocks[name] = new Clock(columns(spec.steps), columns(spec.tokens), spec.start_s);
+      this.clocks[name] = new Clock(columns(spec.steps), columns(spec.tokens));
       this.clocks[name].total = spec.total || 1;
     }
     if (this.view.mode !== "whole") this.follow();
@@ -141,14 +142,16 @@ export class ChartPage {
     return this.clocks[spec.clock] ?? Object.values(this.clocks)[0];
   }
 
+  // When the run began, for the time of day; null where several runs share an axis of time since their starts.
   get startS() {
-    return Object.values(this.clocks)[0]?.start ?? 0;
+    const starts = Object.values(this.clockSpecs ?? {}).map((spec) => spec.start_s);
+    return starts.length === 1 ? starts[0] : null;
   }
 
   placeOf(step, seriesSpec) {
     if (step === null || step === undefined) return null;
     const clock = this.clockOf(seriesSpec);
-    return clock.place(this.view.axis, step, clock.timeAt(step) ?? clock.start);
+    return clock.place(this.view.axis, step, clock.timeAt(step) ?? 0);
   }
 
   // A series as it is shown: finer data where the zoom has it, and what arrived since.
@@ -234,6 +237,7 @@ export class ChartPage {
     this.viewVersion++;
     this.view.zoomId = `${Date.now()}.${this.viewVersion}`;
     this.fine = null;
+    this.asked = null;
     this.extent = null;
     this.onMoved?.();
     if (this.view.mode === "whole") this.askFor?.(null);
@@ -250,8 +254,14 @@ export class ChartPage {
       const steps = this.view.range.map((place) => clock.stepOf(this.view.axis, place));
       const times = steps.map((step) => clock.timeAt(step));
       const pixels = Math.max(...this.charts.map((chart) => chart.width));
-      this.askFor?.({ id: this.view.zoomId, start: Math.floor(steps[0]), stop: Math.ceil(steps[1]), start_s: times[0], stop_s: times[1], n: Math.round(2 * pixels) });
+      this.ask({ id: this.view.zoomId, again: 0, start: Math.floor(steps[0]), stop: Math.ceil(steps[1]), start_s: times[0], stop_s: times[1], n: Math.round(2 * pixels) });
     }, ZOOM_SETTLES_MS);
+  }
+
+  // The answer may be overtaken by a later message and never be seen: after three messages without it we ask again.
+  ask(zoom) {
+    this.asked = { zoom, patience: 3 };
+    this.askFor?.(zoom);
   }
 
   coarse() {

@@ -73,20 +73,27 @@ function logText(value, kind) {
   return grouped(String(Number(value.toPrecision(2))));
 }
 
-// Ticks of a time axis: seconds since the start as clock times or, within the first minutes, as durations.
+// Ticks of a time axis, in seconds since the start: the time of day where the start is known, else how long it has been.
 export function timeTicks([low, high], wanted, startS) {
   const span = Math.max(high - low, 1);
   const step = TIME_STEPS_S.find((s) => span / s <= wanted + 0.5) ?? 86400 * Math.ceil(span / 86400 / wanted);
-  const offset = new Date(startS * 1000);
-  const midnight = new Date(offset.getFullYear(), offset.getMonth(), offset.getDate()).getTime() / 1000;
+  const zero = startS === null ? 0 : midnightBefore(startS) - startS;
   const values = [];
-  const texts = [];
-  const first = Math.ceil((startS + low - midnight) / step) * step;
-  for (let s = first; s <= startS + high - midnight + 1e-6; s += step) {
-    values.push(s + midnight - startS);
-    texts.push(clockText(s + midnight, step));
-  }
+  for (let i = Math.ceil((low - zero) / step); zero + i * step <= high + 1e-6; i++) values.push(zero + i * step);
+  const texts = values.map((value) => (startS === null ? elapsedText(value) : clockText(startS + value, step)));
   return { values, texts };
+}
+
+function midnightBefore(timeS) {
+  const date = new Date(timeS * 1000);
+  return new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime() / 1000;
+}
+
+function elapsedText(value) {
+  if (value === 0) return "0";
+  if (value < 60) return `${value} s`;
+  const whole = (divisor, unit) => `${Number((value / divisor).toFixed(1))}\u2009${unit}`;
+  return value < 3600 ? whole(60, "min") : value < 172800 ? whole(3600, "h") : whole(86400, "d");
 }
 
 function clockText(timeS, step) {

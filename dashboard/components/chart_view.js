@@ -3,6 +3,7 @@
 import { latest, prepared, traces, withAlpha, yRange } from "./chart_build.js";
 import { annotations, markTraces, shapes } from "./chart_marks.js";
 import { linearTicks, logTicks, xTicks } from "./chart_ticks.js";
+import { MISSING, percent } from "./format.js";
 import { value } from "./chart_words.js";
 import { el } from "./base.js";
 import { keySwatch } from "./chart_dom.js";
@@ -100,7 +101,7 @@ export class ChartView {
     const { theme } = page;
     const wanted = Math.max(3, Math.min(6, Math.round(this.width / 75)));
     const x = xTicks(page.view.axis, range, wanted, page.startS);
-    const y = spec.log ? logTicks(yTo, spec.kind) : linearTicks(yTo, spec.height > 240 ? 5 : 4, spec.kind);
+    const y = spec.log ? logTicks(yTo, spec.values) : linearTicks(yTo, spec.height > 240 ? 5 : 4, spec.values);
     const font = { family: theme.font.family, size: 11, color: theme.ink3 };
     const axis = { fixedrange: true, tickfont: font, automargin: false, showspikes: false };
     return {
@@ -125,7 +126,7 @@ export class ChartView {
     if (!this.spec.endLabels) return [];
     return this.shown.filter((one) => !one.hidden && one.part.xs.length).map(({ spec, part }) => ({
       x: latest(part.xs), y: latest(part.line), xref: "x", yref: "y", xanchor: "left", xshift: 6, showarrow: false,
-      text: value(this.spec.kind, latest(part.line)), font: { ...font, size: 11.5, color: spec.color },
+      text: value(this.spec.values, latest(part.line)), font: { ...font, size: 11.5, color: spec.color },
     })).filter((label) => label.x !== null && label.text !== "—");
   }
 
@@ -146,16 +147,19 @@ export class ChartView {
     let label = spec.label;
     if (part.raw && spec.tell) label = `${label ? `${label}, ` : ""}mean of ${Math.round(part.window * part.stride)} steps`;
     else if (part.banded && spec.tell) label = `${label ? `${label}, ` : ""}mean and min–max`;
-    let text = this.spec.stack ? this.share(spec) : value(this.spec.kind, latest(part.line));
+    let text = this.spec.stack ? this.share(spec) : value(this.spec.values, latest(part.line));
     if (part.columns.kinds.length && part.columns.kinds.at(-1) && spec.style !== "rings") text = "not a number";
     return { id: spec.id, kind: spec.style ?? "line", color: spec.color, dash: spec.dash, label, text: spec.plain ? "" : text, hidden, loading };
   }
 
-  // A stacked part's share of all that is shown, in percent.
+  // A stacked part's share of the whole that is shown, in percent; the total's own share is what no other part explains.
   share(spec) {
-    const sum = (one) => one.part.columns.mean.reduce((total, mean, i) => total + Math.max(0, mean ?? 0) * one.part.columns.count[i], 0);
-    const all = this.shown.reduce((total, one) => total + sum(one), 0);
-    return all > 0 ? `${Math.round((100 * sum(this.shown.find((one) => one.spec === spec))) / all)} %` : "—";
+    const sum = ({ part }) => part.columns.mean.reduce((total, mean, i) => total + Math.max(0, mean ?? 0) * part.columns.count[i], 0);
+    const sums = this.shown.map((one) => [one.spec, sum(one)]);
+    const parts = sums.filter(([one]) => !one.total).reduce((total, [, own]) => total + own, 0);
+    const all = sums.find(([one]) => one.total)?.[1] ?? parts;
+    const own = spec.total ? Math.max(0, all - parts) : sums.find(([one]) => one === spec)[1];
+    return all > 0 ? percent(own / all) : MISSING;
   }
 
   keyNode(entry) {

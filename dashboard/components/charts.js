@@ -1,6 +1,6 @@
 // The one component of a page with live charts: holds all its charts, takes deltas, keeps zoom, legend and crosshair.
 
-import { drawNotices, heartbeat, kept, received, setClass, staleNotice, el } from "./base.js";
+import { drawNotices, heartbeat, kept, received, setClass, setText, staleNotice, el } from "./base.js";
 import { ChartPage } from "./chart_page.js";
 import { drawCompareHead } from "./compare_head.js";
 import { drawFoot } from "./chart_foot.js";
@@ -23,10 +23,10 @@ function loadPlotly() {
 }
 
 function mounted(parent) {
-  const parts = { notices: el("div", { class: "notices" }), head: el("header"), body: el("main"), foot: el("footer", { class: "foot" }) };
-  const root = el("div", { class: "rv page" }, parts.notices, parts.head, parts.body, parts.foot);
+  const parts = { notices: el("div", { class: "notices" }), head: el("header"), empty: el("p", { class: "empty ink2", hidden: true }), body: el("main"), foot: el("footer", { class: "foot" }) };
+  const root = el("div", { class: "rv page" }, parts.notices, parts.head, parts.empty, parts.body, parts.foot);
   parent.append(root);
-  const state = { root, parts, frame: {}, words: {}, page: new ChartPage(root), received_ms: performance.now(), every_s: 1 };
+  const state = { root, parts, empty: parts.empty, frame: {}, words: {}, page: new ChartPage(root), received_ms: performance.now(), every_s: 1 };
   state.stopHeartbeat = heartbeat(state, (silent_s) => beat(state, silent_s));
   loadPlotly().then(() => state.page.later(), (error) => (state.loadError = error.message));
   return state;
@@ -37,15 +37,19 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   state.received_ms = performance.now();
   state.trigger = setTriggerValue;
   state.page.askFor = (zoom) => setStateValue("zoom", zoom);
-  const frame = received(state.frame, data.frame, () => setTriggerValue("resync", data.charts.seq));
-  const words = received(state.words, data.words, () => setTriggerValue("resync", data.charts.seq));
-  state.every_s = data.every_s;
-  state.now_s = data.now_s;
-  if (frame) draw(state, frame, words ?? {});
-  if (!state.page.receive(data.charts)) {
-    state.page.counted("resyncs");
-    setTriggerValue("resync", data.charts.seq);
+  const resync = () => setTriggerValue("resync", performance.now());
+  Object.assign(state, { every_s: data.every_s, now_s: data.now_s, notices: data.notices });
+  if (data.frame) {
+    const frame = received(state.frame, data.frame, resync);
+    const words = received(state.words, data.words, resync);
+    if (frame && words) draw(state, frame, words);
+    if (!state.page.receive(data.charts)) {
+      state.page.counted("resyncs");
+      resync();
+    }
   }
+  drawEmpty(state, data.empty);
+  beat(state, 0);
   return () => {
     state.stopHeartbeat();
     state.page.destroy();
@@ -56,23 +60,28 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
 
 function draw(state, frame, words) {
   const { page, parts } = state;
-  const said = { ...words, now_s: state.now_s };
   const specs = frame.sections.flatMap((section) => section.blocks.filter((block) => block.kind === "chart"))
     .map((spec) => ({ ...spec, ...words.charts?.[spec.id] }));
   page.specify(specs, { clocks: frame.clocks, marks: words.marks ?? {} });
-  state.said = said;
+  state.said = words;
   page.onMoved = () => HEADS[frame.page](parts.head, { state, frame, words: state.said });
   page.after = () => drawSections(parts.body, { state, frame, words: state.said });
   page.onMoved();
-  drawSections(parts.body, { state, frame, words: said });
+  drawSections(parts.body, { state, frame, words });
   drawFoot(parts.foot, { state, frame });
+}
+
+// What stands in place of a page that has nothing to show yet.
+function drawEmpty(state, text) {
+  setText(state.empty, text ?? "");
+  state.empty.hidden = !text;
 }
 
 // Each second: the ages on the screen, and whether the server has gone quiet.
 function beat(state, silent_s) {
   const stale = silent_s >= 3 * state.every_s;
   const failed = state.loadError ? [{ key: "plotly", severity: "warning", title: "Charts did not load", text: state.loadError }] : [];
-  const notices = [...failed, ...staleNotice(silent_s, { every_s: state.every_s, updated_s: state.now_s }), ...(state.said?.notices ?? [])];
+  const notices = [...failed, ...staleNotice(silent_s, { every_s: state.every_s, updated_s: state.now_s }), ...(state.notices ?? [])];
   drawNotices(state.parts.notices, notices);
   state.page.stale = stale;
   setClass(state.root, `rv page${stale ? " silent" : ""}`);

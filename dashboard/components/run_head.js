@@ -1,7 +1,7 @@
 // The head of a run's page: name and controls, the strip of facts, the open incident.
 
 import { el, keyed, setAttribute, setClass, setText, severityMark, seriesColor, statusLabel, swatch } from "./base.js";
-import { age } from "./format.js";
+import { age, clock } from "./format.js";
 
 const MODES = { whole: "Whole run", last: "Last 50 steps", follow: "Follow" };
 const AXES = { step: "Step", time: "Time", tokens: "Tokens" };
@@ -53,7 +53,7 @@ function updateFact(node, fact) {
   const [label, line] = node.children;
   const [value, small] = line.children;
   setText(label, fact.label);
-  setText(small, fact.small ?? "");
+  setText(small, fact.ends_s ? `ends ${clock(fact.ends_s).slice(0, 5)}` : fact.small ?? "");
   if (fact.health) {
     if (value.dataset.health !== fact.health) value.replaceChildren(severityMark(fact.health, { size: 12 }), el("span", {}, fact.text));
     value.dataset.health = fact.health;

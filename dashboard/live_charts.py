@@ -1,0 +1,205 @@
+"""What the live-chart component is told: everything once, then only new points, and finer points for a zoom.
+
+A message may be overtaken in the browser and never be seen, so each one repeats the points of the few before it; the browser skips
+what it holds and asks for everything anew (`resync`) where something is missing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from runvitals.dashboard.envelopes import Columns, after, joined, of_envelope, of_points
+from runvitals.store import Store
+from runvitals.store.types import Axis, Envelope
+
+BUCKETS = 600
+"""Buckets of a series at first: two a pixel on a chart of 300 px; a zoom asks for what its pixels need."""
+
+REPEATED = 3
+"""How many messages' points are sent again with each message."""
+
+MOST_BUCKETS = 4000
+"""The most a zoom may ask for, whatever the browser says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Want:
+    """One series that the page draws. id: its name on the wire. timed: its rows have no step (samples of GPU and host)."""
+
+    id: str
+    run_id: str
+    key: str
+    timed: bool
+    zero_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zoom:
+    """The range that the browser shows and wants finer: in steps, and in seconds since the run began."""
+
+    id: str
+    again: int
+    start: float
+    stop: float
+    start_s: float
+    stop_s: float
+    n: int
+
+    @classmethod
+    def of_state(cls, state: object) -> Zoom | None:
+        """The zoom that the component reports, or None where it shows the whole run or says nothing legible."""
+        if not isinstance(state, Mapping):
+            return None
+        try:
+            return cls(
+                id=str(state["id"]),
+                again=int(state["again"]),
+                start=float(state["start"]),
+                stop=float(state["stop"]),
+                start_s=float(state["start_s"]),
+                stop_s=float(state["stop_s"]),
+                n=max(10, min(MOST_BUCKETS, int(state["n"]))),
+            )
+        except (KeyError, TypeError, ValueError):
+            return None
+
+
+@dataclass(slots=True)
+class _Sent:
+    """How far one series has been sent: points since the whole, and the time of the last."""
+
+    points: int = 0
+    until_s: float = float("-inf")
+
+
+@dataclass(slots=True)
+class Feed:
+    """The conversation with one browser page. `message` gives what to say next."""
+
+    epoch: str
+    wants: tuple[Want, ...] = ()
+    seq: int = 0
+    whole_seq: int = 0
+    cursors: dict[str, dict[str, int]] = field(default_factory=dict)
+    sent: dict[str, _Sent] = field(default_factory=dict)
+    recent: deque[tuple[int, dict[str, tuple[int, Columns]]]] = field(default_factory=deque)
+    answered: tuple[str, int] | None = None
+    generation: int = 0
+    stale: bool = True
+
+    def resync(self) -> None:
+        """Makes the next message a whole one."""
+        self.stale = True
+
+    def message(self, store: Store, wants: Sequence[Want], zoom: Zoom | None) -> dict[str, Any]:
+        """The next message: everything where the page is new, changed or out of step, else what is new."""
+        self.seq += 1
+        if self.stale or tuple(wants) != self.wants:
+            return self._whole(store, tuple(wants), zoom)
+        if not self._advance(store):
+            return self._whole(store, self.wants, zoom)
+        message: dict[str, Any] = {
+            "whole": False,
+            "epoch": self._epoch(),
+            "seq": self.seq,
+            "base": max(self.whole_seq, self.seq - REPEATED - 1),
+            "points": self._repeated(),
+        }
+        return message | self._zoomed(store, zoom)
+
+    def _epoch(self) -> str:
+        return f"{self.epoch}.{self.generation}"
+
+    def _whole(self, store: Store, wants: tuple[Want, ...], zoom: Zoom | None) -> dict[str, Any]:
+        self.wants, self.whole_seq, self.stale = wants, self.seq, False
+        self.generation += 1
+        self.recent.clear()
+        self.answered = None
+        self.sent = {want.id: _Sent() for want in wants}
+        series: dict[str, Columns] = {}
+        for run_id, of_run in _by_run(wants).items():
+            counts = {key: latest.count for key, latest in store.keys(run_id).items()}
+            self.cursors[run_id] = {want.key: counts.get(want.key, 0) for want in of_run}
+            for want, envelope in _envelopes(store, run_id, of_run, n=BUCKETS).items():
+                series[want.id] = of_envelope(envelope, zero_s=want.zero_s)
+                if envelope.times_s.size:
+                    self.sent[want.id].until_s = float(envelope.times_s.max())
+        message = {"whole": True, "epoch": self._epoch(), "seq": self.seq, "base": self.seq, "series": series}
+        return message | self._zoomed(store, zoom)
+
+    def _advance(self, store: Store) -> bool:
+        """Takes in what is new; false where the store says that the cursor is void."""
+        new: dict[str, tuple[int, Columns]] = {}
+        for run_id, of_run in _by_run(self.wants).items():
+            delta = store.since(run_id, [want.key for want in of_run], self.cursors[run_id])
+            if delta.reset:
+                return False
+            self.cursors[run_id] = dict(delta.cursor)
+            for want in of_run:
+                points = delta.points.get(want.key)
+                if points is None:
+                    continue
+                # Points that came between counting and drawing are in the envelope already.
+                points = after(points, time_s=self.sent[want.id].until_s) if self.sent[want.id].points == 0 else points
+                if points.values.size:
+                    sent = self.sent[want.id]
+                    new[want.id] = (sent.points, of_points(points, zero_s=want.zero_s))
+                    sent.points += points.values.size
+        self.recent.append((self.seq, new))
+        while len(self.recent) > REPEATED + 1:
+            self.recent.popleft()
+        return True
+
+    def _repeated(self) -> dict[str, dict[str, Any]]:
+        parts: dict[str, list[tuple[int, Columns]]] = {}
+        for _, new in self.recent:
+            for series_id, piece in new.items():
+                parts.setdefault(series_id, []).append(piece)
+        return {
+            series_id: {"from": pieces[0][0], "columns": joined([columns for _, columns in pieces])}
+            for series_id, pieces in parts.items()
+        }
+
+    def _zoomed(self, store: Store, zoom: Zoom | None) -> dict[str, Any]:
+        if zoom is None or self.answered == (zoom.id, zoom.again):
+            return {}
+        self.answered = (zoom.id, zoom.again)
+        series = {
+            want.id: of_envelope(envelope, zero_s=want.zero_s)
+            for run_id, of_run in _by_run(self.wants).items()
+            for want, envelope in _envelopes(store, run_id, of_run, n=zoom.n, zoom=zoom).items()
+        }
+        return {"zoom": {"id": zoom.id, "series": series}}
+
+
+def _by_run(wants: Sequence[Want]) -> dict[str, list[Want]]:
+    found: dict[str, list[Want]] = {}
+    for want in wants:
+        found.setdefault(want.run_id, []).append(want)
+    return found
+
+
+def _envelopes(
+    store: Store, run_id: str, wants: Sequence[Want], *, n: int, zoom: Zoom | None = None
+) -> dict[Want, Envelope]:
+    """The envelopes of one run's series, each on the axis its rows have, over the zoom or over all."""
+    found: dict[Want, Envelope] = {}
+    axes: tuple[tuple[Axis, bool], ...] = (("step", False), ("time", True))
+    for axis, timed in axes:
+        chosen = [want for want in wants if want.timed is timed]
+        if not chosen:
+            continue
+        start, stop = _span(zoom, chosen[0]) if zoom else (None, None)
+        by_key = store.envelope(run_id, [want.key for want in chosen], n=n, axis=axis, start=start, stop=stop)
+        found |= {want: by_key[want.key] for want in chosen}
+    return found
+
+
+def _span(zoom: Zoom, want: Want) -> tuple[float, float]:
+    """The zoom with a little on both sides, so that lines reach the edges."""
+    start, stop = (want.zero_s + zoom.start_s, want.zero_s + zoom.stop_s) if want.timed else (zoom.start, zoom.stop)
+    air = max(1.0, 0.02 * (stop - start))
+    return start - air, stop + air

@@ -1,0 +1,201 @@
+"""What a run's page holds: the frame (sections and charts, which seldom change) and the words (numbers, verdicts, marks)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from runvitals.dashboard.incidents import Incident, group
+from runvitals.dashboard.live_charts import Want
+from runvitals.dashboard.panels import Section, chart_json
+from runvitals.dashboard.run_devices import device_sections
+from runvitals.dashboard.run_facts import facts, incident_json
+from runvitals.dashboard.verdicts import SectionWords, chart_sentence, section_words, title_of
+from runvitals.diagnostics.signals import best_key
+from runvitals.store.types import AlertRow, Envelope, EventRow, Health, Latest, RunInfo
+
+_CLOCK_SIGNALS = ("loss", "learning_rate", "grad_norm", "reward", "step_time_s", "reward_margin")
+_CHIPS = (("beta", "beta"), ("kl_coef", "kl_coef"), ("learning_rate", "lr"), ("num_processes", "processes"))
+MOST_MARKS = 200
+"""Checkpoints and evaluations drawn on the axes; beyond it they would be a line."""
+
+
+def clock_key(keys: Mapping[str, Latest]) -> str:
+    """The series that says which step was at which time: the densest of those that every step logs."""
+    found = [key for signal in _CLOCK_SIGNALS if (key := best_key(signal, keys)) is not None]
+    stepped = found or [key for key, latest in keys.items() if latest.step >= 0]
+    return max(stepped, key=lambda key: keys[key].count, default="")
+
+
+def wants(run: RunInfo, keys: Mapping[str, Latest], drawn: Sequence[Section]) -> list[Want]:
+    """All series that the page needs: charts, devices, the clock and the tokens axis."""
+    charted = [line.key for section in drawn for chart in section.charts for line in chart.lines]
+    timed = [key for section in device_sections(run, keys) for key in section.keys]
+    extra = [key for key in (clock_key(keys), best_key("tokens", keys)) if key]
+    names = list(dict.fromkeys([*charted, *extra, *timed]))
+    return [
+        Want(id=key, run_id=run.id, key=key, timed=keys[key].step < 0, zero_s=run.created_s)
+        for key in names
+        if key in keys
+    ]
+
+
+def frame(
+    run: RunInfo, keys: Mapping[str, Latest], drawn: Sequence[Section], incident: Incident | None
+) -> dict[str, Any]:
+    """The page's frame: head, sections and charts."""
+    tokens = best_key("tokens", keys)
+    sections = [_section_json(section, run) for section in drawn]
+    several = incident is not None and len(incident.alerts) > 1
+    if several:
+        _place_onset(sections)
+    sections += [section.json() for section in device_sections(run, keys)]
+    return {
+        "page": "run",
+        "head": {
+            "id": run.id,
+            "name": run.name,
+            "color": run.color,
+            "chips": _chips(run),
+            "axes": ["step", "time", *(["tokens"] if tokens else [])],
+        },
+        "clocks": {
+            "run": {"steps": clock_key(keys), "tokens": tokens, "start_s": run.created_s, "total": run.max_steps}
+        },
+        "sections": sections,
+        "foot": _foot(),
+    }
+
+
+def _section_json(section: Section, run: RunInfo) -> dict[str, Any]:
+    blocks = [chart_json(chart, run) for chart in section.charts]
+    if section.missing:
+        blocks = [
+            {"id": f"{section.id}-missing", "kind": "note", "title": "Not logged", "text": section.missing, "span": 12}
+        ]
+    return {"id": section.id, "title": section.title, "blocks": blocks}
+
+
+def _place_onset(sections: list[dict[str, Any]]) -> None:
+    """Puts the incident's bars beside the held-out margin where that stands alone, else in a section of their own."""
+    onset = {"id": "onset", "kind": "onset", "title": "Incident by onset", "span": 6}
+    onset["sentence"] = "the earliest is the root; later ones follow from it"
+    probe = next((section for section in sections if section["id"] == "probe"), None)
+    if probe is not None and len(probe["blocks"]) % 2 == 1:
+        probe["blocks"].insert(1, onset)
+    else:
+        at = 1 if sections else 0
+        sections.insert(at, {"id": "incident", "title": "", "blocks": [onset | {"span": 12}]})
+
+
+def _chips(run: RunInfo) -> list[str]:
+    chips = [run.trainer.upper()] if run.trainer and run.trainer != "custom" else []
+    for name, label in _CHIPS:
+        value = run.config.get(name)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            chips.append(f"{label} {value:g}".replace("e-0", "e-"))
+    return chips[:4]
+
+
+def _foot() -> list[dict[str, str]]:
+    return [
+        {"mark": "critical", "text": "alert fires"},
+        {"mark": "holding", "text": "holding"},
+        {"mark": "firing", "text": "firing"},
+        {"mark": "▵", "text": "eval"},
+        {"mark": "▪", "text": "checkpoint"},
+        {"mark": "↻", "text": "resume"},
+        {"mark": "×", "text": "not a number"},
+    ]
+
+
+def words(
+    run: RunInfo,
+    drawn: Sequence[Section],
+    *,
+    series: Mapping[str, Envelope],
+    alerts: Sequence[AlertRow],
+    events: Sequence[EventRow],
+    health: Health,
+    now_s: float,
+) -> dict[str, Any]:
+    """What the page says now."""
+    incidents = group(alerts, now_s=now_s)
+    incident = main_incident(incidents)
+    said = section_words(run, series, alerts)
+    return {
+        "facts": facts(run, series, health=health, incidents=incidents, now_s=now_s),
+        "incident": incident_json(incident, now_s=now_s) if incident and incident.state != "resolved" else None,
+        "sections": {section.id: said.get(section.id, SectionWords()).json() for section in drawn},
+        "charts": {
+            chart.id: {
+                "verdict": chart_sentence(chart.lines[0].signals[0], series.get(chart.lines[0].signals[0])),
+                "alerts": _chart_alerts(chart.signals, section, alerts),
+                "note": _note(chart.signals, alerts),
+            }
+            for section in drawn
+            for chart in section.charts
+        },
+        "blocks": {"onset": {"alerts": [_bar(alert) for alert in incident.alerts], "last_step": run.last_step or 1}}
+        if incident
+        else {},
+        "marks": _marks(events),
+    }
+
+
+def main_incident(incidents: Sequence[Incident]) -> Incident | None:
+    """The incident that the page is about: the worst that is not resolved, else the newest."""
+    going = [incident for incident in incidents if incident.state != "resolved" and incident.severity != "info"]
+    return going[0] if going else (incidents[0] if incidents else None)
+
+
+def _chart_alerts(signals: Sequence[str], section: Section, alerts: Sequence[AlertRow]) -> list[dict[str, Any]]:
+    """Alerts on the chart's own signal with their tint; without any, the lines of the section's first one."""
+    seen = [alert for alert in alerts if alert.severity != "info" and not alert.detail.get("inhibited_by")]
+    own = [alert for alert in seen if alert.signal in signals]
+    if own:
+        return [_alert_json(alert, own=True) for alert in own]
+    about = {signal for chart in section.charts for signal in chart.signals}
+    beside = sorted((a for a in seen if a.signal in about and a.fired_s is not None), key=lambda alert: alert.onset_s)
+    return [_alert_json(alert, own=False) for alert in beside[:1]]
+
+
+def _alert_json(alert: AlertRow, *, own: bool) -> dict[str, Any]:
+    return {
+        "severity": alert.severity,
+        "onset_step": alert.onset_step,
+        "fired_step": alert.fired_step,
+        "resolved_step": alert.resolved_step,
+        "acknowledged": alert.acknowledged_s is not None,
+        "own": own,
+    }
+
+
+def _bar(alert: AlertRow) -> dict[str, Any]:
+    return _alert_json(alert, own=True) | {"id": alert.id, "title": title_of(alert)}
+
+
+def _note(signals: Sequence[str], alerts: Sequence[AlertRow]) -> str:
+    """Says since when the log hides NaN behind the mean of what was left."""
+    hiding = [alert for alert in alerts if alert.rule == "masked_nan" and alert.fired_s is not None]
+    if not hiding or "loss" not in signals:
+        return ""
+    return f"the log hides NaN since {hiding[0].onset_step}"
+
+
+def _marks(events: Sequence[EventRow]) -> dict[str, Any]:
+    steps: dict[str, list[int]] = {"checkpoint": [], "eval": []}
+    resumes = []
+    for event in events:
+        if event.step is not None and event.kind in steps:
+            steps[event.kind].append(event.step)
+        elif event.kind == "resume":
+            came_from = event.data.get("from_step")
+            step = event.step if event.step is not None else came_from
+            if isinstance(step, int):
+                resumes.append({"step": step, "from": came_from})
+    return {
+        "checkpoints": sorted(set(steps["checkpoint"]))[-MOST_MARKS:],
+        "evals": sorted(set(steps["eval"]))[-MOST_MARKS:],
+        "resumes": resumes[-20:],
+    }

@@ -1,0 +1,177 @@
+"""The strip of facts at the head of a run's page, and its open incident in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from runvitals.dashboard.formatter import age, count, duration, number, percent, signed
+from runvitals.dashboard.incidents import Incident
+from runvitals.dashboard.tokens import SEVERITIES
+from runvitals.dashboard.verdicts import title_of
+from runvitals.diagnostics.signals import SIGNALS
+from runvitals.store.types import LIVE, AlertRow, Envelope, Health, RunInfo
+
+_MAIN = {
+    "dpo": "reward_margin",
+    "kto": "reward_margin",
+    "orpo": "reward_margin",
+    "reward": "reward_margin",
+    "ppo": "reward",
+    "grpo": "reward",
+    "rloo": "reward",
+}
+"""The signal that a trainer is about; the loss for all others, and where it was not logged."""
+
+
+def facts(
+    run: RunInfo, series: Mapping[str, Envelope], *, health: Health, incidents: Sequence[Incident], now_s: float
+) -> list[dict[str, Any]]:
+    """The facts in their order, as the component takes them."""
+    usual_s = usual_step_s(run, series)
+    shown = [
+        {"id": "health", "label": "Health", "health": health, "text": SEVERITIES[health].word},
+        {"id": "status", "label": "Status · phase", "status": run.status, "small": _phase(run)},
+        _step(run),
+        _left(run, usual_s, now_s),
+        _last_step(run, usual_s),
+        _throughput(series),
+        _main_signal(run, series),
+        _open_alerts(incidents),
+    ]
+    return [fact for fact in shown if fact is not None]
+
+
+def usual_step_s(run: RunInfo, series: Mapping[str, Envelope]) -> float | None:
+    """Median seconds of a step, or the run's mean where step times were not logged."""
+    logged = series.get("step_time_s")
+    if logged is not None:
+        finite = logged.mean[np.isfinite(logged.mean)]
+        if finite.size:
+            return float(np.median(finite[-200:]))
+    if run.last_step and run.last_step_s and run.last_step_s > run.created_s:
+        return (run.last_step_s - run.created_s) / run.last_step
+    return None
+
+
+def _phase(run: RunInfo) -> str:
+    return f"· {run.phase}" if run.phase and run.status in LIVE else ""
+
+
+def _step(run: RunInfo) -> dict[str, Any]:
+    fact: dict[str, Any] = {"id": "step", "label": "Step", "text": count(run.last_step)}
+    if run.last_step is not None and run.max_steps:
+        share = run.last_step / run.max_steps
+        fact |= {"small": f"/ {count(run.max_steps)} · {percent(min(1.0, share))}", "share": share}
+    return fact
+
+
+def _left(run: RunInfo, usual_s: float | None, now_s: float) -> dict[str, Any]:
+    if run.status not in LIVE:
+        ended_s = run.ended_s or run.last_step_s
+        return {
+            "id": "left",
+            "label": "Took",
+            "text": duration(ended_s - run.created_s) if ended_s else duration(None),
+            "small": f"ended {age(now_s - ended_s)} ago" if ended_s else "",
+        }
+    if usual_s is None or run.last_step is None or not run.max_steps:
+        return {
+            "id": "left",
+            "label": "Left",
+            "text": duration(None),
+            "small": "length not known" if not run.max_steps else "",
+        }
+    left_s = max(0.0, (run.max_steps - run.last_step) * usual_s)
+    return {"id": "left", "label": "Left", "text": duration(left_s), "ends_s": round(now_s + left_s, -1)}
+
+
+def _last_step(run: RunInfo, usual_s: float | None) -> dict[str, Any]:
+    fact: dict[str, Any] = {"id": "last", "label": "Last step", "text": duration(None)}
+    if run.last_step_s is not None:
+        fact["since_s"] = run.last_step_s
+    if usual_s is not None:
+        fact["small"] = f"usual {duration(usual_s)}"
+    return fact
+
+
+def _throughput(series: Mapping[str, Envelope]) -> dict[str, Any] | None:
+    logged = series.get("tokens_per_s")
+    if logged is None:
+        return None
+    finite = logged.mean[np.isfinite(logged.mean)]
+    if not finite.size:
+        return None
+    now, usual = float(finite[-1]), float(np.median(finite))
+    small = f"{signed((now - usual) / usual * 100, digits=2).split('.')[0]} %" if usual > 0 else ""
+    return {"id": "throughput", "label": "Tokens/s", "text": number(now), "small": small}
+
+
+def _main_signal(run: RunInfo, series: Mapping[str, Envelope]) -> dict[str, Any] | None:
+    wanted = _MAIN.get(run.trainer, "loss")
+    signal = wanted if wanted in series else "loss"
+    logged = series.get(signal)
+    if logged is None or not logged.last.size:
+        return None
+    write = signed if SIGNALS[signal].kind == "signed" else number
+    finite = logged.mean[np.isfinite(logged.mean)]
+    small = f"mean {write(float(finite.mean()))}" if finite.size else ""
+    # The newest value as it is: NaN is a fact that belongs here.
+    newest = float(logged.last[-1]) if not logged.kinds[-1] else float("nan")
+    return {"id": "main", "label": SIGNALS[signal].title, "text": write(newest), "small": small}
+
+
+def _open_alerts(incidents: Sequence[Incident]) -> dict[str, Any]:
+    open_ones = [incident for incident in incidents if incident.state != "resolved" and incident.severity != "info"]
+    firing = sum(incident.firing for incident in open_ones)
+    many = len(open_ones)
+    small = f"in {many} incident{'s' if many > 1 else ''}" if many else ""
+    return {"id": "alerts", "label": "Open alerts", "text": count(firing), "small": small}
+
+
+def incident_json(incident: Incident, *, now_s: float) -> dict[str, Any]:
+    """The incident in words: root cause first, its most likely cause, the others by onset."""
+    root = incident.root
+    causes = root.detail.get("causes") or [{}]
+    return {
+        "id": root.incident,
+        "alert": root.id,
+        "severity": incident.severity,
+        "title": title_of(root),
+        "times": _times(root, now_s),
+        "sentence": str(root.detail.get("sentence", "")),
+        "cause": _cause(causes[0]),
+        "acknowledged": incident.state == "acknowledged",
+        "chain": [
+            {
+                "id": alert.id,
+                "severity": alert.severity,
+                "acknowledged": alert.acknowledged_s is not None,
+                "text": f"{title_of(alert)}{_at(alert)}",
+            }
+            for alert in incident.alerts
+            if alert.state != "resolved"
+        ],
+    }
+
+
+def _times(root: AlertRow, now_s: float) -> str:
+    began = f"began at step {count(root.onset_step)}" if root.onset_step is not None else ""
+    fired = f"firing since step {count(root.fired_step)}" if root.fired_step is not None else ""
+    # Whole minutes, so that the words change once a minute and not once a second.
+    open_for = f"open for {age((now_s - (root.fired_s or root.onset_s)) // 60 * 60)}"
+    return " · ".join(part for part in (open_for, ", ".join(p for p in (began, fired) if p)) if part)
+
+
+def _at(alert: AlertRow) -> str:
+    return f", step {count(alert.onset_step)}" if alert.onset_step is not None else ""
+
+
+def _cause(cause: Mapping[str, Any]) -> str:
+    text = str(cause.get("text", "")).rstrip(".")
+    if not text or cause.get("likelihood") == "unlikely":
+        return ""
+    word = "Most likely cause" if cause.get("likelihood") == "likely" else "Possible cause"
+    return f"{word}: {text[0].lower() + text[1:]}."

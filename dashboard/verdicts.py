@@ -1,0 +1,149 @@
+"""What each section of a run's page says of itself: a verdict in words, always with its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from runvitals.dashboard.formatter import number, percent, signed
+from runvitals.dashboard.panels import ON_POLICY
+from runvitals.diagnostics.margin import MarginSettings, MarginVerdict, verdict
+from runvitals.diagnostics.signals import SIGNALS, best_key
+from runvitals.store.types import AlertRow, Envelope, Floats, Latest, RunInfo
+
+MARGIN_SIGNALS = (
+    "reward_margin",
+    "reward_chosen",
+    "reward_accuracy",
+    "eval_reward_margin",
+    "eval_reward_accuracy",
+    "eval_reward_chosen",
+    "probe_margin",
+    "probe_margin_se",
+    "probe_accuracy",
+    "probe_chosen",
+    "loss",
+    "grad_norm",
+    "learning_rate",
+)
+POLICY_SIGNALS = ("reward", "sequence_kl", "kl", "sequence_entropy", "entropy", "eos_tokens")
+OTHER_SIGNALS = (*POLICY_SIGNALS, "step_time_s", "data_wait_s", "tokens_per_s")
+BUCKETS = 400
+"""Points of a series that a verdict looks at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SectionWords:
+    """severity and word: the verdict's mark, None where there is nothing to mark. sentence: the numbers it rests on."""
+
+    severity: str | None = None
+    word: str = ""
+    sentence: str = ""
+
+    def json(self) -> dict[str, Any]:
+        """As the component takes it."""
+        mark = {"severity": self.severity, "word": self.word} if self.severity else None
+        return {"verdict": mark, "sentence": self.sentence}
+
+
+def keys_read(keys: Mapping[str, Latest]) -> dict[str, str]:
+    """Signal → key of the series that the verdicts read."""
+    chosen = {signal: best_key(signal, keys) for signal in (*MARGIN_SIGNALS, *OTHER_SIGNALS)}
+    return {signal: key for signal, key in chosen.items() if key is not None}
+
+
+def margin_verdict(run: RunInfo, series: Mapping[str, Envelope]) -> MarginVerdict:
+    """The verdict on the run's margin from its envelopes by signal."""
+    points = {
+        signal: (series[signal].steps.tolist(), series[signal].mean.tolist())
+        for signal in MARGIN_SIGNALS
+        if signal in series
+    }
+    return verdict(points, settings=MarginSettings.of_run(run.trainer, run.config, run.max_steps))
+
+
+def section_words(run: RunInfo, series: Mapping[str, Envelope], alerts: Sequence[AlertRow]) -> dict[str, SectionWords]:
+    """For each section what it says of itself."""
+    words = {"optimisation": _optimisation(series)}
+    margin = margin_verdict(run, series)
+    shown = SectionWords(severity=_mark(margin), word=margin.title, sentence=margin.sentence)
+    words["probe" if run.trainer in ON_POLICY or "reward_margin" not in series else "margin"] = shown
+    if run.trainer in ON_POLICY:
+        words["policy"] = _policy(series, alerts)
+    return words
+
+
+def _mark(margin: MarginVerdict) -> str:
+    """How the verdict is marked: nothing wrong is healthy, but not enough data is unknown."""
+    if margin.severity is not None:
+        return margin.severity
+    return "unknown" if margin.state == "start" else "healthy"
+
+
+def _policy(series: Mapping[str, Envelope], alerts: Sequence[AlertRow]) -> SectionWords:
+    """How reward, distance and entropy moved, under the title of the alert that fired first among them."""
+    courses = [_course(signal, series[signal]) for signal in POLICY_SIGNALS if signal in series]
+    about = {signal for signal, known in SIGNALS.items() if known.group == "policy"}
+    fired = sorted((a for a in alerts if a.state == "firing" and a.signal in about), key=lambda alert: alert.onset_s)
+    sentence = ", ".join(course for course in courses if course)
+    if fired:
+        return SectionWords(severity=fired[0].severity, word=title_of(fired[0]), sentence=sentence)
+    return SectionWords(sentence=sentence)
+
+
+def _course(signal: str, envelope: Envelope) -> str:
+    """From where to where a signal went: the means of its first and last tenth."""
+    values = _finite(envelope.mean)
+    if values.size < 2:
+        return ""
+    tenth = max(1, values.size // 10)
+    known = SIGNALS[signal]
+    unit = f" {known.unit.split()[0]}" if known.unit.startswith("nat") else ""
+    return f"{known.title} {number(float(values[:tenth].mean()))} → {number(float(values[-tenth:].mean()))}{unit}"
+
+
+def _optimisation(series: Mapping[str, Envelope]) -> SectionWords:
+    parts = []
+    norms = _finite(series["grad_norm"].mean) if "grad_norm" in series else np.empty(0)
+    if norms.size >= 5:
+        low, high = np.quantile(norms, [0.1, 0.9])
+        parts.append(f"gradient norm {number(float(norms[-1]))}, usually {number(float(low))} to {number(float(high))}")
+    share = _wait_share(series)
+    if share is not None:
+        parts.append(f"{percent(share)} of step time waits for data")
+    return SectionWords(sentence="; ".join(parts))
+
+
+def _wait_share(series: Mapping[str, Envelope]) -> float | None:
+    if "step_time_s" not in series or "data_wait_s" not in series:
+        return None
+    steps, waits = _finite(series["step_time_s"].mean), _finite(series["data_wait_s"].mean)
+    return float(waits.sum() / steps.sum()) if steps.size and steps.sum() > 0 else None
+
+
+def chart_sentence(signal: str, envelope: Envelope | None) -> str:
+    """What a chart's curve does, for those who do not see it: its latest value and the range it went through."""
+    values = _finite(envelope.mean) if envelope is not None else np.empty(0)
+    if not values.size or envelope is None:
+        return "no values yet"
+    write = _writer(signal)
+    text = f"now {write(float(values[-1]))}, between {write(float(values.min()))} and {write(float(values.max()))}"
+    lost = int(envelope.nonfinite.sum())
+    return f"{text}; {lost} values are not numbers" if lost else text
+
+
+def _writer(signal: str) -> Any:
+    kind = SIGNALS[signal].kind if signal in SIGNALS else "plain"
+    return signed if kind == "signed" else percent if kind == "percent" else number
+
+
+def title_of(alert: AlertRow) -> str:
+    """The alert's title; its rule's name in words where the engine gave none."""
+    return str(alert.detail.get("title") or alert.rule.replace("_", " ").capitalize())
+
+
+def _finite(values: Floats) -> Floats:
+    return values[np.isfinite(values)]

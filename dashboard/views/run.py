@@ -1,0 +1,140 @@
+"""The Run page: live curves of one run, its verdicts, and its open incident."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+
+from runvitals.dashboard import head, live
+from runvitals.dashboard.component import mount
+from runvitals.dashboard.data import Problem, read, shown_health
+from runvitals.dashboard.incidents import group
+from runvitals.dashboard.live_charts import Feed, Zoom
+from runvitals.dashboard.navigation import go
+from runvitals.dashboard.panels import sections
+from runvitals.dashboard.run_body import frame, main_incident, wants, words
+from runvitals.dashboard.verdicts import BUCKETS, keys_read
+from runvitals.store import Store
+from runvitals.store.types import LIVE, Envelope, Latest, RunInfo
+
+EVERY_S = 1.0
+KEY = "charts"
+
+READ_EVERY_S = 3.0
+"""How often a live run's verdicts are worked out anew: they read whole series, and their words change slowly."""
+
+MARKED_EVENTS = ("checkpoint", "eval", "resume")
+
+
+@dataclass(slots=True)
+class _Page:
+    """What this browser page has been told so far."""
+
+    run_id: str
+    feed: Feed
+    read_s: float = 0.0
+    read_keys: tuple[str, ...] = ()
+    series: Mapping[str, Envelope] = field(default_factory=dict)
+
+
+def page() -> None:
+    """Draws the page; its fragment runs again every `EVERY_S`. The address names the run; without one, the newest is shown."""
+    st.session_state["runvitals.run"] = _Page(
+        run_id=st.query_params.get("run", ""), feed=Feed(epoch=uuid.uuid4().hex[:8])
+    )
+    _forget()
+    _live()
+
+
+@st.fragment(run_every=EVERY_S)
+def _live() -> None:
+    now_s = time.time()
+    state: _Page = st.session_state["runvitals.run"]
+    seen = head.look(now_s=now_s)
+    head.renew(seen)
+    pulse = head.pulse(seen, now_s=now_s, every_s=EVERY_S)
+    found = read(lambda store: _data(store, state, seen, now_s), now_s=now_s) if isinstance(seen, head.Look) else seen
+    if isinstance(found, Problem):
+        if not pulse["notices"]:
+            pulse = head.pulse(found, now_s=now_s, every_s=EVERY_S)
+        found = {}
+    _mounted({**found, **pulse})
+
+
+def _data(store: Store, state: _Page, seen: head.Look, now_s: float) -> dict[str, Any]:
+    """The next message for the browser. Raises UnknownRun, which the page shows."""
+    if not state.run_id:
+        newest = store.runs()
+        if not newest:
+            return {"empty": "No run yet. Runs appear here as soon as a training process starts one."}
+        state.run_id = newest[0].id
+    run = store.run(state.run_id)
+    keys = store.keys(run.id)
+    alerts = store.alerts(run_id=run.id)
+    drawn = sections(run, keys)
+    _read_series(store, state, run, keys, now_s)
+    events = store.events(run.id, kinds=MARKED_EVENTS)
+    health = shown_health(run, watched=seen.watching.alive)
+    said = words(run, drawn, series=state.series, alerts=alerts, events=events, health=health, now_s=now_s)
+    incident = main_incident(group(alerts, now_s=now_s))
+    return {
+        "frame": live.changed("run.frame", frame(run, keys, drawn, incident)),
+        "words": live.changed("run.words", said),
+        "charts": state.feed.message(store, wants(run, keys, drawn), _zoom()),
+    }
+
+
+def _read_series(store: Store, state: _Page, run: RunInfo, keys: Mapping[str, Latest], now_s: float) -> None:
+    """Reads the series that verdicts and facts rest on: at once when a signal appears, else every `READ_EVERY_S`."""
+    chosen = keys_read(keys)
+    names = tuple(chosen.values())
+    if names == state.read_keys and (run.status not in LIVE or now_s - state.read_s < READ_EVERY_S):
+        return
+    by_key = store.envelope(run.id, names, n=BUCKETS)
+    state.series = {signal: by_key[key] for signal, key in chosen.items()}
+    state.read_s, state.read_keys = now_s, names
+
+
+def _zoom() -> Zoom | None:
+    sent = st.session_state.get(KEY)
+    return Zoom.of_state(sent.get("zoom")) if sent is not None else None
+
+
+def _mounted(data: dict[str, Any]) -> None:
+    events = {
+        "zoom": _nothing,
+        "go": _nothing,
+        "resync": _forget,
+        "acknowledge": lambda: _mark("acknowledge"),
+        "unacknowledge": lambda: _mark("unacknowledge"),
+    }
+    sent = mount("charts", key=KEY, data=data, events=events)
+    if sent.go:
+        target = dict(sent.go)
+        go(target.pop("page"), **{name: str(value) for name, value in target.items()})
+
+
+def _mark(action: str) -> None:
+    """Writes what a person did with the incident's root alert."""
+    alert_id = str(st.session_state[KEY][action])
+    now_s = time.time()
+    if action == "acknowledge":
+        read(lambda store: store.acknowledge(alert_id, "", now_s), now_s=now_s)
+    else:
+        read(lambda store: store.unacknowledge(alert_id, now_s), now_s=now_s)
+
+
+def _forget() -> None:
+    """Makes the next message a whole one."""
+    live.forget("run.frame")
+    live.forget("run.words")
+    st.session_state["runvitals.run"].feed.resync()
+
+
+def _nothing() -> None:
+    """An event is only told of where it has a callback."""
