@@ -39,6 +39,8 @@ def watch_once(settings: Settings, receivers: Sequence[str]) -> int:
     watcher = make_watcher(settings, receivers)
     done = watcher.run_once()
     _say(f"{done.rows} rows of {done.runs} runs taken in, {len({row.id for row in done.changed})} alerts changed")
+    if done.elsewhere:
+        _say(f"{len(done.elsewhere)} runs left to another watcher that is at work")
     for line in done.failed.values():
         print(f"runvitals: {line}", file=sys.stderr)  # noqa: T201 - the command's own output
     return 1 if done.failed else 0

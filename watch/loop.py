@@ -22,7 +22,7 @@ from runvitals.watch.processes import is_alive
 
 logger = logging.getLogger("runvitals.watch")
 
-LEASE_S = 15.0
+LEASE_S = 10.0
 """How long a run belongs to a watcher after its last pass; another takes over after that."""
 
 BEAT_EVERY_S = 1.0
@@ -31,13 +31,14 @@ LONGEST_WAIT_S = 30.0
 
 @dataclass(slots=True)
 class Pass:
-    """What one pass did. `failed` holds one line for each run that could not be taken in."""
+    """What one pass did. `failed`: a line for each run that could not be taken in whole. `elsewhere`: runs of another watcher."""
 
     rows: int = 0
     runs: int = 0
     behind_bytes: int = 0
     changed: list[AlertRow] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    elsewhere: set[str] = field(default_factory=set)
 
 
 class Watcher:
@@ -74,6 +75,7 @@ class Watcher:
         for folder in self._run_folders():
             if not self._holds(folder.name, now_s):
                 self._monitors.pop(folder.name, None)
+                done.elsewhere.add(folder.name)
                 continue
             try:
                 self._step_run(folder, done)
@@ -161,21 +163,42 @@ class Watcher:
             stop.wait(wait_s)
         self.close()
 
-    def run_once(self) -> Pass:
-        """Passes until nothing is left to read, then sends what is due; the sum of what was done."""
+    def run_once(self, *, pause: Callable[[float], None] = time.sleep) -> Pass:
+        """Passes until nothing is left to read, then sends what is due; the sum of what was done.
+
+        A run that another watcher holds is waited for as long as a lease lasts: that watcher may just have been killed.
+        """
         total = Pass()
+        patience_s = LEASE_S + 1.0
         while True:
             done = self.step()
             total.rows += done.rows
             total.runs = max(total.runs, done.runs)
             total.changed += done.changed
             total.failed.update(done.failed)
-            if done.rows == 0 and (done.behind_bytes == 0 or done.failed):
+            total.elsewhere = done.elsewhere
+            if done.rows > 0 or (done.behind_bytes > 0 and not done.failed):
+                continue
+            if not done.elsewhere or patience_s <= 0:
                 break
+            pause(0.5)
+            patience_s -= 0.5
         self._desk.drain(timeout_s=20.0)
+        self._release()
         return total
 
     def close(self) -> None:
-        """Sends what is under way, for at most five seconds, and ends."""
+        """Sends what is under way, for at most five seconds, gives the leases back, and ends."""
         self._desk.drain(timeout_s=5.0)
         self._desk.close()
+        self._release()
+
+    def _release(self) -> None:
+        now_s = self._clock()
+        try:
+            for run_id, until_s in self._leased.items():
+                if until_s > now_s:
+                    self._store.lease(run_id, self.id, now_s, now_s)
+        except StoreUnreachable:
+            logger.warning("leases could not be given back; they run out after %.0f s", LEASE_S)
+        self._leased.clear()

@@ -39,12 +39,11 @@ class RunMonitor:
         self._tails: dict[str, Tail] = {}
         self._unsaved: dict[str, Sequence[Record]] = {}
         self._stored_seq = {state.writer_id: state.last_seq for state in store.writers(self.run_id)}
-        self._engine = Engine(default_rules(), RunContext(run_id=self.run_id))
+        self._engine = Engine(default_rules(), RunContext(run_id=self.run_id))  # until the first Start tells more
         self._writers: dict[str, Start] = {}
         self._finish: dict[str, str] = {}
         self._ended_s: float | None = None
         self._heard_s = 0.0
-        self._beat_s: float | None = None
         self._phase = "init"
         self._stepped = False
         self._pulsed_s = 0.0
@@ -91,15 +90,13 @@ class RunMonitor:
     def _diagnose(self, record: Record, writer_id: str) -> None:
         if isinstance(record, Rows):
             for row in rows(record):
-                self._pulse_until(row.time_s)
+                self._hear(row.time_s)
                 self._engine.feed(row)
                 self._stepped = self._stepped or row.step is not None
-                self._heard_s = max(self._heard_s, row.time_s)
             return
-        self._pulse_until(record.time_s)
-        self._heard_s = max(self._heard_s, record.time_s)
+        self._hear(record.time_s)
         if isinstance(record, Beat):
-            self._beat_s, self._phase = record.time_s, record.phase
+            self._phase = record.phase
         elif isinstance(record, Start):
             self._begin(record)
         else:
@@ -109,10 +106,11 @@ class RunMonitor:
         """A writer's Start; rotation repeats it, which changes nothing."""
         if start.writer_id in self._writers:
             return
+        if not self._writers:
+            context = RunContext(run_id=self.run_id, config=start.config, started_s=start.time_s)
+            self._engine = Engine(default_rules(), context)
         self._writers[start.writer_id] = start
-        self._beat_s = start.time_s
         self._ended_s = None
-        self._engine.happen(Happening(time_s=start.time_s, step=None, kind="config", data=start.config))
 
     def _event(self, event: Event, writer_id: str) -> None:
         if event.kind == "finish":
@@ -125,15 +123,18 @@ class RunMonitor:
         if event.kind in HAPPENINGS:
             self._engine.happen(Happening(time_s=event.time_s, step=event.step, kind=event.kind, data=event.data))
 
-    def _pulse_until(self, time_s: float) -> None:
-        """Asks the time-based rules before a record that comes later than their last answer."""
+    def _hear(self, time_s: float) -> None:
+        """A record came, which is a sign of life. Asks the time-based rules first if it comes later than their last answer."""
         if self._writers and time_s - self._pulsed_s >= PULSE_EVERY_S:
             self._pulse(time_s, alive=True)
+        self._heard_s = max(self._heard_s, time_s)
 
     def _pulse(self, now_s: float, *, alive: bool | None) -> None:
         self._pulsed_s = now_s
         self._engine.pulse(
-            Pulse(now_s=now_s, beat_s=self._beat_s, phase=self._phase, alive=alive, ended=self.ended is not None)
+            Pulse(
+                now_s=now_s, beat_s=self._heard_s or None, phase=self._phase, alive=alive, ended=self.ended is not None
+            )
         )
 
     # ── judging ──────────────────────────────────────────────────────────────────────────────────────────
