@@ -1,0 +1,161 @@
+"""The engine: applicability, guard, incidents, inhibition, health, and the same answer however rows come."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.diagnostics.faults import faulty_runs, supervised, to_rows
+from tests.diagnostics.scripted import Scripted, loss_row, spec
+
+from runvitals.diagnostics.catalogue import default_rules
+from runvitals.diagnostics.engine import Engine
+from runvitals.diagnostics.types import Happening, Row, Rule, RunContext, Transition
+
+CONTEXT = RunContext(run_id="run", trainer="sft")
+
+
+def play(*rules: Rule, rows: int = 6, trainer: str = "sft") -> tuple[Engine, list[Transition]]:
+    """The engine after some rows, and all transitions."""
+    engine = Engine(rules, RunContext(run_id="run", trainer=trainer))
+    changed: list[Transition] = []
+    for step in range(1, rows + 1):
+        changed += engine.feed(loss_row(step))
+    return engine, changed
+
+
+def test_rule_that_breaks_is_named_and_the_others_go_on() -> None:
+    engine, changed = play(Scripted(spec("breaks"), "o!"), Scripted(spec("works"), "ooow"))
+    states = {state.rule: state for state in engine.states()}
+    assert states["breaks"].error == "ZeroDivisionError: on purpose"
+    assert states["breaks"].state == "unknown"
+    assert [each.alert.rule for each in changed] == ["works"]
+
+
+def test_rules_of_other_trainers_are_not_fed_and_say_so() -> None:
+    engine, changed = play(Scripted(spec("only_ppo", trainers=("ppo",)), "wwww"))
+    assert changed == []
+    assert engine.states()[0].reason == "for ppo runs; this is a sft run"
+
+
+def test_trainer_event_lets_a_rule_begin_and_another_keep_its_state() -> None:
+    rules = [Scripted(spec("for_sft", trainers=("sft",)), "w"), Scripted(spec("for_ppo", trainers=("ppo",)), "w")]
+    engine = Engine(rules, CONTEXT)
+    engine.feed(loss_row(1))
+    engine.happen(Happening(time_s=2.0, step=1, kind="trainer", data={"kind": "ppo", "max_steps": 40}))
+    engine.feed(loss_row(2))
+    assert [(alert.rule, alert.state) for alert in engine.alerts()] == [("for_sft", "firing"), ("for_ppo", "firing")]
+    assert engine.context.max_steps == 40
+
+
+def test_config_event_is_merged_into_the_context() -> None:
+    engine = Engine([], RunContext(run_id="run", config={"a": 1, "b": 1}))
+    engine.happen(Happening(time_s=0.0, step=None, kind="config", data={"b": 2}))
+    assert engine.context.config == {"a": 1, "b": 2}
+
+
+def test_rule_whose_signals_are_missing_says_what_it_needs() -> None:
+    engine, _ = play(Scripted(spec("blind", signals=("kl",), needs="kl, 10 points"), "w"))
+    assert engine.states()[0].reason == "needs kl, 10 points"
+
+
+def test_alerts_that_overlap_share_the_incident_of_the_earliest_onset() -> None:
+    late_but_early_onset = Scripted(spec("slow", hold=4), "wwww")
+    engine, changed = play(Scripted(spec("quick"), "ow"), late_but_early_onset)
+    incidents = {alert.rule: alert.incident for alert in engine.alerts()}
+    assert incidents == {"quick": "run:slow:loss:1", "slow": "run:slow:loss:1"}
+    assert [(each.alert.rule, each.before) for each in changed] == [
+        ("quick", "inactive"),
+        ("slow", "pending"),
+        ("quick", "firing"),
+    ]
+
+
+def test_alerts_that_do_not_overlap_are_incidents_of_their_own() -> None:
+    engine, _ = play(Scripted(spec("first"), "woo---"), Scripted(spec("second"), "ooooow"))
+    assert [alert.incident for alert in engine.alerts()] == [alert.id for alert in engine.alerts()]
+
+
+def test_cause_inhibits_a_symptom_until_it_resolves() -> None:
+    cause = Scripted(spec("cause", inhibits=("symptom",)), "-wooo")
+    engine, changed = play(cause, Scripted(spec("symptom"), "wwwww"))
+    seen = [(each.step, each.alert.rule, each.alert.inhibited_by) for each in changed]
+    assert seen == [
+        (1, "symptom", ""),
+        (2, "cause", ""),
+        (2, "symptom", "run:cause:loss:1"),
+        (4, "cause", ""),
+        (4, "symptom", ""),
+    ]
+    assert engine.health() == "warning"
+
+
+def test_weaker_alert_inhibits_no_stronger_one() -> None:
+    engine, _ = play(Scripted(spec("cause", inhibits=("symptom",)), "i"), Scripted(spec("symptom"), "-c"))
+    assert {alert.rule: alert.inhibited_by for alert in engine.alerts()} == {"cause": "", "symptom": ""}
+
+
+def test_health_is_unknown_until_the_core_rule_has_enough_data() -> None:
+    engine = Engine(default_rules(), CONTEXT)
+    healths = []
+    for row in to_rows(supervised(25, seed=1)):
+        engine.feed(row)
+        healths.append(engine.health())
+    assert healths[18] == "unknown"
+    assert healths[-1] == "healthy"
+
+
+def test_run_that_logs_nothing_known_is_never_healthy() -> None:
+    engine = Engine(default_rules(), CONTEXT)
+    for step in range(200):
+        engine.feed(Row(time_s=float(step), step=step, values={"my_metric": 1.0}))
+    assert engine.health() == "unknown"
+
+
+def test_information_does_not_change_health() -> None:
+    engine, _ = play(Scripted(spec("loss_divergence"), "ooi"))
+    assert engine.health() == "healthy"
+
+
+def test_two_rules_of_one_name_are_refused() -> None:
+    import pytest
+
+    with pytest.raises(ValueError, match="different names"):
+        Engine([Scripted(spec("same"), ""), Scripted(spec("same"), "")], CONTEXT)
+
+
+values = st.one_of(
+    st.floats(0.1, 10), st.sampled_from([0.0, math.nan, math.inf, -math.inf, 1e30]), st.none()
+)
+rows_of_anything = st.lists(
+    st.dictionaries(
+        st.sampled_from(["loss", "grad_norm", "kl", "entropy", "reward", "frac_reward_zero_std", "eval_loss"]), values
+    ),
+    max_size=60,
+)
+
+
+def fed(rows: list[Row], cuts: int, trainer: str) -> list[Transition]:
+    """All transitions where the rows come in batches of `cuts`."""
+    engine = Engine(default_rules(), RunContext(run_id="run", trainer=trainer))
+    return [
+        change for start in range(0, len(rows), cuts) for row in rows[start : start + cuts] for change in engine.feed(row)
+    ]
+
+
+@settings(max_examples=40, deadline=None)
+@given(logged=rows_of_anything, cuts=st.integers(1, 9), stop=st.integers(0, 60), trainer=st.sampled_from(["sft", "grpo"]))
+def test_replay_from_the_beginning_gives_the_same_transitions(
+    logged: list[dict[str, float | None]], cuts: int, stop: int, trainer: str
+) -> None:
+    rows = [Row(time_s=float(step), step=step, values=each) for step, each in enumerate(logged)]
+    whole = fed(rows, 1, trainer)
+    assert repr(fed(rows, cuts, trainer)) == repr(whole)
+    before_the_restart = fed(rows[:stop], cuts, trainer)
+    assert repr(whole[: len(before_the_restart)]) == repr(before_the_restart)
+
+
+def test_every_fault_replays_to_the_same_alerts() -> None:
+    for fault in faulty_runs(seed=7):
+        assert repr(fed(list(fault.rows), 1, fault.trainer)) == repr(fed(list(fault.rows), 13, fault.trainer))
