@@ -109,17 +109,25 @@ class FaultyCollator:
 class PaceCallback(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
     """Makes each step last at least `pace_s` seconds, so that a toy run can be watched while it moves."""
 
-    def __init__(self, pace_s: float) -> None:
+    def __init__(
+        self,
+        pace_s: float,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.pace_s = pace_s
-        self._due_s = 0.0
+        self._clock = clock
+        self._sleep = sleep
+        self._began_s = 0.0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        self._due_s = time.monotonic() + self.pace_s
+        self._began_s = self._clock()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        now_s = time.monotonic()
-        if now_s < self._due_s:
-            time.sleep(self._due_s - now_s)
-        self._due_s = max(now_s, self._due_s) + self.pace_s
+        left_s = self._began_s + self.pace_s - self._clock()
+        if left_s > 0:
+            self._sleep(left_s)
+        self._began_s = self._clock()
