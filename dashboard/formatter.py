@@ -86,6 +86,19 @@ def quantity(value: float | None, unit: str, *, digits: int = 3) -> str:
     return f"{text} {unit}" if unit and text != MISSING else text
 
 
+def data_size(value: float | None) -> str:
+    """An amount of data in bytes: 0 B, 12.3 KiB, 1.50 GiB."""
+    special = _special(value)
+    if special is not None or value is None:
+        return special or MISSING
+    amount = value
+    for unit in ("B", "KiB", "MiB"):
+        if abs(amount) < 1000:
+            return f"{count(amount) if unit == 'B' else number(amount)} {unit}"
+        amount /= 1024
+    return f"{number(amount)} GiB"
+
+
 def duration(seconds: float | None) -> str:
     """How long something takes: 0.42 s, 4.2 s, 38 s, 3 min 38 s, 49 min, 5 h 02 min, 1 d 3 h."""
     special = _special(seconds)

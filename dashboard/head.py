@@ -84,7 +84,7 @@ def _watch(found: Watching) -> dict[str, Any]:
         "alive": found.alive,
         "pass_s": found.watcher.pass_s,
         "rules": found.watcher.rules,
-        "behind_rows": found.watcher.behind_rows,
+        "behind_bytes": found.watcher.behind_bytes,
         "message": found.watcher.message,
     }
 

@@ -60,6 +60,18 @@ export function quantity(value, unit, digits = 3) {
   return unit && text !== MISSING ? `${text} ${unit}` : text;
 }
 
+/** An amount of data: 0 B, 12.3 KiB, 1.50 GiB. */
+export function dataSize(value) {
+  const plain = special(value);
+  if (plain !== null) return plain;
+  let amount = value;
+  for (const unit of ["B", "KiB", "MiB"]) {
+    if (Math.abs(amount) < 1000) return `${unit === "B" ? count(amount) : number(amount)} ${unit}`;
+    amount /= 1024;
+  }
+  return `${number(amount)} GiB`;
+}
+
 /** How long something takes: 0.42 s, 4.2 s, 38 s, 3 min 38 s, 49 min, 5 h 02 min, 1 d 3 h. */
 export function duration(seconds) {
   const plain = special(seconds);

@@ -1,6 +1,6 @@
 // The Runs page: search, views, and one live table in three groups. A refresh moves nothing under the pointer.
 
-import { el, heartbeat, keyed, kept, received, setAttribute, setText, severityLabel, severityMark, statusLabel, seriesColor, svg } from "./base.js";
+import { el, heartbeat, keyed, kept, received, setAttribute, setText, severityLabel, severityMark, statusLabel, seriesColors } from "./base.js";
 import { age, count, revive, signed } from "./format.js";
 import { searchField } from "./search.js";
 import { spark } from "./spark.js";
@@ -28,25 +28,24 @@ export default function runs({ data, parentElement, setTriggerValue }) {
 function build(parent) {
   const state = { picked: new Set(), watchLine: watchLine() };
   state.count = el("span", { class: "count" });
-  state.notices = el("div", { class: "notices" });
+  state.noticeBox = el("div", { class: "notices" });
   state.search = searchField({ placeholder: "Name, or trainer:dpo, margin<0, config.beta=0.1", onsearch: (text) => state.send("query", text) });
   state.compare = el("button", { class: "button", type: "button", disabled: true, onclick: () => state.send("compare", [...state.picked]) }, "Compare (select 2–6)");
   state.views = el("div", { class: "row", style: { flexWrap: "wrap" } });
   state.troubles = el("div", { class: "troubles", role: "status" });
   state.tables = Object.fromEntries(GROUPS.map(([name, words]) => [name, groupOf(words)]));
-  state.nothing = el("p", { class: "none" }, "No run answers this search.");
+  state.nothing = el("p", { class: "none", hidden: true }, "No run answers this search.");
   state.table = el(
     "table",
     { "aria-label": "Runs", onpointerenter: () => (state.over = true), onpointerleave: () => leave(state), onkeydown: (event) => walk(state, event) },
-    el("colgroup", {}, COLUMNS.map((name) => el("col", { class: name }))),
-    el("thead", {}, el("tr", {}, COLUMNS.map((name, at) => el("th", { scope: "col", class: RIGHT.has(name) ? `${name} right` : name }, HEADS[at])))),
+    el("thead", {}, el("tr", {}, COLUMNS.map((name, at) => el("th", { scope: "col", class: columnClass(name) }, HEADS[at])))),
     GROUPS.map(([name]) => state.tables[name].node),
   );
   state.updated = el("span", { class: "updated" });
   state.root = el(
     "div",
     { class: "rv" },
-    state.notices,
+    state.noticeBox,
     el("div", { class: "title" }, el("h1", {}, "Runs"), state.count, el("div", { class: "controls" }, state.watchLine.node)),
     el("div", { class: "search" }, state.search.node, state.compare),
     el("div", { class: "views" }, state.views, el("span", { class: "hint" }, "name · trainer: · status: · health: · step> · margin< · alert: · config.beta=0.1")),
@@ -65,9 +64,14 @@ function foot(updated) {
   return el("div", { class: "foot" }, Object.entries(words).map(([name, text]) => el("span", { class: "mark" }, severityMark(name), text)), updated);
 }
 
+function columnClass(name) {
+  return RIGHT.has(name) ? `c-${name} right` : `c-${name}`;
+}
+
 function groupOf(words) {
   const number = el("span");
-  const head = el("tbody", {}, el("tr", { class: "group" }, el("th", { colspan: COLUMNS.length, scope: "rowgroup" }, words, " ", number)));
+  const rest = COLUMNS.slice(1).map((name) => el("td", { class: columnClass(name) }));
+  const head = el("tbody", {}, el("tr", { class: "group" }, el("th", { scope: "rowgroup" }, words, " ", number), rest));
   const rows = el("tbody");
   const node = [head, rows];
   return { node, head, rows, number };
@@ -94,6 +98,7 @@ function drawBody(state, body) {
 
 /** While the pointer is over the table every row keeps its place; only new rows come in and gone rows leave. */
 function drawRows(state, rows) {
+  state.colors = seriesColors(state.root);
   const held = state.over && state.order ? holdOrder(state.order, rows) : null;
   state.order = held ?? rows.map((row) => ({ id: row.id, group: row.group }));
   state.waiting = held !== null;
@@ -122,13 +127,14 @@ function leave(state) {
 }
 
 function makeRow(state, row) {
-  const cells = Object.fromEntries(COLUMNS.map((name) => [name, el("td", { class: RIGHT.has(name) ? `${name} right` : name })]));
+  const cells = Object.fromEntries(COLUMNS.map((name) => [name, el("td", { class: columnClass(name) })]));
   const pick = el("input", {
     type: "checkbox", class: "pick", "aria-label": `Compare ${row.name}`, tabindex: -1,
     onclick: (event) => event.stopPropagation(), onchange: () => choose(state, row.id, pick.checked),
   });
-  const link = el("a", { class: "cut", href: `./run?run=${encodeURIComponent(row.id)}`, tabindex: -1, title: row.project ? `${row.project} / ${row.name}` : row.name }, row.name);
-  cells.run.append(el("div", { class: "name" }, pick, link));
+  const link = el("a", { href: `./run?run=${encodeURIComponent(row.id)}`, tabindex: -1, title: row.project ? `${row.project} / ${row.name}` : row.name }, row.name);
+  const finding = el("div", { class: "under cut ink2" });
+  cells.run.append(el("div", { class: "name" }, pick, el("div", { class: "grow" }, el("div", { class: "cut" }, link), finding)));
   const open = (event) => {
     // A modified click is the browser's: a new tab or window.
     if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
@@ -136,7 +142,7 @@ function makeRow(state, row) {
     state.send("open", row.id);
   };
   const node = el("tr", { class: "run", tabindex: 0, onclick: open }, COLUMNS.map((name) => cells[name]));
-  node.runvitals = { cells, pick, link, parts: {} };
+  node.runvitals = { cells, pick, link, finding, parts: {} };
   return node;
 }
 
@@ -171,8 +177,9 @@ function cell(node, name, shown, draw) {
 
 function updateRow(state, node, row) {
   node.runvitals.row = row;
-  node.style.setProperty("--run", seriesColor(state.root, row.color));
+  node.style.setProperty("--run", state.colors[row.color % state.colors.length]);
   setText(node.runvitals.link, row.name);
+  setText(node.runvitals.finding, row.finding);
   drawPicked(state, node);
   cell(node, "trainer", row.trainer, () => el("span", { class: "ink2" }, row.trainer.toUpperCase()));
   cell(node, "health", row.health, () => severityLabel(row.health));
@@ -199,7 +206,7 @@ function margin(row) {
 /** What moves with the clock alone. */
 function tick(state) {
   const now_s = serverNow(state);
-  drawState(state.root, state.notices, state);
+  drawState(state.root, state.noticeBox, state);
   state.watchLine.update(state.watch, now_s);
   setText(state.updated, updatedText(state));
   for (const table of Object.values(state.tables)) {

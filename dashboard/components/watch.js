@@ -1,7 +1,7 @@
 // What every page says of itself: who watches, what is wrong, when it was last brought up to date.
 
 import { drawNotices, el, setText, severityMark, staleNotice } from "./base.js";
-import { age, clock, count } from "./format.js";
+import { age, clock, count, dataSize } from "./format.js";
 
 /** The watcher's words at the right of a title row, and a function that brings them up to date. */
 export function watchLine() {
@@ -22,7 +22,7 @@ export function watchLine() {
       }
       const ago = watch.pass_s === undefined ? "never seen" : `last pass ${age(now_s - watch.pass_s)} ago`;
       const rules = watch.rules === undefined ? "" : ` · ${count(watch.rules)} rules`;
-      const behind = watch.behind_rows === undefined ? "" : ` · behind ${count(watch.behind_rows)} rows`;
+      const behind = watch.behind_bytes === undefined ? "" : ` · behind ${dataSize(watch.behind_bytes)}`;
       setText(more, ago + (nothing ? ` · ${nothing}` : rules + behind));
     },
   };

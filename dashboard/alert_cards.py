@@ -1,0 +1,144 @@
+"""Turns incidents into what the Alerts page shows: a light list, and one alert in full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from runvitals.dashboard.component import plain
+from runvitals.dashboard.incidents import Incident
+from runvitals.dashboard.query import Query, Subject
+from runvitals.diagnostics.catalogue import default_rules
+from runvitals.diagnostics.signals import SIGNALS
+from runvitals.diagnostics.types import RuleSpec
+from runvitals.store.types import AlertRow, RunInfo
+
+STATES = ("open", "acknowledged", "muted", "resolved")
+
+
+def subject(incident: Incident, run: RunInfo | None) -> Subject:
+    """What a query may ask about an incident. A bare word is looked for in run, title and rule alike."""
+    root = incident.root
+    rules = [alert.rule for alert in incident.alerts]
+    names = [title(alert) for alert in incident.alerts] + rules + ([run.name] if run is not None else [])
+    words = {
+        "name": names,
+        "id": (root.run_id,),
+        "project": (run.project,) if run is not None else (),
+        "trainer": (run.trainer,) if run is not None else (),
+        "status": (run.status,) if run is not None else (),
+        "health": (incident.severity,),
+        "finding": [title(alert) for alert in incident.alerts],
+        "alert": rules,
+    }
+    numbers: Mapping[str, float | None] = {"alerts": len(incident.alerts), "step": root.onset_step}
+    return Subject(words=words, numbers=numbers, config=run.config if run is not None else {})
+
+
+def cards(incidents: Iterable[Incident], runs: Mapping[str, RunInfo], query: Query) -> list[dict[str, Any]]:
+    """One small record for each incident that answers the query."""
+    return [
+        _card(incident, runs.get(incident.root.run_id))
+        for incident in incidents
+        if query.matches(subject(incident, runs.get(incident.root.run_id)))
+    ]
+
+
+def full(alert: AlertRow, incident: Incident, run: RunInfo | None) -> dict[str, Any]:
+    """One alert with its evidence, causes, remedies and history, and the alerts that belong to the same incident."""
+    spec = _specs().get(alert.rule)
+    detail = dict(alert.detail)
+    found: dict[str, Any] = plain(
+        {
+            **_alert(alert),
+            **_run(run, alert.run_id),
+            "incident_state": incident.state,
+            "sentence": detail.get("sentence", ""),
+            "evidence": _evidence(detail.get("evidence") or {}),
+            "causes": detail.get("causes", []),
+            "remedies": detail.get("remedies", []),
+            "ticked": list(alert.ticked),
+            "feedback": alert.feedback,
+            "acknowledged_s": alert.acknowledged_s,
+            "acknowledged_note": alert.acknowledged_note,
+            "muted_until_s": alert.muted_until_s,
+            "history": [dict(entry) for entry in alert.history],
+            "rule": alert.rule,
+            "hold": spec.hold if spec is not None else None,
+            "clear": spec.clear if spec is not None else None,
+            "rule_source": spec.source if spec is not None else "",
+            "members": [_alert(member) for member in incident.alerts],
+        }
+    )
+    return found
+
+
+def holding(incidents: Sequence[Incident], alert_id: str) -> tuple[AlertRow, Incident] | None:
+    """The alert of this id and its incident, or None."""
+    for incident in incidents:
+        for alert in incident.alerts:
+            if alert.id == alert_id:
+                return alert, incident
+    return None
+
+
+def title(alert: AlertRow) -> str:
+    """What the alert is called; its rule's name where an older watcher gave no title."""
+    return str(alert.detail.get("title") or alert.rule)
+
+
+def _card(incident: Incident, run: RunInfo | None) -> dict[str, Any]:
+    root = incident.root
+    causes = root.detail.get("causes") or []
+    card: dict[str, Any] = plain(
+        {
+            **_alert(root),
+            **_run(run, root.run_id),
+            "severity": incident.severity,
+            "incident_state": incident.state,
+            "alerts": len(incident.alerts),
+            "members": [alert.id for alert in incident.alerts],
+            "cause": causes[0].get("text", "") if causes else "",
+        }
+    )
+    return card
+
+
+def _alert(alert: AlertRow) -> dict[str, Any]:
+    return {
+        "id": alert.id,
+        "title": title(alert),
+        "severity": alert.severity,
+        "state": alert.state,
+        "onset_step": alert.onset_step,
+        "onset_s": alert.onset_s,
+        "fired_step": alert.fired_step,
+        "fired_s": alert.fired_s,
+        "resolved_step": alert.resolved_step,
+        "resolved_s": alert.resolved_s,
+        "signal": alert.signal,
+    }
+
+
+def _run(run: RunInfo | None, run_id: str) -> dict[str, Any]:
+    """The run's part; an alert may outlive its run."""
+    if run is None:
+        return {"run_id": run_id, "run": run_id, "color": 0, "trainer": ""}
+    return {"run_id": run.id, "run": run.name, "color": run.color, "trainer": run.trainer}
+
+
+def _evidence(evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """The evidence with each curve's title, unit and way of writing numbers."""
+    curves = []
+    for curve in evidence.get("curves") or []:
+        signal = SIGNALS.get(curve.get("signal", ""))
+        words = {"title": signal.title, "unit": signal.unit, "kind": signal.kind} if signal is not None else {}
+        curves.append({**curve, **words})
+    window = evidence.get("window") or [None, None]
+    return {"numbers": evidence.get("numbers") or [], "window": list(window), "curves": curves}
+
+
+@cache
+def _specs() -> dict[str, RuleSpec]:
+    return {rule.spec.name: rule.spec for rule in default_rules()}

@@ -1,0 +1,182 @@
+// One alert in full: sentence, evidence, causes, remedies, what people say of it, history.
+
+import { el, keyed, setAttribute, setText, severityLabel, severityMark, swatch } from "./base.js";
+import { evidencePanel } from "./evidence.js";
+import { age, clock, count, number, revive, signed } from "./format.js";
+
+const LIKELY = { likely: 0.82, possible: 0.38, unlikely: 0.08 };
+const ANSWERS = [["real", "Yes, a real fault"], ["false_alarm", "No, false alarm"], ["unsure", "Not sure"]];
+const MUTES = [["3600", "1 hour"], ["28800", "8 hours"], ["86400", "1 day"], ["604800", "1 week"]];
+
+/** The empty panel. `send(event, value)` tells the server. */
+export function makeDetail(send) {
+  const panel = evidencePanel();
+  const parts = {
+    top: el("div", { class: "top" }), sentence: el("p", { class: "sentence" }), onsets: el("div", { class: "onsets" }), note: el("form", { class: "note", hidden: true }),
+    evidenceOf: el("span"), numbers: el("div", { class: "lines" }), causes: el("div", { class: "lines" }), remedies: el("div", { class: "lines" }),
+    done: el("span"), answers: el("div", { class: "right" }), history: el("ol"), when: el("span", { class: "ink2" }),
+  };
+  const heading = (words, more) => el("div", { class: "heading" }, el("h3", {}, words), more);
+  parts.half = el("div", { class: "half" }, el("section", {}, heading("Likely causes", el("span", {}, "ranked by evidence")), parts.causes), el("section", {}, heading("What to do", parts.done), parts.remedies));
+  const content = el(
+    "div",
+    {},
+    parts.top, parts.note, parts.sentence, parts.onsets,
+    el("div", { class: "two" }, el("section", {}, heading("Evidence", parts.evidenceOf), panel.node), el("section", {}, heading("Numbers"), parts.numbers)),
+    parts.half, parts.answers,
+    el("section", { class: "history" }, el("h3", {}, "History"), parts.history),
+  );
+  const node = el("div", { class: "detail", hidden: true }, content);
+  const detail = { node, parts, panel, send, alert: null, stop: panel.stop, tick: (now_s) => drawWhen(detail, now_s) };
+  return detail;
+}
+
+/** Draws the alert; only the parts that changed are touched, so that a half-written note stays. */
+export function drawDetail(detail, alert, color) {
+  const other = detail.alert?.id !== alert?.id;
+  detail.alert = alert;
+  detail.node.hidden = alert === null;
+  if (alert === null) return;
+  const { parts, panel } = detail;
+  if (other) parts.note.hidden = true;
+  part(parts.top, [alert.title, alert.severity, alert.state, alert.run, color, alert.acknowledged_s, alert.muted_until_s], () => top(detail, color));
+  setText(parts.sentence, alert.sentence || alert.title);
+  part(parts.onsets, [alert.members, alert.id], () => onsets(detail));
+  parts.onsets.hidden = alert.members.length < 2;
+  part(panel.node, [alert.evidence, alert.fired_step, alert.resolved_step, alert.acknowledged_s, color], () => {
+    panel.update(alert.evidence.curves, alert, color);
+    return null;
+  });
+  const curve = alert.evidence.curves.find((found) => found.signal === alert.signal) ?? alert.evidence.curves[0];
+  const frozen = alert.evidence.window[1];
+  setText(parts.evidenceOf, curve ? [curve.title ?? curve.signal, curve.unit, frozen === null ? "" : `frozen at step ${count(frozen)}`].filter(Boolean).join(" · ") : "");
+  part(parts.numbers, [alert.evidence.numbers, alert.rule, alert.id], () => numbers(detail));
+  part(parts.causes, alert.causes, () => alert.causes.map(cause));
+  part(parts.remedies, [alert.remedies, alert.ticked, alert.id], () => alert.remedies.map((remedy, at) => remedyRow(detail, remedy, at)));
+  setText(parts.done, alert.remedies.length ? `${count(alert.ticked.length)} of ${count(alert.remedies.length)} done` : "");
+  parts.half.hidden = !alert.causes.length && !alert.remedies.length;
+  part(parts.answers, [alert.feedback, alert.id], () => answers(detail));
+  keyed(parts.history, alert.history, {
+    key: (entry) => `${entry.time_s} ${entry.text}`,
+    make: (entry) => el("li", {}, el("time", {}, clock(entry.time_s)), el("span", {}, entry.text)),
+    update: () => {},
+  });
+}
+
+/** Draws a part anew only where what it shows changed. */
+function part(node, shown, draw) {
+  const text = JSON.stringify(shown);
+  if (node.dataset.text === text) return;
+  node.dataset.text = text;
+  const drawn = draw();
+  if (drawn !== null) node.replaceChildren(...[drawn].flat(2).filter(Boolean));
+}
+
+function top(detail, color) {
+  const { alert, parts, send } = detail;
+  const acknowledge = alert.acknowledged_s === null
+    ? el("button", { class: "button", type: "button", onclick: () => askNote(detail) }, "Acknowledge")
+    : el("button", { class: "button", type: "button", onclick: () => send("unacknowledge", { id: alert.id }) }, "Take acknowledgement back");
+  const acts = alert.state === "resolved" ? null : el("div", { class: "acts" }, acknowledge, mute(detail));
+  const hollow = alert.acknowledged_s !== null;
+  return [
+    severityLabel(alert.severity, { word: alert.title, hollow }),
+    el("a", { class: "run", href: `./run?run=${encodeURIComponent(alert.run_id)}`, onclick: (event) => openRun(detail, event) }, swatch(color), el("span", { class: "cut" }, alert.run)),
+    parts.when,
+    acts,
+  ];
+}
+
+function openRun(detail, event) {
+  if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
+  event.preventDefault();
+  detail.send("open", detail.alert.run_id);
+}
+
+function askNote(detail) {
+  const { parts, alert, send } = detail;
+  const field = el("input", { type: "text", placeholder: "A note for the others (may stay empty)", "aria-label": "Note", maxlength: 500 });
+  parts.note.replaceChildren(field, el("button", { class: "button primary", type: "submit" }, "Acknowledge"), el("button", { class: "button", type: "button", onclick: () => (parts.note.hidden = true) }, "Cancel"));
+  parts.note.onsubmit = (event) => {
+    event.preventDefault();
+    parts.note.hidden = true;
+    send("acknowledge", { id: alert.id, note: field.value.trim() });
+  };
+  parts.note.hidden = false;
+  field.focus();
+}
+
+function mute(detail) {
+  const { alert, send } = detail;
+  const muted = alert.muted_until_s !== null;
+  const choose = el(
+    "select",
+    { class: "mute", "aria-label": "Mute", onchange: () => choose.value && send("mute", { id: alert.id, for_s: choose.value === "end" ? null : Number(choose.value) }) },
+    el("option", { value: "" }, muted ? `Muted until ${clock(alert.muted_until_s)}` : "Mute for …"),
+    MUTES.map(([seconds, words]) => el("option", { value: seconds }, words)),
+    muted ? el("option", { value: "end" }, "End the mute") : null,
+  );
+  return choose;
+}
+
+function onsets(detail) {
+  const { alert, send } = detail;
+  const members = alert.members.map((member) =>
+    el("button", { type: "button", "aria-current": String(member.id === alert.id), onclick: () => send("select", member.id) },
+      severityMark(member.severity, { hollow: member.state !== "firing", size: 10 }), el("span", {}, `${member.title}${member.onset_step === null ? "" : `, step ${count(member.onset_step)}`}`)),
+  );
+  return [el("span", {}, "By onset"), ...members.flatMap((member, at) => (at ? [el("span", { class: "ink3" }, "→"), member] : [member]))];
+}
+
+function numbers(detail) {
+  const { alert } = detail;
+  const rows = alert.evidence.numbers.map(({ label, value, unit, expected }) => {
+    const text = (/^reward/.test(unit) ? signed : number)(revive(value));
+    return line(label, expected ? `expected ${expected}` : "", unit ? `${text} ${unit.split(",")[0]}` : text);
+  });
+  const holds = alert.hold === null ? "" : `holds ${count(alert.hold)} ${alert.hold === 1 ? "reading" : "readings"}, clears after ${count(alert.clear)}`;
+  const open = el("a", { href: `./run?run=${encodeURIComponent(alert.run_id)}`, class: "small", onclick: (event) => openRun(detail, event) }, "Open the run →");
+  return [...rows, line("Rule", holds, alert.rule), el("div", { style: { border: "0", paddingTop: "12px" } }, open)];
+}
+
+function line(label, more, value) {
+  return el("div", { class: "number" }, el("div", {}, el("div", {}, label), more ? el("div", { class: "ink2 small" }, more) : null), el("b", {}, value));
+}
+
+function cause(found, at) {
+  const share = LIKELY[found.likelihood] ?? LIKELY.possible;
+  return el(
+    "div",
+    { class: "cause" },
+    el("span", { class: "ink2" }, count(at + 1)),
+    el("span", { class: at ? "" : "strong" }, found.text),
+    el("span", { class: "likely" }, el("span", { class: "bar", "aria-hidden": "true" }, el("i", { style: { width: `${share * 100}%` } })), el("span", { class: "word" }, found.likelihood)),
+    found.because ? el("span", { class: "because" }, found.because) : null,
+  );
+}
+
+function remedyRow(detail, remedy, at) {
+  const { alert, send } = detail;
+  const done = alert.ticked.includes(at);
+  const tick = el("input", { type: "checkbox", "aria-label": remedy.text, checked: done, onchange: () => send("tick", { id: alert.id, remedy: at, on: tick.checked }) });
+  // Only web addresses become links; anything else that a rule might hold stays text.
+  const source = /^https?:\/\//.test(remedy.url ?? "") ? el("a", { href: remedy.url, target: "_blank", rel: "noopener noreferrer" }, remedy.source || "source") : remedy.source;
+  return el("div", { class: done ? "remedy done" : "remedy" }, tick, el("span", { class: "what" }, remedy.text), el("span", { class: "source" }, source), remedy.detail ? el("span", { class: "more" }, remedy.detail) : null);
+}
+
+function answers(detail) {
+  const { alert, send } = detail;
+  const buttons = ANSWERS.map(([answer, words]) =>
+    el("button", { class: "button", type: "button", "aria-pressed": String(alert.feedback === answer), onclick: () => send("feedback", { id: alert.id, answer }) }, words),
+  );
+  return [el("span", { class: "strong" }, "Was this right?"), ...buttons, el("span", { class: "ink2" }, "Kept with the alert. Changes nothing in training.")];
+}
+
+function drawWhen(detail, now_s) {
+  const { alert, parts } = detail;
+  if (!alert) return;
+  const step = (word, at) => (at === null ? null : `${word} step ${count(at)}`);
+  const since = alert.state === "resolved" ? `resolved ${age(now_s - alert.resolved_s)} ago` : `${alert.state === "pending" ? "pending" : "open"} ${age(now_s - (alert.fired_s ?? alert.onset_s))}`;
+  setText(parts.when, [step("began", alert.onset_step), step("fired", alert.fired_step), since].filter(Boolean).join(" · "));
+  setAttribute(detail.node, "data-state", alert.state);
+}

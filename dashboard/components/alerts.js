@@ -1,0 +1,114 @@
+// The Alerts page: incidents at the left, one alert in full at the right.
+
+import { drawDetail, makeDetail } from "./alert_detail.js";
+import { el, heartbeat, keyed, kept, received, seriesColors, setAttribute, setText, severityLabel, severityMark, swatch } from "./base.js";
+import { age, count } from "./format.js";
+import { searchField } from "./search.js";
+import { drawState, serverNow, takePulse, updatedText } from "./watch.js";
+
+const TABS = [["open", "Open"], ["acknowledged", "Acknowledged"], ["muted", "Muted"], ["resolved", "Resolved"]];
+const NOTHING = { open: "Nothing is open. Healthy means that no rule fires, which is not the same as correct.", acknowledged: "Nobody has acknowledged an open incident.", muted: "Nothing is muted.", resolved: "Nothing was resolved yet." };
+
+export default function alerts({ data, parentElement, setTriggerValue }) {
+  const state = kept(parentElement, () => build(parentElement));
+  state.send = setTriggerValue;
+  takePulse(state, data);
+  const body = received(state, data, setTriggerValue);
+  if (body && state.drawn !== state.digest) {
+    state.drawn = state.digest;
+    drawBody(state, body);
+  }
+  tick(state);
+  return state.stop;
+}
+
+function build(parent) {
+  const state = {};
+  state.count = el("span", { class: "count" });
+  state.noticeBox = el("div", { class: "notices" });
+  state.search = searchField({ placeholder: "run, rule or trainer:dpo", onsearch: (text) => state.send("query", text) });
+  state.tabs = el("div", { class: "segments", role: "group", "aria-label": "State" });
+  state.troubles = el("div", { class: "troubles", role: "status" });
+  state.list = el("div", { class: "list" });
+  state.cards = el("div", { onkeydown: (event) => walk(event) });
+  state.nothing = el("p", { class: "none", hidden: true });
+  state.list.append(state.cards, state.nothing);
+  state.detail = makeDetail((event, value) => state.send(event, value));
+  state.updated = el("span", { class: "updated" });
+  const marks = [["critical", "critical"], ["warning", "warning"]].map(([name, word]) => el("span", { class: "mark" }, severityMark(name), word));
+  state.root = el(
+    "div",
+    { class: "rv" },
+    state.noticeBox,
+    el("div", { class: "title" }, el("h1", {}, "Alerts"), state.count, el("div", { class: "controls" }, state.tabs, state.search.node)),
+    state.troubles,
+    el("div", { class: "panes" }, state.list, state.detail.node),
+    el("div", { class: "foot" }, marks, el("span", { class: "mark" }, severityMark("critical", { hollow: true }), "acknowledged"), state.updated),
+  );
+  parent.append(state.root);
+  const stopClock = heartbeat(state, () => tick(state));
+  state.stop = () => {
+    stopClock();
+    state.detail.stop();
+  };
+  return state;
+}
+
+function drawBody(state, body) {
+  const colors = seriesColors(state.root);
+  const open = body.counts.open;
+  setText(state.count, open ? `${count(open)} ${open === 1 ? "incident" : "incidents"} open, ${count(body.alerts)} ${body.alerts === 1 ? "alert" : "alerts"}` : "nothing open");
+  state.search.update(body.query, body.troubles);
+  setText(state.troubles, body.troubles.map((trouble) => `${trouble.term}: ${trouble.reason}; left out`).join("   "));
+  keyed(state.tabs, TABS, {
+    key: ([name]) => name,
+    make: ([name]) => el("button", { type: "button", onclick: () => state.send("tab", name) }),
+    update: (node, [name, word]) => {
+      setText(node, `${word} ${count(body.counts[name])}`);
+      setAttribute(node, "aria-pressed", String(name === body.tab));
+    },
+  });
+  const cards = body.cards.filter((card) => card.incident_state === body.tab);
+  keyed(state.cards, cards, {
+    key: (card) => card.id,
+    make: (card) => el("button", { class: "card", type: "button", onclick: () => state.send("select", card.id) }),
+    update: (node, card) => drawCard(node, card, colors, body.shown),
+  });
+  setText(state.nothing, NOTHING[body.tab]);
+  state.nothing.hidden = cards.length > 0;
+  drawDetail(state.detail, body.shown, body.shown ? colors[body.shown.color % colors.length] : "");
+}
+
+function drawCard(node, card, colors, shown) {
+  setAttribute(node, "aria-current", String(shown !== null && card.members.includes(shown.id)));
+  const text = JSON.stringify(card);
+  if (node.dataset.text === text) return;
+  node.dataset.text = text;
+  const when = el("span", { class: "ink2 small when" });
+  node.runvitals = { when, card };
+  const hollow = card.incident_state === "acknowledged" || card.incident_state === "muted";
+  node.replaceChildren(
+    el("div", { class: "line" }, severityLabel(card.severity, { word: card.title, hollow }), when),
+    el("div", { class: "line small" }, swatch(colors[card.color % colors.length]), el("span", { class: "cut" }, card.run), el("span", {}, `${count(card.alerts)} ${card.alerts === 1 ? "alert" : "alerts"}`)),
+    card.cause ? el("div", { class: "under cut" }, card.cause) : "",
+  );
+}
+
+function tick(state) {
+  const now_s = serverNow(state);
+  drawState(state.root, state.noticeBox, state);
+  setText(state.updated, updatedText(state));
+  for (const node of state.cards.children) {
+    const { when, card } = node.runvitals;
+    setText(when, age(now_s - (card.resolved_s ?? card.fired_s ?? card.onset_s)));
+  }
+  state.detail.tick(now_s);
+}
+
+function walk(event) {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (!step) return;
+  const cards = [...event.currentTarget.children];
+  cards[cards.indexOf(event.target) + step]?.focus();
+  event.preventDefault();
+}

@@ -1,0 +1,130 @@
+"""The Alerts page: incidents at the left, one alert in full at the right, and what people say of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+from runvitals.dashboard import head, live
+from runvitals.dashboard.alert_cards import STATES, cards, full, holding
+from runvitals.dashboard.component import mount
+from runvitals.dashboard.data import Problem, read
+from runvitals.dashboard.incidents import Incident, group
+from runvitals.dashboard.navigation import go
+from runvitals.dashboard.query import Query, parse
+from runvitals.store import Store
+
+EVERY_S = 2.0
+
+Change = dict[str, Any]
+
+
+def page() -> None:
+    """Draws the page; its fragment runs again every `EVERY_S`."""
+    live.forget("alerts")
+    _live()
+
+
+@st.fragment(run_every=EVERY_S)
+def _live() -> None:
+    now_s = time.time()
+    seen = head.look(now_s=now_s)
+    head.renew(seen)
+    pulse = head.pulse(seen, now_s=now_s, every_s=EVERY_S)
+    query = parse(st.query_params.get("q", ""), signals=())
+    found = read(lambda store: _body(store, query, now_s), now_s=now_s) if isinstance(seen, head.Look) else seen
+    if isinstance(found, Problem):
+        data = pulse if isinstance(seen, Problem) else head.pulse(found, now_s=now_s, every_s=EVERY_S)
+    else:
+        data = {**live.changed("alerts", found), **pulse}
+    sent = mount("alerts", key="alerts", data=data, events=_EVENTS)
+    if sent.open:
+        go("run", run=str(sent.open))
+
+
+def _body(store: Store, query: Query, now_s: float) -> dict[str, Any]:
+    incidents = group(store.alerts(), now_s=now_s)
+    runs = {run.id: run for run in store.runs()}
+    found = cards(incidents, runs, query)
+    asked = st.query_params.get("alert", "")
+    tab = _tab(incidents, asked)
+    here = [card for card in found if card["incident_state"] == tab]
+    shown = holding(incidents, asked) or (holding(incidents, here[0]["id"]) if here else None)
+    return {
+        "tab": tab,
+        "counts": {state: sum(card["incident_state"] == state for card in found) for state in STATES},
+        "cards": found,
+        "alerts": sum(len(incident.alerts) for incident in incidents if incident.state == "open"),
+        "query": query.text,
+        "troubles": [{"term": trouble.term, "reason": trouble.reason} for trouble in query.troubles],
+        "shown": full(*shown, runs.get(shown[0].run_id)) if shown is not None else None,
+    }
+
+
+def _tab(incidents: Sequence[Incident], asked: str) -> str:
+    """The state to list: the one chosen, else that of the alert asked for, else open."""
+    chosen = st.query_params.get("state", "")
+    if chosen in STATES:
+        return chosen
+    found = holding(incidents, asked)
+    return found[1].state if found is not None else "open"
+
+
+def _set(name: str, value: str) -> None:
+    if value:
+        st.query_params[name] = value
+    elif name in st.query_params:
+        del st.query_params[name]
+
+
+def _sent(event: str) -> Any:
+    """What the browser sent with the event."""
+    return st.session_state["alerts"][event]
+
+
+def _select() -> None:
+    _set("alert", str(_sent("select") or ""))
+
+
+def _choose_tab() -> None:
+    _set("state", str(_sent("tab") or ""))
+    _set("alert", "")
+
+
+def _search() -> None:
+    _set("q", str(_sent("query") or "").strip())
+
+
+def _store(event: str, act: Callable[[Store, Change, float], None]) -> Callable[[], None]:
+    """A callback that does in the store what the browser asked for; a store that cannot shows its line at the next look."""
+
+    def changed() -> None:
+        change = _sent(event)
+        now_s = time.time()
+        if isinstance(change, dict):
+            read(lambda store: act(store, change, now_s), now_s=now_s)
+
+    return changed
+
+
+def _mute(store: Store, change: Change, now_s: float) -> None:
+    for_s = change["for_s"]
+    store.mute(change["id"], None if for_s is None else now_s + float(for_s), now_s)
+
+
+_EVENTS: dict[str, Callable[[], None]] = {
+    "select": _select,
+    "tab": _choose_tab,
+    "query": _search,
+    "open": lambda: None,
+    "resync": lambda: live.forget("alerts"),
+    "acknowledge": _store("acknowledge", lambda store, change, now_s: store.acknowledge(change["id"], str(change["note"]), now_s)),
+    "unacknowledge": _store("unacknowledge", lambda store, change, now_s: store.unacknowledge(change["id"], now_s)),
+    "mute": _store("mute", _mute),
+    "feedback": _store("feedback", lambda store, change, now_s: store.feedback(change["id"], str(change["answer"]), now_s)),
+    "tick": _store("tick", lambda store, change, now_s: store.tick(change["id"], int(change["remedy"]), bool(change["on"]), now_s)),
+}  # fmt: skip
+"""What the browser may send. Each needs a callback, or Streamlit drops it."""
