@@ -185,10 +185,10 @@ def looks_like_sampling(values: Sequence[float]) -> bool:
     """True where the values scatter around their line as draws of separate batches do: each independent of the one before.
 
     Noise of small batches falls as 1/√n when neighbours are pooled; swings of the model do not. The same question, asked of
-    neighbours up to three apart directly: their correlations lie within 2.8 standard errors of 0.
+    neighbours up to three apart directly: their correlations lie within four standard errors of 0: the question is asked again and again, so chance must not answer.
     """
     _, residuals = _line(values)
-    limit = 2.8 / math.sqrt(len(values))
+    limit = 4.0 / math.sqrt(len(values))
     return all(abs(_correlation(residuals, apart)) < limit for apart in (1, 2, 3))
 
 
@@ -203,7 +203,7 @@ def _line(values: Sequence[float]) -> tuple[float, list[float]]:
 
 
 def _square_sum(values: Sequence[float]) -> float:
-    return sum(map(operator.mul, values, values))
+    return float(sum(map(operator.mul, values, values)))
 
 
 def _correlation(residuals: Sequence[float], apart: int) -> float:
@@ -211,7 +211,7 @@ def _correlation(residuals: Sequence[float], apart: int) -> float:
     total = _square_sum(residuals)
     if not total or not math.isfinite(total):
         return 0.0
-    return sum(map(operator.mul, residuals, residuals[apart:])) / total
+    return float(sum(map(operator.mul, residuals, residuals[apart:]))) / total
 
 
 def _widening(residuals: Sequence[float]) -> float:
