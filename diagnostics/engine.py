@@ -55,6 +55,7 @@ class Engine:
         self._history = History(sorted({rule.spec.main_signal for rule in rules}))
         self._plans: dict[tuple[str, ...], tuple[_Seat, ...]] = {}
         self._logged: set[str] = set()
+        self._phase: Happening | None = None
 
     def feed(self, row: Row) -> list[Transition]:
         """The transitions that a row causes, in order."""
@@ -142,6 +143,8 @@ class Engine:
             return
         try:
             seat.detector = seat.rule.start(self.context)
+            if self._phase is not None:
+                seat.detector.happen(self._phase)
         except Exception as error:  # noqa: BLE001 - the per-rule guard: a rule that cannot start must not hide the others
             self._broken(seat, error)
 
@@ -172,7 +175,9 @@ class Engine:
     def _learn(self, happening: Happening) -> None:
         """Takes what an event says of the run; rules that were running keep their state."""
         data = happening.data
-        if happening.kind == "config":
+        if happening.kind == "phase":
+            self._phase = happening
+        elif happening.kind == "config":
             self.context = replace(self.context, config={**self.context.config, **data})
         elif happening.kind == "trainer":
             steps = data.get("max_steps")

@@ -63,7 +63,7 @@ class _Detector:
         self._forget()
 
     def _forget(self) -> None:
-        self._neighbours = SortedWindow(64)
+        self._neighbours = SortedWindow(32)
         self._changes = SortedWindow(64)
         self._last: float | None = None
         self._rows = 0

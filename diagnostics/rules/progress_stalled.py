@@ -100,11 +100,13 @@ class _Detector:
     def _enter(self, phase: str, time_s: float) -> None:
         if phase == self._phase:
             return
+        learned_late = self._phase == "init" and self._step is not None
         span = time_s - self._phase_s
         if span > 0.0 and self._phase_s > 0.0:
             self._spans.setdefault(self._phase, SortedWindow(32)).add(span)
         self._phase, self._phase_s = phase, time_s
-        self._moved_s = max(self._moved_s, time_s)
+        if not learned_late:
+            self._moved_s = max(self._moved_s, time_s)
 
     def pulse(self, pulse: Pulse) -> Reading | None:
         """Compares the time since the last progress with the patience of the phase."""

@@ -125,9 +125,7 @@ def test_two_rules_of_one_name_are_refused() -> None:
         Engine([Scripted(spec("same"), ""), Scripted(spec("same"), "")], CONTEXT)
 
 
-values = st.one_of(
-    st.floats(0.1, 10), st.sampled_from([0.0, math.nan, math.inf, -math.inf, 1e30]), st.none()
-)
+values = st.one_of(st.floats(0.1, 10), st.sampled_from([0.0, math.nan, math.inf, -math.inf, 1e30]), st.none())
 rows_of_anything = st.lists(
     st.dictionaries(
         st.sampled_from(["loss", "grad_norm", "kl", "entropy", "reward", "frac_reward_zero_std", "eval_loss"]), values
@@ -140,12 +138,17 @@ def fed(rows: list[Row], cuts: int, trainer: str) -> list[Transition]:
     """All transitions where the rows come in batches of `cuts`."""
     engine = Engine(default_rules(), RunContext(run_id="run", trainer=trainer))
     return [
-        change for start in range(0, len(rows), cuts) for row in rows[start : start + cuts] for change in engine.feed(row)
+        change
+        for start in range(0, len(rows), cuts)
+        for row in rows[start : start + cuts]
+        for change in engine.feed(row)
     ]
 
 
 @settings(max_examples=40, deadline=None)
-@given(logged=rows_of_anything, cuts=st.integers(1, 9), stop=st.integers(0, 60), trainer=st.sampled_from(["sft", "grpo"]))
+@given(
+    logged=rows_of_anything, cuts=st.integers(1, 9), stop=st.integers(0, 60), trainer=st.sampled_from(["sft", "grpo"])
+)
 def test_replay_from_the_beginning_gives_the_same_transitions(
     logged: list[dict[str, float | None]], cuts: int, stop: int, trainer: str
 ) -> None:

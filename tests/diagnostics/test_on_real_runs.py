@@ -1,0 +1,130 @@
+"""The catalogue on real logs: quiet on healthy runs, and each broken run that scalars can show is caught."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.diagnostics.real_runs import RealRun, made_runs, public_runs
+
+from runvitals.diagnostics.catalogue import default_rules
+from runvitals.diagnostics.engine import Engine
+from runvitals.diagnostics.types import Alert, Happening, Pulse, RunContext
+
+CAUGHT_BY = {
+    "divergence_adam_clip": {"loss_divergence", "grad_norm_explosion"},
+    "divergence_lr_ramp_noclip": {"loss_divergence", "grad_norm_explosion"},
+    "nan_loss_filtered": {"masked_nan", "non_finite"},
+    "grpo_zero_std": {"zero_advantage_groups"},
+    "grpo_entropy_collapse": {"entropy_collapse"},
+    "ppo_repetition_hack": {"kl_blowup"},
+    "dpo_shuffled_labels": {"margin_stagnant", "margin_too_small", "margin_fluctuating"},
+    "dpo_stagnation": {"margin_stagnant", "margin_too_small"},
+}
+"""Made runs and the rules of which at least one must call them a warning or worse."""
+
+UNSEEN = {
+    "dpo_collapse_hugelr_tinybeta": "likelihood displacement (P6) has no rule yet",
+    "slow_dataloader": "throughput (S3, R2) has no rule yet",
+}
+"""Made runs that no rule of this version is about."""
+
+
+def judged(run: RealRun) -> Engine:
+    """The engine after all rows of a run."""
+    engine = Engine(default_rules(), RunContext(run_id="run", trainer=run.kind, max_steps=run.max_steps))
+    for row in run.rows:
+        engine.feed(row)
+    assert [state for state in engine.states() if state.error] == []
+    return engine
+
+
+def grave(engine: Engine) -> list[Alert]:
+    """The alerts that are a warning or worse."""
+    return [alert for alert in engine.alerts() if alert.severity != "info"]
+
+
+@pytest.fixture(scope="module")
+def made(labelled_runs: Path) -> dict[str, RealRun]:
+    """The made runs by name."""
+    return {run.name: run for run in made_runs(labelled_runs)}
+
+
+@pytest.mark.slow
+def test_healthy_runs_raise_no_warning(labelled_runs: Path) -> None:
+    runs = [run for run in (*made_runs(labelled_runs), *public_runs(labelled_runs)) if run.severity == "none"]
+    assert len(runs) >= 20
+    warned = {run.name: [alert.sentence for alert in grave(judged(run))] for run in runs}
+    assert {name: sentences for name, sentences in warned.items() if sentences} == {}
+
+
+@pytest.mark.slow
+def test_flat_runs_raise_information_at_most(labelled_runs: Path) -> None:
+    flat = [run for run in public_runs(labelled_runs) if run.severity == "flat"]
+    assert flat
+    assert [alert.sentence for run in flat for alert in grave(judged(run))] == []
+
+
+@pytest.mark.slow
+def test_broken_public_runs_are_caught(labelled_runs: Path) -> None:
+    broken = [run for run in public_runs(labelled_runs) if run.severity == "broken"]
+    assert len(broken) >= 4
+    assert [run.name for run in broken if not grave(judged(run))] == []
+
+
+@pytest.mark.parametrize("name", sorted(CAUGHT_BY))
+def test_broken_made_run_is_caught_by_a_rule_about_its_fault(made: dict[str, RealRun], name: str) -> None:
+    assert {alert.rule for alert in grave(judged(made[name]))} & CAUGHT_BY[name]
+
+
+def test_every_made_run_is_accounted_for(made: dict[str, RealRun]) -> None:
+    broken = {name for name, run in made.items() if run.severity == "broken"}
+    assert broken == {*CAUGHT_BY, *UNSEEN, "crash", "kill9"}
+
+
+def test_divergence_is_seen_within_40_steps_of_the_ramp_and_gradients_lead(made: dict[str, RealRun]) -> None:
+    alerts = {alert.rule: alert for alert in grave(judged(made["divergence_lr_ramp_noclip"]))}
+    assert 80 <= (alerts["grad_norm_explosion"].fired_step or 0) <= 110
+    assert (alerts["loss_divergence"].fired_step or 0) <= 120
+
+
+def test_lying_loss_is_dated_to_the_first_nan(made: dict[str, RealRun]) -> None:
+    alert = next(alert for alert in judged(made["nan_loss_filtered"]).alerts() if alert.rule == "masked_nan")
+    assert alert.onset_step == 62
+
+
+def test_kl_is_called_before_the_reward_jumps(made: dict[str, RealRun]) -> None:
+    alert = next(alert for alert in judged(made["ppo_repetition_hack"]).alerts() if alert.rule == "kl_blowup")
+    assert (alert.fired_step or 999) < 28
+
+
+def test_reward_without_spread_is_called_from_the_start(made: dict[str, RealRun]) -> None:
+    alert = judged(made["grpo_zero_std"]).alerts()[0]
+    assert (alert.rule, alert.fired_step) == ("zero_advantage_groups", 18)
+
+
+def test_exception_makes_a_crash(made: dict[str, RealRun]) -> None:
+    run = made["crash"]
+    engine = judged(run)
+    what, when_s = run.events[-1]
+    assert what == "exception"
+    data = {"type": "RuntimeError", "message": "CUDA error: an illegal memory access was encountered"}
+    engine.happen(Happening(time_s=when_s, step=60, kind="exception", data=data))
+    assert [alert.rule for alert in grave(engine)] == ["run_crashed"]
+
+
+def test_killed_process_makes_a_crash(made: dict[str, RealRun]) -> None:
+    run = made["kill9"]
+    engine = judged(run)
+    last_s = run.rows[-1].time_s
+    engine.pulse(Pulse(now_s=last_s + 3.0, beat_s=last_s, phase="train", alive=False))
+    assert [alert.rule for alert in grave(engine)] == ["run_crashed"]
+
+
+def test_silence_of_a_live_process_is_a_stall(made: dict[str, RealRun]) -> None:
+    run = made["sft_healthy"]
+    engine = judged(run)
+    last_s = run.rows[-1].time_s
+    for seconds in (1.0, 61.0, 121.0):
+        engine.pulse(Pulse(now_s=last_s + seconds, beat_s=last_s + seconds, phase="train", alive=True))
+    assert [(alert.rule, alert.severity) for alert in grave(engine)] == [("progress_stalled", "critical")]

@@ -1,0 +1,165 @@
+"""A run that stands still, loses its heartbeat or its process, and one that only takes its time."""
+
+from __future__ import annotations
+
+import pytest
+
+from runvitals.diagnostics.catalogue import default_rules
+from runvitals.diagnostics.engine import Engine
+from runvitals.diagnostics.types import Alert, Happening, Pulse, Row, RunContext
+
+START = 1e9
+
+
+def trained(rows: int, *, seconds: float = 1.0) -> Engine:
+    """An engine after some rows at a steady pace."""
+    engine = Engine(default_rules(), RunContext(run_id="run", trainer="sft", started_s=START))
+    for step in range(1, rows + 1):
+        engine.feed(Row(time_s=START + step * seconds, step=step, values={"loss": 2.0 - 0.001 * step}))
+    return engine
+
+
+def pulse(now_s: float, **changes: object) -> Pulse:
+    """A pulse of a live process whose heartbeat is one second old."""
+    values: dict[str, object] = {"beat_s": now_s - 1.0, "phase": "train", "alive": True, **changes}
+    return Pulse(now_s=now_s, **values)  # type: ignore[arg-type]
+
+
+def fired(engine: Engine) -> dict[str, Alert]:
+    """The alerts that fire, by rule."""
+    return {alert.rule: alert for alert in engine.alerts() if alert.state == "firing"}
+
+
+@pytest.mark.parametrize(
+    ("waited_s", "severity"), [(59.0, None), (61.0, "warning"), (119.0, "warning"), (121.0, "critical")]
+)
+def test_hang_is_a_warning_after_a_minute_and_critical_after_two(waited_s: float, severity: str | None) -> None:
+    engine = trained(100, seconds=0.1)
+    last_s = START + 10.0
+    engine.pulse(pulse(last_s + 1.0))
+    for second in range(2, int(waited_s) + 1):
+        engine.pulse(pulse(last_s + second))
+    engine.pulse(pulse(last_s + waited_s))
+    alert = fired(engine).get("progress_stalled")
+    assert (alert.severity if alert else None) == severity
+
+
+def test_patience_is_five_times_the_usual_interval() -> None:
+    engine = trained(100, seconds=30.0)
+    last_s = START + 3000.0
+    engine.pulse(pulse(last_s + 1.0))
+    engine.pulse(pulse(last_s + 149.0))
+    assert fired(engine) == {}
+    engine.pulse(pulse(last_s + 151.0))
+    assert fired(engine)["progress_stalled"].onset_step == 100
+
+
+def test_new_step_ends_the_stall() -> None:
+    engine = trained(100)
+    engine.pulse(pulse(START + 101.0))
+    engine.pulse(pulse(START + 200.0))
+    engine.feed(Row(time_s=START + 201.0, step=101, values={"loss": 1.0}))
+    assert fired(engine) == {}
+    assert engine.alerts()[0].state == "resolved"
+
+
+def test_first_steps_get_twenty_minutes() -> None:
+    engine = trained(5)
+    engine.pulse(pulse(START + 6.0))
+    engine.pulse(pulse(START + 1190.0))
+    assert fired(engine) == {}
+    engine.pulse(pulse(START + 1240.0))
+    assert "progress_stalled" in fired(engine)
+
+
+def test_start_without_any_step_is_told_after_twenty_minutes() -> None:
+    engine = Engine(default_rules(), RunContext(run_id="run", started_s=START))
+    engine.pulse(pulse(START + 1199.0, phase="init"))
+    assert fired(engine) == {}
+    engine.pulse(pulse(START + 1201.0, phase="init"))
+    assert "No step yet" in fired(engine)["progress_stalled"].sentence
+
+
+@pytest.mark.parametrize("phase", ["eval", "save", "generate"])
+def test_other_phases_have_their_own_patience(phase: str) -> None:
+    engine = trained(100)
+    engine.happen(Happening(time_s=START + 101.0, step=100, kind="phase", data={"phase": phase}))
+    engine.pulse(pulse(START + 700.0, phase=phase))
+    assert fired(engine) == {}
+    engine.pulse(pulse(START + 101.0 + 1801.0, phase=phase))
+    assert "progress_stalled" in fired(engine)
+
+
+def test_long_evaluation_is_learned() -> None:
+    engine = trained(100)
+    now_s = START + 101.0
+    for _ in range(3):
+        engine.happen(Happening(time_s=now_s, step=100, kind="phase", data={"phase": "eval"}))
+        engine.happen(Happening(time_s=now_s + 40.0, step=100, kind="phase", data={"phase": "train"}))
+        now_s += 41.0
+    engine.happen(Happening(time_s=now_s, step=100, kind="phase", data={"phase": "eval"}))
+    engine.pulse(pulse(now_s + 199.0, phase="eval"))
+    assert fired(engine) == {}
+    engine.pulse(pulse(now_s + 201.0, phase="eval"))
+    assert "progress_stalled" in fired(engine)
+
+
+def test_lost_heartbeat_hides_the_stall_that_it_explains() -> None:
+    engine = trained(100)
+    engine.pulse(pulse(START + 101.0))
+    engine.pulse(pulse(START + 300.0, beat_s=START + 100.0, alive=None))
+    alerts = fired(engine)
+    assert alerts["heartbeat_lost"].severity == "critical"
+    assert alerts["progress_stalled"].inhibited_by == alerts["heartbeat_lost"].id
+    assert "cannot be seen from here" in alerts["heartbeat_lost"].sentence
+
+
+def test_killed_process_is_a_crash_at_once() -> None:
+    engine = trained(50)
+    engine.pulse(pulse(START + 51.0, alive=False))
+    assert set(fired(engine)) == {"run_crashed"}
+    assert fired(engine)["run_crashed"].severity == "critical"
+    assert engine.health() == "critical"
+
+
+def test_exception_is_a_crash_without_any_watcher() -> None:
+    engine = trained(50)
+    data = {"type": "OutOfMemoryError", "message": "CUDA out of memory. Tried to allocate 2 GiB\nmore", "traceback": ""}
+    engine.happen(Happening(time_s=START + 51.0, step=50, kind="exception", data=data))
+    alert = fired(engine)["run_crashed"]
+    assert alert.sentence == "OutOfMemoryError at step 50: CUDA out of memory. Tried to allocate 2 GiB."
+    assert alert.causes[0].likelihood == "likely"
+    engine.pulse(pulse(START + 52.0, alive=False, ended=True))
+    assert "run_crashed" in fired(engine)
+
+
+@pytest.mark.parametrize("status", ["finished", "stopped"])
+def test_run_that_ended_is_neither_stalled_nor_crashed(status: str) -> None:
+    engine = trained(100)
+    engine.happen(Happening(time_s=START + 100.5, step=100, kind="finish", data={"status": status}))
+    engine.pulse(pulse(START + 9000.0, alive=False, ended=True, beat_s=START + 100.0))
+    assert fired(engine) == {}
+
+
+def test_interrupt_by_the_user_is_no_crash() -> None:
+    engine = trained(30)
+    engine.happen(Happening(time_s=START + 31.0, step=30, kind="exception", data={"type": "KeyboardInterrupt"}))
+    assert fired(engine) == {}
+
+
+def test_run_taken_up_again_is_no_longer_crashed() -> None:
+    engine = trained(50)
+    engine.pulse(pulse(START + 51.0, alive=False))
+    engine.feed(Row(time_s=START + 60.0, step=51, values={"loss": 1.0}))
+    engine.pulse(pulse(START + 61.0))
+    assert fired(engine) == {}
+
+
+def test_stall_keeps_its_id_when_its_history_is_read_again() -> None:
+    ids = []
+    for _ in range(2):
+        engine = trained(100)
+        engine.pulse(pulse(START + 101.0))
+        engine.pulse(pulse(START + 300.0))
+        ids.append(fired(engine)["progress_stalled"].id)
+    assert ids == ["run:progress_stalled:loss:s100"] * 2
