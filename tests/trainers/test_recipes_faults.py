@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -67,3 +68,15 @@ def test_the_demo_has_distinct_names_and_each_sick_run_injects_a_fault_and_names
 def test_the_demo_holds_a_healthy_run_of_each_kind_that_it_shows() -> None:
     healthy = {entry.recipe for entry in DEMO if entry.expect == "healthy"}
     assert healthy == {entry.recipe for entry in DEMO} == {"sft", "dpo", "ppo", "grpo"}
+
+
+def test_the_page_on_recipes_names_every_recipe_fault_and_demo_run_with_its_rules() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text()
+    for recipe in RECIPES:
+        assert f"`python -m runvitals.trainers.recipes.{recipe}`" in page
+    for fault, facts in FACTS.items():
+        fits = "all" if facts.fits == RECIPES else ", ".join(facts.fits)
+        assert f"| `{fault.value}` | {facts.does} | {fits} |" in page
+    for entry in DEMO:
+        assert f"`{entry.name}`" in page
+        assert entry.expect == "healthy" or all(f"`{rule}`" in page for rule in entry.expect)

@@ -124,7 +124,10 @@ def parse(recipe: Recipe, argv: Sequence[str], settings: Settings) -> Job:
         parser.print_help()
         raise SystemExit(0)
     _set_defaults(parser, recipe, argv, settings)
-    ours, script, training, model = parser.parse_args_and_config(list(argv))
+    try:
+        ours, script, training, model = parser.parse_args_and_config(list(argv))
+    except ValueError as error:  # an option that nobody knows, or values that TRL's configurations refuse
+        raise RecipeError(str(error)) from error
     faults.check_fits(ours.inject, recipe.name)
     _check_together(ours, script, training, model)
     training.run_name = training.run_name or _default_name(recipe.name, ours.inject)
