@@ -15,7 +15,7 @@ class Ticker:
     def __init__(
         self, name: str, every_s: float, action: Callable[[], None], *, failed: Callable[[str, BaseException], None]
     ) -> None:
-        self._name = name
+        self.name = name
         self._every_s = every_s
         self._action = action
         self._failed = failed
@@ -37,5 +37,5 @@ class Ticker:
             try:
                 self._action()
             except Exception as error:  # noqa: BLE001 - a thread that dies in silence would look like a quiet, healthy machine
-                self._failed(self._name, error)
+                self._failed(self.name, error)
             self._stopped.wait(self._every_s)

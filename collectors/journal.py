@@ -17,7 +17,7 @@ import json
 import re
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 from zlib import crc32
@@ -290,7 +290,13 @@ def _decoded(kind: int, seq: int, payload: bytes) -> Record | None:
         phase = cast(Phase, payload[BEAT_LEAD.size :].decode())
         return Beat(seq=seq, time_s=time_s, phase=phase, step=None if step == NO_STEP else step)
     if kind == START:
-        return Start(seq=seq, **json.loads(payload[LEAD.size :]))
+        return Start(seq=seq, **_fields(Start, payload))
     if kind == EVENT:
-        return Event(seq=seq, **json.loads(payload[LEAD.size :]))
+        return Event(seq=seq, **_fields(Event, payload))
     return None
+
+
+def _fields(record: type[Start | Event], payload: bytes) -> dict[str, Any]:
+    """What the payload's JSON says of the record's fields; a later runvitals may say more."""
+    said = json.loads(payload[LEAD.size :])
+    return {field.name: said[field.name] for field in fields(record) if field.name in said}

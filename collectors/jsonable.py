@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-_MAX_DEPTH = 32
+MAX_DEPTH = 32
 """Deeper nesting (or a circle) becomes a string instead of a RecursionError in somebody's training."""
 
 
@@ -20,18 +20,21 @@ def plain(value: Any, depth: int = 0) -> Any:
     if value is None or type(value) in (bool, int, float):
         return value
     if isinstance(value, str):
-        return str.__str__(value).encode("utf-8", "replace").decode()
-    if depth < _MAX_DEPTH:
+        return as_key(value)
+    if depth < MAX_DEPTH:
         if isinstance(value, Mapping):
-            return {
-                plain(key if isinstance(key, str) else text(key)): plain(item, depth + 1) for key, item in value.items()
-            }
+            return {as_key(key): plain(item, depth + 1) for key, item in value.items()}
         if isinstance(value, Sequence | Set) and not isinstance(value, bytes | bytearray):
             return [plain(item, depth + 1) for item in value]
         number = _number(value)
         if number is not None:
             return number
-    return plain(text(value))
+    return as_key(text(value))
+
+
+def as_key(key: Any) -> str:
+    """The key as a plain string that UTF-8 can hold; a member of a string enumeration is its value."""
+    return (str.__str__(key) if isinstance(key, str) else text(key)).encode("utf-8", "replace").decode()
 
 
 def text(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from runvitals.collectors.jsonable import text
+from runvitals.collectors.jsonable import MAX_DEPTH, as_key, text
 from runvitals.collectors.records import NO_STEP, NONE_VALUE
 
 _INT64_MAX = 2**63 - 1
@@ -40,13 +40,13 @@ def as_step(step: Any) -> tuple[int, list[str]]:
 
 def _flatten(values: Mapping[Any, Any], prefix: str, numbers: dict[str, float], refused: list[str]) -> None:
     for key, value in values.items():
-        name = prefix + text(key).encode("utf-8", "replace").decode()
-        if isinstance(value, Mapping):
-            _flatten(value, name + "/", numbers, refused)
-        elif value is None:
+        name = prefix + as_key(key)
+        if value is None:
             numbers[name] = NONE_VALUE
+        elif isinstance(value, Mapping) and name.count("/") < MAX_DEPTH:
+            _flatten(value, name + "/", numbers, refused)
         else:
             try:
                 numbers[name] = float(value)
             except (TypeError, ValueError, OverflowError, RuntimeError):
-                refused.append(f"{name}: a {type(value).__name__} cannot be one number")
+                refused.append(f"{name[:200]}: a {type(value).__name__} cannot be one number")

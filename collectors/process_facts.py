@@ -25,7 +25,7 @@ def process_facts(environ: Mapping[str, str]) -> dict[str, Any]:
     return {
         "host": socket.gethostname(),
         "pid": os.getpid(),
-        "process_start_s": psutil.Process().create_time(),
+        "process_start_s": _process_start_s(),
         "argv": [plain(word) for word in sys.argv],
         "python": platform.python_version(),
         "user": _user(),
@@ -90,6 +90,13 @@ def _head(git: Path) -> str:
                 if line.endswith(f" {reference}"):
                     return line.split(" ", 1)[0]
     return ""
+
+
+def _process_start_s() -> float | None:
+    try:
+        return float(psutil.Process().create_time())
+    except (OSError, psutil.Error):  # a container without /proc
+        return None
 
 
 def _cwd() -> str:

@@ -80,8 +80,8 @@ class Run:
         self._lost_told = 0
         self._phase: str = "init"
         self._last_step: Any = None
-        self._signals: list[int] = []
         self._late_signal = 0
+        self._inert = False
         self._ending: tuple[Status, int] | None = None
         self._writer: Writer | None = self._opened(config, now_s, options)
         endings.watch(self)
@@ -91,7 +91,10 @@ class Run:
                 Ticker("sampler", options.sample_s, Sampling(self.log, self.event).tick, failed=self._failed)
             )
         for ticker in self._tickers:
-            ticker.start()
+            try:
+                ticker.start()
+            except RuntimeError as error:  # the system gives no more threads
+                self._failed(ticker.name, error)
 
     def _opened(self, config: Any, now_s: float, options: Options) -> Writer:
         start = {
@@ -134,7 +137,7 @@ class Run:
         """Appends something that happened; see `records.Event` for the kinds that the rooms agree on."""
         with self._held("event") as writer:
             if writer is not None:
-                self._event(writer, kind, data or {}, step)
+                self._event(writer, kind, {} if data is None else _as_object(data), step)
 
     def phase(self, name: Phase) -> None:
         """Says what the training is busy with from now on; told to the watcher at once where it changes."""
@@ -194,12 +197,11 @@ class Run:
             return False
         try:
             writer = self._writer
-            if writer is not None and number not in self._signals:
-                self._signals.append(number)
-                self._ending = self._ending or ("stopped", 128 + number)
+            if writer is not None and self._ending is None:
+                self._ending = ("stopped", 128 + number)
                 self._event(writer, "signal", {"name": signal.Signals(number).name}, self._last_step)
             if writer is not None and deadly:
-                self._close(writer, *self._ending) if self._ending else None
+                self._close(writer, "stopped", 128 + number)
         finally:
             self._lock.release()
         return True
@@ -211,7 +213,7 @@ class Run:
 
     def go_inert(self) -> None:
         """In a forked child: nothing here writes any more; the parent's run goes on."""
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # the parent's may have been held by a thread that this child does not have
         self._inert = True
         writer, self._writer = self._writer, None
         if writer is not None:
@@ -221,8 +223,6 @@ class Run:
     def ended(self) -> bool:
         """True once nothing more can be recorded: after `finish`, and in a forked child."""
         return self._writer is None
-
-    _inert = False
 
     @contextmanager
     def _held(self, what: str) -> Iterator[Writer | None]:
@@ -247,7 +247,12 @@ class Run:
 
     def _event(self, writer: Writer, kind: str, data: Mapping[str, Any], step: Any) -> None:
         whole, refused = as_step(step)
-        record = {"time_s": self._clock(), "step": None if whole == NO_STEP else whole, "kind": kind, "data": data}
+        record = {
+            "time_s": self._clock(),
+            "step": None if whole == NO_STEP else whole,
+            "kind": text(kind),
+            "data": data,
+        }
         kept = writer.event(record)
         for sentence in refused:
             self._fault(writer, "event", sentence)
@@ -309,10 +314,15 @@ class Run:
 
 
 def _as_config(config: Any) -> dict[str, Any]:
-    """The config as a JSON object: a mapping, a namespace or dataclass by its fields, anything else under "config"."""
+    """The config as a JSON object: a mapping, a namespace or dataclass by its fields, anything else under "value"."""
     if config is None:
         return {}
     if not isinstance(config, Mapping):
-        config = getattr(config, "__dict__", None) or {"config": config}
-    made: dict[str, Any] = plain(config)
+        config = getattr(config, "__dict__", None) or config
+    made: dict[str, Any] = plain(_as_object(config))
     return made
+
+
+def _as_object(value: Any) -> Mapping[Any, Any]:
+    """The value where it is a mapping, else one that holds it."""
+    return value if isinstance(value, Mapping) else {"value": value}

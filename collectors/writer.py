@@ -62,6 +62,7 @@ class Writer:
         self._rotate_bytes = rotate_bytes
         self._clock = clock
         self._fd = -1
+        self._identity = (0, 0)
         self._number = 0
         self._size = 0
         self._seq = 1
@@ -112,10 +113,19 @@ class Writer:
 
     def check(self) -> None:
         """Looks whether the file is still in its folder; where somebody deleted it, counts what went with it and leaves it."""
-        if self._fd >= 0 and os.fstat(self._fd).st_nlink == 0:
-            self.lost += self._seq - self._seen_seq
-            self.failure = "its file was deleted"
-            self._leave()
+        if self._fd >= 0:
+            try:
+                found: os.stat_result | None = os.fstat(self._fd)
+            except OSError:
+                found = None
+            if found is None or (found.st_dev, found.st_ino) != self._identity:
+                self.failure = "its file was closed by other code"
+                self._fd = -1  # the number may be another file's by now: not ours to close
+                self.lost += self._seq - self._seen_seq
+            elif found.st_nlink == 0:
+                self.failure = "its file was deleted"
+                self.lost += self._seq - self._seen_seq
+                self._leave()
         self._seen_seq = self._seq
 
     def close(self, *, sync: bool = True) -> None:
@@ -181,6 +191,8 @@ class Writer:
             self.failure = f"{self._folder / name}: {error.strerror}"
             self._retry_at = now + _REOPEN_S
             return False
+        status = os.fstat(self._fd)
+        self._identity = (status.st_dev, status.st_ino)
         self._schemas = {}
         self._size = 0
         lost = self.lost

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from enum import Enum
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -334,3 +335,29 @@ def test_a_database_that_we_cannot_use_does_not_stop_a_training(
     monkeypatch.setenv("DATABASE_URL", "mysql://somebody/else")
     face.init("p", options=QUIET).finish()
     assert len(list((tmp_path / "home" / "journal").iterdir())) == 1
+
+
+class Name(str, Enum):  # noqa: UP042 - a StrEnum has its value as its str(), this has not
+    """Keys as some libraries have them."""
+
+    LOSS = "loss"
+
+
+def test_odd_keys_and_a_dict_that_holds_itself_are_taken_as_far_as_they_go(
+    run: Run, told: Callable[[Path], Any]
+) -> None:
+    circle: dict[str, Any] = {"a": 1}
+    circle["self"] = circle
+    run.log({Name.LOSS: 2, "\ud800": 3}, step=1)
+    run.log(circle, step=2)
+    run.finish()
+    first, second = told(run.path).training
+    assert first == (1, {"loss": 2.0, "?": 3.0})
+    assert second[1]["a"] == 1.0 and second[1]["self/a"] == 1.0
+    assert "a dict cannot be one number" in told(run.path).of("fault")[0]["message"]
+
+
+def test_event_data_that_is_no_dict_is_kept_in_one(run: Run, told: Callable[[Path], Any]) -> None:
+    run.event("note", "text")  # type: ignore[arg-type]
+    run.finish()
+    assert told(run.path).of("note") == [{"value": "text"}]

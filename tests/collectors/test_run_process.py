@@ -285,3 +285,22 @@ def test_the_bare_client_pulls_no_numerics_and_no_screen() -> None:
     code = "import runvitals, sys; runvitals.init; print([m for m in ('numpy','pandas','torch','streamlit','sqlalchemy','pynvml') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ})
     assert done.stdout == "[]\n"
+
+
+def test_a_forked_child_may_record_a_run_of_its_own(script: Any, told: Any) -> None:
+    code, _, err = script.run(
+        BEGIN
+        + """
+child = os.fork()
+if child == 0:
+    own = runvitals.init("p", "child", home=home, options=Options(heartbeat_s=0.05, sample=False))
+    own.log({"who": 2}, 2)
+    sys.exit(0)
+os.waitpid(child, 0)
+run.log({"who": 1}, 1)
+"""
+    )
+    assert (code, err) == (0, "")
+    both = {say.starts[0].name: say for say in map(told, (script.home / "journal").iterdir())}
+    assert both["n"].training == [(1, {"who": 1.0})] and both["child"].training == [(2, {"who": 2.0})]
+    assert all(say.of("finish") == [{"status": "finished", "exit_code": None}] for say in both.values())

@@ -350,3 +350,25 @@ def test_a_record_too_long_for_the_format_is_refused_and_nothing_is_hurt(tmp_pat
     assert writer.lost == 1 and "too long" in writer.failure
     records, result = read_all(only_file(tmp_path))
     assert len(rows_of(records)) == 1 and not result.damage
+
+
+def test_a_file_closed_by_other_code_is_left_and_whatever_has_its_number_now_is_not_touched(tmp_path: Path) -> None:
+    writer = a_writer(tmp_path / "run")
+    writer.check()
+    stranger = os.open(tmp_path / "users.txt", os.O_WRONLY | os.O_CREAT)
+    os.dup2(stranger, writer._fd)
+    number = writer._fd
+    writer.check()
+    assert writer.row({"a": 1}, 0, 0.0)
+    assert writer._fd != number
+    os.close(number)
+    os.close(stranger)
+    assert (tmp_path / "users.txt").read_bytes() == b""
+    assert len(journal.files(tmp_path / "run")) == 2
+    writer.close()
+
+
+def test_fields_that_a_later_version_adds_are_passed_over(tmp_path: Path) -> None:
+    writer = a_writer(tmp_path)
+    writer.event({"time_s": 1.0, "step": None, "kind": "eval", "data": {}, "mood": "good"})
+    assert read_all(only_file(tmp_path))[0][-1] == Event(seq=2, time_s=1.0, step=None, kind="eval")
