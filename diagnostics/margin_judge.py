@@ -24,6 +24,12 @@ from runvitals.diagnostics.types import Severity
 CHANCE = 0.55
 """An accuracy below it is hardly better than a coin (0.5)."""
 
+CLEAR = 0.6
+"""An accuracy that may well be above it, by its 95 % interval, is not called weak: small batches cannot tell."""
+
+SURE_ERROR = 0.033
+"""Largest standard error of an accuracy that can be called a coin's: about 230 pairs."""
+
 EARLIEST_PROGRESS = 0.2
 """Share of the run before which a small margin is no fault yet."""
 
@@ -237,7 +243,8 @@ def _low(tracker: MarginTracker, measured: Measured) -> bool:
         return False
     if abs(margin.mean) < settings.negligible and measured.last < settings.negligible:
         return True
-    return margin.mean <= max(settings.smallest, 3 * margin.error) and not accuracy.mean >= CHANCE
+    weak = math.isnan(accuracy.mean) or (accuracy.mean < CHANCE and accuracy.high < CLEAR)
+    return margin.mean <= max(settings.smallest, 2 * margin.error) and weak
 
 
 def _had_its_time(tracker: MarginTracker) -> bool:
@@ -257,7 +264,8 @@ def _low_ruling(tracker: MarginTracker, measured: Measured) -> Ruling:
     if measured.recent.direction > 0:
         return Ruling(state="too_small", severity="warning", onset_step=measured.window[0].first_step)
     progress = tracker.progress
-    at_chance = abs(measured.accuracy.mean - 0.5) <= 3 * measured.accuracy.error
+    error = measured.accuracy.error
+    at_chance = error < SURE_ERROR and abs(measured.accuracy.mean - 0.5) <= 3 * error
     late = progress is not None and progress >= LATE
     severity: Severity = "critical" if late and at_chance else "warning"
     return Ruling(state="stagnant", severity=severity, onset_step=measured.window[0].first_step)

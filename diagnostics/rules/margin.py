@@ -46,7 +46,7 @@ def _too_small() -> RuleSpec:
         code="P1",
         title="Margin too small",
         family="preference",
-        summary="After 20 % of the run the margin grows, yet stays below 0.1 nat times beta, or three standard errors, with accuracy below 0.55.",
+        summary="After 20 % of the run the margin grows, yet stays below 0.1 nat times beta, or two standard errors, with accuracy below 0.55 and its 95 % interval below 0.6.",
         main_signal="reward_margin",
         signals=_SIGNALS,
         trainers=PREFERENCE,
