@@ -88,7 +88,7 @@ class Run:
         self._tickers = [Ticker("heartbeat", options.heartbeat_s, self._beat, failed=self._failed)]
         if whole(os.environ, "LOCAL_RANK", 0) == 0 if options.sample is None else options.sample:
             self._tickers.append(
-                Ticker("sampler", options.sample_s, Sampling(self.log, self.event).tick, failed=self._failed)
+                Ticker("sampler", options.sample_s, Sampling(self._sampled, self._absent).tick, failed=self._failed)
             )
         for ticker in self._tickers:
             try:
@@ -296,6 +296,19 @@ class Run:
                 kept = writer.beat(self._phase, None if step == NO_STEP else step, self._clock())
                 if not kept or writer.lost != self._lost_told:
                     self._account(writer, kept)
+
+    def _sampled(self, values: Mapping[str, float]) -> None:
+        """A row from the sampler's thread, which may come when the run has just ended: that is no mistake of anybody's."""
+        with self._held("") as writer:
+            if writer is not None:
+                kept = self._log_slowly(writer, values, None)
+                if not kept or writer.lost != self._lost_told:
+                    self._account(writer, kept)
+
+    def _absent(self, kind: str, data: Mapping[str, Any]) -> None:
+        with self._held("") as writer:
+            if writer is not None:
+                self._event(writer, kind, data, None)
 
     def _close(self, writer: Writer, status: Status, exit_code: int | None) -> None:
         for ticker in self._tickers:

@@ -277,3 +277,14 @@ def test_a_sampler_that_breaks_is_a_fault_of_the_run_that_goes_on(tmp_path: Path
     assert [fault["count"] for fault in say.of("fault")] == [1, 2]
     assert say.of("fault")[0] == {"where": "sampler", "count": 1, "message": "RuntimeError: driver gone"}
     assert len(say.training) == 1
+
+
+def test_a_sample_that_comes_when_the_run_has_just_ended_is_dropped_in_silence(
+    tmp_path: Path, told: Callable[[Path], Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(tmp_path, "p", options=Options(sample=False, heartbeat_s=1000.0))
+    late = Sampling(run._sampled, run._absent, [GpuSampler(lambda: FakeNvml(refuse=frozenset({"power"})), {})])
+    run.finish()
+    late.tick()
+    assert capfd.readouterr().err == ""
+    assert told(run.path).rows == [] and told(run.path).of("absent") == []
