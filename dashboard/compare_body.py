@@ -7,6 +7,7 @@ from typing import Any
 
 from runvitals.dashboard.differences import settings_table, signals_table
 from runvitals.dashboard.live_charts import Want
+from runvitals.dashboard.panels import value_kind
 from runvitals.dashboard.parting import parted_at
 from runvitals.dashboard.run_body import clock_key
 from runvitals.dashboard.tokens import DASHES, SERIES
@@ -94,7 +95,7 @@ def frame(runs: Sequence[RunInfo], others: Sequence[RunInfo], keys: Keys) -> dic
     charts = [chart for name, wanted in CHARTS if (chart := _chart(name, wanted, runs, keys, codes))]
     table = {"id": "table", "kind": "table", "span": 12}
     sections = [
-        {"id": "margin", "title": "Margin", "blocks": [margin or _no_margin(), differs]},
+        {"id": "margin", "title": "", "blocks": [margin or _no_margin(), differs]},
         {"id": "charts", "title": "", "blocks": charts},
         {"id": "against", "title": "Against the baseline", "blocks": [table]},
     ]
@@ -165,12 +166,14 @@ def _chart(
         "kind": "chart",
         "title": _title(name, chosen, signal.title),
         "unit": ", ".join(word for word in (signal.unit, "log scale" if signal.log_scale else "") if word),
-        "values": signal.kind,
+        "values": value_kind(signal.name),
         "log": signal.log_scale,
         "zero": signal.kind == "signed",
         "span": 8 if name == "margin" else 3,
         "height": 300 if name == "margin" else 190,
         "endLabels": name == "margin",
+        "big": name == "margin",
+        "band": True,
         "note": f"{', '.join(absent)}: not logged" if absent else "",
         "references": [
             {"value": r.value, "label": r.label, "text": ""}
@@ -200,14 +203,14 @@ def words(store: Store, runs: Sequence[RunInfo], keys: Keys) -> dict[str, Any]:
     codes = [run_code(index, run, runs) for index, run in enumerate(runs)]
     charts = {}
     for name, wanted in (("margin", MARGINS), *CHARTS):
-        parted = _parted(store, runs, keys, wanted) if name != "step_time" else []
+        parted = _parted(store, runs, keys, wanted) if name != "step_time" else {}
         told = [
-            {"step": step, "label": f"≠ {run.name} parted at step {step}" if name == "margin" else f"≠ {step}"}
-            for run, step in parted
+            {"step": step, "label": _parted_label(names, step, named=name == "margin")}
+            for step, names in parted.items()
         ]
         charts[name] = {
             "parted": told,
-            "verdict": "; ".join(f"{run.name} parted at step {step}" for run, step in parted),
+            "verdict": "; ".join(_parted_label(names, step, named=True) for step, names in parted.items()),
         }
     return {
         "charts": charts,
@@ -222,18 +225,23 @@ def words(store: Store, runs: Sequence[RunInfo], keys: Keys) -> dict[str, Any]:
     }
 
 
-def _parted(store: Store, runs: Sequence[RunInfo], keys: Keys, wanted: Sequence[str]) -> list[tuple[RunInfo, int]]:
+def _parted_label(names: Sequence[str], step: int, *, named: bool) -> str:
+    return f"≠ {', '.join(names)} parted at step {step}" if named else f"≠ {step}"
+
+
+def _parted(store: Store, runs: Sequence[RunInfo], keys: Keys, wanted: Sequence[str]) -> dict[int, list[str]]:
+    """Step → names of the runs that parted from the baseline there."""
     chosen = signals_of(runs, keys, wanted)
-    if not runs or runs[0].id not in chosen:
-        return []
+    if runs[0].id not in chosen:
+        return {}
     envelopes = {}
     for run in runs:
         key = best_key(chosen[run.id], keys[run.id]) if run.id in chosen else None
         if key:
             envelopes[run.id] = store.envelope(run.id, [key], n=BUCKETS)[key]
-    found = []
+    found: dict[int, list[str]] = {}
     for run in runs[1:]:
         step = parted_at(envelopes[runs[0].id], envelopes[run.id]) if run.id in envelopes else None
         if step is not None:
-            found.append((run, step))
+            found.setdefault(step, []).append(run.name)
     return found

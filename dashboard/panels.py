@@ -20,6 +20,8 @@ PREFERENCE = frozenset({"dpo", "kto", "orpo", "reward"})
 ON_POLICY = frozenset({"ppo", "grpo", "rloo"})
 """Trainers that write answers and score them."""
 
+MOST_A_ROW = 4
+
 MOST_OTHERS = 16
 """Charts of keys that no signal stands for; a run that logs hundreds is not to be drowned in them."""
 
@@ -102,16 +104,28 @@ _MARGIN = (
     _one("log_odds_ratio"),
 )
 _PROBE = (
-    _one("probe_margin", span=6, height=230),
-    _pair("probe_pair", "probe_chosen", "probe_rejected", title="Chosen and rejected", unit="reward, held-out pairs"),
-    _one("probe_accuracy"),
+    _one("probe_margin", height=230, unit="one yardstick for every trainer; band: 95 % interval"),
+    _pair(
+        "probe_pair",
+        "probe_chosen",
+        "probe_rejected",
+        title="Chosen and rejected",
+        unit="reward, held-out pairs",
+        height=230,
+    ),
+    _one("probe_accuracy", height=230),
 )
 _POLICY = (
-    _one("reward"),
+    Chart(
+        id="reward",
+        lines=(
+            Line(signals=("reward",), label="score"),
+            Line(signals=("rlhf_reward",), label="after penalty", role="other", dash=REJECTED_DASH),
+        ),
+    ),
     _one("sequence_kl", "kl"),
     _one("sequence_entropy", "entropy"),
     _one("eos_tokens", "eos_fraction", "truncated_fraction"),
-    _one("rlhf_reward"),
     _one("reward_std"),
     _one("zero_std_fraction"),
     _one("completion_length"),
@@ -141,9 +155,22 @@ _STEP = Chart(
         Line(signals=("step_time_s",), label="rest", role="backward"),
     ),
 )
-_THROUGHPUT = (_one("tokens_per_s"), _one("samples_per_s"))
-_ONCE = frozenset(
-    {"step", "epoch", "tokens", "samples", "probe_margin_se", "probe_cost_s", "kl_penalty", "kl_coefficient"}
+_SELDOM = frozenset({"learning_rate", "probe_margin", "probe_accuracy", "probe_chosen", "probe_rejected"})
+"""Signals that are drawn as they are: a mean over the few points of a probe would say less than they do."""
+
+_ELSEWHERE = frozenset(
+    {
+        "step",
+        "epoch",
+        "tokens",
+        "samples",
+        "probe_margin_se",
+        "probe_cost_s",
+        "kl_penalty",
+        "kl_coefficient",
+        "tokens_per_s",
+        "samples_per_s",
+    }
 )
 _MISSING_MARGIN = "This run never logged a margin. Add the margin probe to see it here: Callback(probe=…)."
 
@@ -154,7 +181,7 @@ def sections(run: RunInfo, keys: Mapping[str, Latest]) -> list[Section]:
         _section("margin", "Margin", _MARGIN if run.trainer not in ON_POLICY else (), keys),
         _section("policy", "Policy", _POLICY if run.trainer in (*ON_POLICY, "custom", "") else (), keys),
         _section("probe", "Margin on held-out pairs", _PROBE, keys),
-        _section("optimisation", "Optimisation", (*_OPTIMISATION, *_step_charts(keys), *_THROUGHPUT), keys),
+        _section("optimisation", "Optimisation", (*_OPTIMISATION, *_step_charts(keys)), keys),
     ]
     drawn = [section for section in found if section.charts]
     if not any(section.id in ("margin", "probe") for section in drawn) and keys:
@@ -193,10 +220,16 @@ def _step_charts(keys: Mapping[str, Latest]) -> tuple[Chart, ...]:
 
 
 def _rows_filled(charts: Sequence[Chart]) -> list[Chart]:
-    """The same charts; a lone pair or three share the width instead of leaving half of the row empty."""
-    if len(charts) in (1, 2, 3) and all(chart.span == 3 for chart in charts):
-        return [replace(chart, span={1: 6, 2: 6, 3: 4}[len(charts)]) for chart in charts]
-    return list(charts)
+    """The same charts with spans that leave no row half empty: up to four a row, rows as even as can be."""
+    if any(chart.span != 3 for chart in charts):
+        return list(charts)
+    rows = -(-len(charts) // MOST_A_ROW)
+    filled: list[Chart] = []
+    for row in range(rows):
+        size = len(charts) // rows + (row < len(charts) % rows)
+        span = 12 // size if size > 1 else 6
+        filled += [replace(chart, span=span) for chart in charts[len(filled) : len(filled) + size]]
+    return filled
 
 
 def _others(keys: Mapping[str, Latest], shown: set[str]) -> tuple[Chart, ...]:
@@ -204,7 +237,7 @@ def _others(keys: Mapping[str, Latest], shown: set[str]) -> tuple[Chart, ...]:
     charts = []
     for key, latest in keys.items():
         signal = canonical(key)
-        if key in shown or latest.count < 2 or latest.step < 0 or device(key) or signal in _ONCE:
+        if key in shown or latest.count < 2 or latest.step < 0 or device(key) or signal in _ELSEWHERE:
             continue
         if signal is not None and best_key(signal, keys) != key:
             continue
@@ -221,8 +254,9 @@ def _others(keys: Mapping[str, Latest], shown: set[str]) -> tuple[Chart, ...]:
     return tuple(charts[:MOST_OTHERS])
 
 
-def chart_json(chart: Chart, run: RunInfo) -> dict[str, Any]:
+def chart_json(chart: Chart, run: RunInfo, keys: Mapping[str, Latest]) -> dict[str, Any]:
     """The chart as the component takes it."""
+    errors = error_keys(keys)
     main = SIGNALS.get(chart.lines[0].signals[0])
     references = [*chart.references, *_references(main.references if main else (), run), *_settings_lines(chart, run)]
     tell = len(chart.lines) == 1 or chart.lines[0].style != chart.lines[-1].style
@@ -231,15 +265,29 @@ def chart_json(chart: Chart, run: RunInfo) -> dict[str, Any]:
         "kind": "chart",
         "title": chart.title or (main.title if main else chart.id),
         "unit": _unit(chart, main.unit if main else "", log=bool(main and main.log_scale)),
-        "values": chart.kind or (main.kind if main else "plain"),
+        "values": chart.kind or value_kind(chart.lines[0].signals[0]),
         "log": bool(main and main.log_scale),
         "zero": bool(main and any(reference.value == 0 for reference in main.references)),
         "stack": chart.stack,
         "span": chart.span,
         "height": chart.height,
         "references": references,
-        "series": [_line_json(line, run, chart, tell=tell) for line in chart.lines],
+        "series": [_line_json(line, run, chart, tell=tell, errors=errors) for line in chart.lines],
     }
+
+
+def value_kind(signal: str) -> str:
+    """How a signal's numbers are written: margins and their like carry a sign, rewards and distances only a minus."""
+    known = SIGNALS.get(signal)
+    if known is None:
+        return "plain"
+    return "plain" if known.kind == "signed" and known.group == "policy" else known.kind
+
+
+def error_keys(keys: Mapping[str, Latest]) -> dict[str, str]:
+    """Signal → key of the series that holds its standard error."""
+    key = best_key("probe_margin_se", keys)
+    return {"probe_margin": key} if key is not None else {}
 
 
 def _unit(chart: Chart, unit: str, *, log: bool) -> str:
@@ -247,16 +295,18 @@ def _unit(chart: Chart, unit: str, *, log: bool) -> str:
     return ", ".join(word for word in words if word)
 
 
-def _line_json(line: Line, run: RunInfo, chart: Chart, *, tell: bool) -> dict[str, Any]:
+def _line_json(line: Line, run: RunInfo, chart: Chart, *, tell: bool, errors: Mapping[str, str]) -> dict[str, Any]:
     color = SERIES[run.color % len(SERIES)] if line.role == OWN else ROLES[line.role]
     return {
         "id": line.key,
         "clock": "run",
-        "label": line.label,
+        "label": line.label or ("now" if line.signals[0] in _SELDOM else ""),
         "color": color,
         "dash": line.dash,
         "style": line.style,
-        "smooth": line.style == "line" and not chart.stack and line.signals[0] != "learning_rate",
+        "smooth": line.style == "line" and not chart.stack and line.signals[0] not in _SELDOM,
+        "points": line.signals[0] in _SELDOM and line.signals[0] != "learning_rate",
+        "error": errors.get(line.signals[0]),
         "tell": tell and line.style == "line",
         "total": chart.stack and line.signals[0] == "step_time_s",
     }

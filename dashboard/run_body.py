@@ -7,7 +7,7 @@ from typing import Any
 
 from runvitals.dashboard.incidents import Incident, group
 from runvitals.dashboard.live_charts import Want
-from runvitals.dashboard.panels import Section, chart_json
+from runvitals.dashboard.panels import ON_POLICY, Section, chart_json, error_keys
 from runvitals.dashboard.run_devices import device_sections
 from runvitals.dashboard.run_facts import facts, incident_json
 from runvitals.dashboard.verdicts import SectionWords, chart_sentence, section_words, title_of
@@ -31,7 +31,7 @@ def wants(run: RunInfo, keys: Mapping[str, Latest], drawn: Sequence[Section]) ->
     """All series that the page needs: charts, devices, the clock and the tokens axis."""
     charted = [line.key for section in drawn for chart in section.charts for line in chart.lines]
     timed = [key for section in device_sections(run, keys) for key in section.keys]
-    extra = [key for key in (clock_key(keys), best_key("tokens", keys)) if key]
+    extra = [key for key in (clock_key(keys), best_key("tokens", keys), *error_keys(keys).values()) if key]
     names = list(dict.fromkeys([*charted, *extra, *timed]))
     return [
         Want(id=key, run_id=run.id, key=key, timed=keys[key].step < 0, zero_s=run.created_s)
@@ -45,9 +45,8 @@ def frame(
 ) -> dict[str, Any]:
     """The page's frame: head, sections and charts."""
     tokens = best_key("tokens", keys)
-    sections = [_section_json(section, run) for section in drawn]
-    several = incident is not None and len(incident.alerts) > 1
-    if several:
+    sections = [_section_json(section, run, keys) for section in drawn]
+    if run.trainer in ON_POLICY and incident is not None and len(incident.alerts) > 1:
         _place_onset(sections)
     sections += [section.json() for section in device_sections(run, keys)]
     return {
@@ -67,8 +66,8 @@ def frame(
     }
 
 
-def _section_json(section: Section, run: RunInfo) -> dict[str, Any]:
-    blocks = [chart_json(chart, run) for chart in section.charts]
+def _section_json(section: Section, run: RunInfo, keys: Mapping[str, Latest]) -> dict[str, Any]:
+    blocks = [chart_json(chart, run, keys) for chart in section.charts]
     if section.missing:
         blocks = [
             {"id": f"{section.id}-missing", "kind": "note", "title": "Not logged", "text": section.missing, "span": 12}
@@ -77,15 +76,15 @@ def _section_json(section: Section, run: RunInfo) -> dict[str, Any]:
 
 
 def _place_onset(sections: list[dict[str, Any]]) -> None:
-    """Puts the incident's bars beside the held-out margin where that stands alone, else in a section of their own."""
-    onset = {"id": "onset", "kind": "onset", "title": "Incident by onset", "span": 6}
+    """Puts the incident's bars beside the held-out margin where there is room, else in a section of their own."""
+    onset = {"id": "onset", "kind": "onset", "title": "Incident by onset"}
     onset["sentence"] = "the earliest is the root; later ones follow from it"
     probe = next((section for section in sections if section["id"] == "probe"), None)
-    if probe is not None and len(probe["blocks"]) % 2 == 1:
-        probe["blocks"].insert(1, onset)
-    else:
-        at = 1 if sections else 0
-        sections.insert(at, {"id": "incident", "title": "", "blocks": [onset | {"span": 12}]})
+    if probe is None or len(probe["blocks"]) > 2:
+        sections.insert(min(1, len(sections)), {"id": "incident", "title": "", "blocks": [onset | {"span": 12}]})
+        return
+    span = 12 // (len(probe["blocks"]) + 1)
+    probe["blocks"] = [block | {"span": span} for block in (*probe["blocks"], onset)]
 
 
 def _chips(run: RunInfo) -> list[str]:
@@ -93,7 +92,7 @@ def _chips(run: RunInfo) -> list[str]:
     for name, label in _CHIPS:
         value = run.config.get(name)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            chips.append(f"{label} {value:g}".replace("e-0", "e-"))
+            chips.append(f"{label} {value!r}".replace("e-0", "e-"))
     return chips[:4]
 
 

@@ -10,6 +10,8 @@ from runvitals.diagnostics.signals import best_key, device
 from runvitals.store.types import Latest, RunInfo
 
 _HOST = (
+    ("tokens_per_s", "Throughput", "tokens/s", None),
+    ("samples_per_s", "Throughput", "samples/s", None),
     ("host_cpu_percent", "CPU", "%", 100.0),
     ("host_process_cpu_percent", "Process CPU", "%", None),
     ("host_memory_gib", "Memory", "GiB", None),
@@ -92,6 +94,4 @@ def _host(keys: Mapping[str, Latest]) -> DeviceSection | None:
         return None
     if total is not None:
         used.append(total)
-    return DeviceSection(
-        id="host", title="Host", sentence="this machine and the training process", items=tuple(items), keys=tuple(used)
-    )
+    return DeviceSection(id="host", title="Throughput and host", sentence="", items=tuple(items), keys=tuple(used))

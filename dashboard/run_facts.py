@@ -9,6 +9,7 @@ import numpy as np
 
 from runvitals.dashboard.formatter import age, count, duration, number, percent, signed
 from runvitals.dashboard.incidents import Incident
+from runvitals.dashboard.panels import value_kind
 from runvitals.dashboard.tokens import SEVERITIES
 from runvitals.dashboard.verdicts import title_of
 from runvitals.diagnostics.signals import SIGNALS
@@ -115,7 +116,7 @@ def _main_signal(run: RunInfo, series: Mapping[str, Envelope]) -> dict[str, Any]
     logged = series.get(signal)
     if logged is None or not logged.last.size:
         return None
-    write = signed if SIGNALS[signal].kind == "signed" else number
+    write = signed if value_kind(signal) == "signed" else number
     finite = logged.mean[np.isfinite(logged.mean)]
     small = f"mean {write(float(finite.mean()))}" if finite.size else ""
     # The newest value as it is: NaN is a fact that belongs here.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from runvitals.dashboard.formatter import number, percent, signed
-from runvitals.dashboard.panels import ON_POLICY
+from runvitals.dashboard.panels import ON_POLICY, value_kind
 from runvitals.diagnostics.margin import MarginSettings, MarginVerdict, verdict
 from runvitals.diagnostics.signals import SIGNALS, best_key
 from runvitals.store.types import AlertRow, Envelope, Floats, Latest, RunInfo
@@ -136,7 +136,7 @@ def chart_sentence(signal: str, envelope: Envelope | None) -> str:
 
 
 def _writer(signal: str) -> Any:
-    kind = SIGNALS[signal].kind if signal in SIGNALS else "plain"
+    kind = value_kind(signal)
     return signed if kind == "signed" else percent if kind == "percent" else number
 
 

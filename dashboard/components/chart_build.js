@@ -2,6 +2,9 @@
 
 import { breaks, gapped, places, smoothed, thinned, visible, windowFor } from "./chart_data.js";
 
+// A curve of seldom measured points shows each of them, until there are too many to tell apart.
+const MOST_RINGS = 40;
+
 export function withAlpha(hex, alpha) {
   const value = parseInt(hex.slice(1), 16);
   return `rgba(${value >> 16},${(value >> 8) & 255},${value & 255},${alpha})`;
@@ -13,17 +16,29 @@ export function plotlyDash(dash) {
 }
 
 // What is drawn of one series within the view: places, values, band, breaks, smoothing and the latest value.
-export function prepared(columns, view, { clock, pixels, smooth }) {
+export function prepared(columns, view, { clock, pixels, smooth, band }) {
   const all = places(columns, view.axis, clock);
   const seen = visible(columns, all, view.range);
-  const dense = seen.xs.length > 2 * pixels;
-  const { columns: shown, xs } = thinned(seen.columns, seen.xs, dense ? Math.ceil(pixels / 3) : Infinity);
+  const { columns: shown, xs } = thinned(seen.columns, seen.xs, mostBuckets(seen.xs.length, pixels, band));
   const broken = breaks(shown);
   const banded = shown.count.filter((count) => count > 1).length * 2 > shown.count.length;
   const finite = shown.mean.reduce((n, value) => n + (value !== null), 0);
   const window = smooth && !banded ? windowFor(finite) : 1;
   const line = smoothed(shown.mean, broken, window);
   return { columns: shown, xs, broken, banded, window, line, raw: window > 1, stride: stride(shown.step) };
+}
+
+// Beyond two points a pixel a curve becomes a band. Several runs on one chart are bands from the start: raw lines would hide one another.
+function mostBuckets(points, pixels, band) {
+  if (band) return Math.max(12, Math.ceil(pixels / 12));
+  return points > 2 * pixels ? Math.ceil(pixels / 3) : Infinity;
+}
+
+// The columns with low and high at 1.96 standard errors around the mean, where an error was logged at the same step.
+export function withInterval(columns, errors) {
+  const error = new Map(errors.step.map((step, i) => [step, errors.mean[i]]));
+  const at = (sign) => columns.mean.map((mean, i) => (mean === null ? null : mean + sign * 1.96 * (error.get(columns.step[i]) ?? 0)));
+  return { ...columns, low: at(-1), high: at(1) };
 }
 
 // Steps between two rows, as most rows have it.
@@ -113,12 +128,13 @@ export function traces(chart, shown, theme) {
   else {
     for (const { part, spec } of seen) {
       if (spec.style === "rings") continue;
-      if (part.banded || spec.band) out.push(bandTrace(part, spec.color, theme.dark ? 0.24 : 0.16));
+      if (part.banded || spec.error) out.push(bandTrace(part, spec.color, theme.dark ? 0.24 : 0.16));
       if (part.raw) out.push(lineTrace(part, part.columns.mean, { color: spec.color, width: 1, alpha: 0.34 }));
     }
     for (const { part, spec } of seen) {
       if (spec.style === "rings") out.push(ringTrace(part, spec.color, theme.bg));
       else out.push(lineTrace(part, part.line, { color: spec.color, width: 2, dash: spec.dash }));
+      if (spec.points && part.xs.length <= MOST_RINGS) out.push(ringTrace(part, spec.color, theme.bg));
     }
   }
   for (const { part } of seen) if (part.columns.kinds.some((kind) => kind > 0)) out.push(crossTrace(part, theme.critical));

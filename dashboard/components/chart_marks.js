@@ -1,6 +1,5 @@
 // Marks of a chart: alerts with their tints, checkpoints and evaluations on the x axis, resumes, references, parting points.
 
-const MARK_Y = 1.045;
 const AXIS_Y = 0.03;
 const TINT = { holding: [0.03, 0.055], firing: [0.06, 0.085] };
 
@@ -40,17 +39,24 @@ function alertShapes(alert, { at, end, theme, withAlpha }) {
     if (fired !== null && stop > fired) out.push(tint(fired, stop, shade("firing")));
   }
   if (fired === null || onset < fired) out.push(upright(onset, color, { dash: "3px,3px", width: 1 }));
-  if (fired !== null) out.push(upright(fired, color, {}));
+  if (fired !== null) out.push(upright(fired, color, {}), firedShape(alert, fired, { color, hollow: alert.acknowledged }));
   if (alert.resolved_step !== null && alert.own) out.push(upright(stop, color, { from: 0.84 }));
   return out;
 }
 
+// ◆ or ▲ above the plot where the alert fired, hollow once acknowledged. Drawn in pixels above the top edge, where no marker may stand.
+function firedShape(alert, x, { color, hollow }) {
+  const path = alert.severity === "critical" ? "M-5,8L0,13L5,8L0,3Z" : "M-5.2,3.5L0,12.5L5.2,3.5Z";
+  return {
+    type: "path", path, xref: "x", xsizemode: "pixel", xanchor: x, yref: "paper", ysizemode: "pixel", yanchor: 1,
+    fillcolor: hollow ? "rgba(0,0,0,0)" : color, line: { color, width: hollow ? 1.3 : 0 },
+  };
+}
+
 // Marker traces on the second y axis, which runs from 0 (the x axis) to 1 (the top edge).
-export function markTraces(chart, marks, { at, range, theme }) {
+export function markTraces(marks, { at, range, theme }) {
   const inside = (x) => x !== null && x >= range[0] && x <= range[1];
   const out = [];
-  const fired = (chart.alerts ?? []).filter((alert) => alert.fired_step !== null && inside(at(alert.fired_step)));
-  if (fired.length) out.push(firedTrace(fired, at, theme));
   const steps = (list) => (list ?? []).map(at).filter(inside);
   const checkpoints = steps(marks.checkpoints);
   const evals = steps(marks.evals);
@@ -61,21 +67,6 @@ export function markTraces(chart, marks, { at, range, theme }) {
 
 function axisTrace(x, marker) {
   return { type: "scatter", mode: "markers", x, y: x.map(() => AXIS_Y), yaxis: "y2", marker, hoverinfo: "skip", showlegend: false };
-}
-
-function firedTrace(alerts, at, theme) {
-  const symbol = (alert) => (alert.severity === "critical" ? "diamond" : "triangle-up") + (alert.acknowledged ? "-open" : "");
-  return {
-    type: "scatter", mode: "markers", yaxis: "y2", hoverinfo: "skip", showlegend: false, cliponaxis: false,
-    x: alerts.map((alert) => at(alert.fired_step)),
-    y: alerts.map(() => MARK_Y),
-    marker: {
-      symbol: alerts.map(symbol),
-      size: alerts.map((alert) => (alert.severity === "critical" ? 9 : 9)),
-      color: alerts.map((alert) => theme.mark(alert.severity)),
-      line: { width: alerts.map((alert) => (alert.acknowledged ? 1.3 : 0)) },
-    },
-  };
 }
 
 // Words above the plot: where training resumed, where runs parted. Plotly reads markup in text, so it is escaped.

@@ -1,6 +1,6 @@
 // One chart: title, key line (the legend), plot and its text for screen readers.
 
-import { latest, prepared, traces, withAlpha, yRange } from "./chart_build.js";
+import { latest, prepared, traces, withAlpha, withInterval, yRange } from "./chart_build.js";
 import { annotations, markTraces, shapes } from "./chart_marks.js";
 import { linearTicks, logTicks, xTicks } from "./chart_ticks.js";
 import { MISSING, percent } from "./format.js";
@@ -27,7 +27,7 @@ export class ChartView {
     this.key = el("div", { class: "key" });
     this.keyText = "";
     this.title = el("div", { class: "chart-title" });
-    this.root = el("figure", { class: `chart span-${spec.span ?? 3}`, tabindex: "0", role: "img" }, this.title, this.key, this.frame);
+    this.root = el("figure", { class: `chart span-${spec.span ?? 3}${spec.big ? " big" : ""}`, tabindex: "0", role: "img" }, this.title, this.key, this.frame);
     this.root.dataset.chart = spec.id;
     this.placed();
     this.describe(spec);
@@ -53,6 +53,8 @@ export class ChartView {
 
   describe(spec) {
     this.spec = spec;
+    this.root.className = `chart span-${spec.span ?? 3}${spec.big ? " big" : ""}`;
+    this.plot.style.height = `${spec.height}px`;
     this.root.setAttribute("aria-label", spec.verdict ? `${spec.title}: ${spec.verdict}` : spec.title);
     this.title.replaceChildren(el("b", {}, spec.title), el("span", { class: "unit" }, spec.unit ?? ""));
     if (spec.note) this.title.append(el("span", { class: "note" }, spec.note));
@@ -61,7 +63,7 @@ export class ChartView {
   // A text that changes when and only when the picture would.
   fingerprint() {
     const { page, spec } = this;
-    const versions = spec.series.map((one) => page.version(one.id));
+    const versions = spec.series.flatMap((one) => [page.version(one.id), one.error ? page.version(one.error) : ""]);
     return [versions.join(), page.viewVersion, page.marksVersion, page.theme.version, this.frame.clientWidth, JSON.stringify(spec)].join("|");
   }
 
@@ -82,8 +84,14 @@ export class ChartView {
     this.shown = spec.series.map((one) => ({
       spec: one,
       hidden: page.isHidden(spec.id, one),
-      part: prepared(page.columns(one.id), page.view, { clock: page.clockOf(one), pixels: this.width, smooth: one.smooth }),
+      part: prepared(this.columns(one), page.view, { clock: page.clockOf(one), pixels: this.width, smooth: one.smooth, band: spec.band }),
     }));
+  }
+
+  // A series' columns; where its standard error is a series of its own, low and high are its 95 % interval.
+  columns(one) {
+    const columns = this.page.columns(one.id);
+    return one.error ? withInterval(columns, this.page.columns(one.error)) : columns;
   }
 
   figure() {
@@ -92,7 +100,7 @@ export class ChartView {
     const at = (step) => page.placeOf(step, spec.series[0]);
     const context = { at, end: range[1], range, theme: page.theme, withAlpha, font: page.theme.font };
     const yTo = yRange(spec, shown);
-    const data = [...traces(spec, shown, page.theme), ...markTraces(spec, page.marks, context)];
+    const data = [...traces(spec, shown, page.theme), ...markTraces(page.marks, context)];
     return { data, layout: this.layout({ range, yTo, context }) };
   }
 

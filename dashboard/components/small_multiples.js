@@ -3,7 +3,14 @@
 import { el, keyed, setAttribute, setText, svg } from "./base.js";
 import { latest } from "./chart_build.js";
 import { places, thinned, visible } from "./chart_data.js";
-import { number, quantity } from "./format.js";
+import { count, number, quantity } from "./format.js";
+
+// Watts, degrees and percents are whole numbers: a decimal of theirs is noise.
+const WHOLE = new Set(["%", "W", "°C"]);
+
+function written(value, unit) {
+  return WHOLE.has(unit) && value !== null ? `${count(value)} ${unit}` : quantity(value, unit);
+}
 
 const [WIDTH, HEIGHT] = [140, 34];
 
@@ -22,8 +29,8 @@ function updateItem(node, { item, page }) {
   const [title, picture, bar, feet] = node.children;
   const now = latest(page.columns(item.series).mean);
   setText(title.firstChild, item.title);
-  setText(title.lastChild, quantity(now, item.unit));
-  setAttribute(node, "aria-label", `${item.title}: ${quantity(now, item.unit)}`);
+  setText(title.lastChild, written(now, item.unit));
+  setAttribute(node, "aria-label", `${item.title}: ${written(now, item.unit)}`);
   const version = `${page.version(item.series)}|${page.viewVersion}`;
   if (node.dataset.version !== version) drawCurve(picture, { item, page });
   node.dataset.version = version;
@@ -32,7 +39,7 @@ function updateItem(node, { item, page }) {
     const [used, total] = item.bar.map((id) => latest(page.columns(id).mean));
     bar.firstChild.style.width = total ? `${Math.min(100, (100 * used) / total)}%` : "0";
   }
-  const texts = (item.feet ?? []).map((foot) => quantity(latest(page.columns(foot.series).mean), foot.unit));
+  const texts = (item.feet ?? []).map((foot) => written(latest(page.columns(foot.series).mean), foot.unit));
   keyed(feet, texts.map((text, i) => ({ text, i })), { key: ({ i }) => i, make: () => el("span"), update: (one, { text }) => setText(one, text) });
 }
 
