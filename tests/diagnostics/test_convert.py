@@ -6,12 +6,12 @@ import json
 import math
 
 import pytest
-from tests.diagnostics.faults import faulty_runs
 
 from runvitals.diagnostics.catalogue import default_rules
 from runvitals.diagnostics.convert import alert_detail, number_from_json, number_to_json
 from runvitals.diagnostics.engine import Engine
 from runvitals.diagnostics.types import RunContext
+from tests.diagnostics.faults import faulty_runs
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 0.0, -1.5, 1e308])

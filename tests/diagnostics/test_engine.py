@@ -6,12 +6,12 @@ import math
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.diagnostics.faults import faulty_runs, supervised, to_rows
-from tests.diagnostics.scripted import Scripted, loss_row, spec
 
 from runvitals.diagnostics.catalogue import default_rules
 from runvitals.diagnostics.engine import Engine
 from runvitals.diagnostics.types import Happening, Row, Rule, RunContext, Transition
+from tests.diagnostics.faults import faulty_runs, supervised, to_rows
+from tests.diagnostics.scripted import Scripted, loss_row, spec
 
 CONTEXT = RunContext(run_id="run", trainer="sft")
 

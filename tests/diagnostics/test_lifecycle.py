@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.diagnostics.scripted import Scripted, loss_row, spec
 
 from runvitals.diagnostics.engine import Engine
 from runvitals.diagnostics.types import RunContext, Transition
+from tests.diagnostics.scripted import Scripted, loss_row, spec
 
 
 def play(script: str, **changes: object) -> tuple[Engine, list[Transition]]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.diagnostics.real_runs import RealRun, made_runs, public_runs
 
 from runvitals.diagnostics.catalogue import default_rules
 from runvitals.diagnostics.engine import Engine
 from runvitals.diagnostics.types import Alert, Happening, Pulse, RunContext
+from tests.diagnostics.real_runs import RealRun, made_runs, public_runs
 
 CAUGHT_BY = {
     "divergence_adam_clip": {"loss_divergence", "grad_norm_explosion"},

@@ -6,13 +6,13 @@ import math
 import random
 
 import pytest
-from tests.diagnostics.faults import faulty_runs, reinforced, supervised, to_rows
 
 from runvitals.diagnostics.catalogue import default_rules
 from runvitals.diagnostics.engine import Engine
 from runvitals.diagnostics.rules.definition import REINFORCED
 from runvitals.diagnostics.signals import SIGNALS, canonical
 from runvitals.diagnostics.types import Alert, Row, Rule, RunContext, Transition
+from tests.diagnostics.faults import faulty_runs, reinforced, supervised, to_rows
 
 RULES = default_rules()
 KEYS = (

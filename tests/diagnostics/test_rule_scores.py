@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.diagnostics.faults import faulty_runs, reinforced, supervised, to_rows
 
 from runvitals.diagnostics.catalogue import default_rules
 from runvitals.diagnostics.engine import Engine
 from runvitals.diagnostics.types import Row, RunContext, Transition
+from tests.diagnostics.faults import faulty_runs, reinforced, supervised, to_rows
 
 SEEDS = range(10)
 

@@ -1,0 +1,66 @@
+"""Microseconds that all rules take for a row, by kind of run and by length: `python benchmarks/rule_cost.py`.
+
+The cost must not grow with the run: the last thousand rows of a long run are timed beside the first.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+
+from runvitals.diagnostics.catalogue import default_rules
+from runvitals.diagnostics.engine import Engine
+from runvitals.diagnostics.types import Row, RunContext
+
+LENGTHS = (1_000, 10_000, 50_000)
+TIMED_ROWS = 1_000
+
+KEYS = {
+    "sft": ("loss", "grad_norm", "learning_rate", "entropy", "mean_token_accuracy", "num_tokens", "epoch"),
+    "dpo": (
+        "loss", "grad_norm", "learning_rate", "entropy", "num_tokens", "logits/chosen", "logits/rejected", "rewards/chosen",
+        "rewards/rejected", "rewards/margins", "rewards/accuracies", "logps/chosen", "logps/rejected", "epoch",
+    ),
+    "grpo": (
+        "loss", "grad_norm", "learning_rate", "num_tokens", "completions/mean_length", "completions/min_length",
+        "completions/max_length", "completions/clipped_ratio", "reward", "reward_std", "frac_reward_zero_std", "kl", "entropy",
+        "clip_ratio/low_mean", "clip_ratio/high_mean", "clip_ratio/region_mean", "step_time", "epoch",
+        "perf/step_time_s", "perf/data_wait_s",
+    ),
+}  # fmt: skip
+
+
+def healthy_rows(kind: str, count: int) -> list[Row]:
+    """Rows of a run in which every value wanders a little around 1."""
+    draw = random.Random(1)
+    return [
+        Row(time_s=float(step), step=step, values={key: 0.5 + draw.random() / 10 for key in KEYS[kind]})
+        for step in range(count)
+    ]
+
+
+def microseconds_a_row(engine: Engine, rows: list[Row]) -> float:
+    """Processor time that the engine takes for one of these rows."""
+    began_s = time.process_time()
+    for row in rows:
+        engine.feed(row)
+    return (time.process_time() - began_s) / len(rows) * 1e6
+
+
+def main() -> None:
+    """Prints a table."""
+    print(f"{len(default_rules())} rules; microseconds a row over the last {TIMED_ROWS:,} rows of a run")
+    print(f"{'kind':6} {'keys':>4} " + " ".join(f"{length:>10,}" for length in LENGTHS))
+    for kind, keys in KEYS.items():
+        costs = []
+        for length in LENGTHS:
+            rows = healthy_rows(kind, length)
+            engine = Engine(default_rules(), RunContext(run_id="run", trainer=kind))
+            for row in rows[:-TIMED_ROWS]:
+                engine.feed(row)
+            costs.append(microseconds_a_row(engine, rows[-TIMED_ROWS:]))
+        print(f"{kind:6} {len(keys):>4} " + " ".join(f"{cost:>10.1f}" for cost in costs))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Writes docs/rules.md from the rules themselves: `python scripts/write_rules_page.py`."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+
+from runvitals.diagnostics.catalogue import default_rules
+from runvitals.diagnostics.types import Remedy, RuleSpec
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "rules.md"
+
+INTRODUCTION = """# Rules
+
+Written by `scripts/write_rules_page.py` from the rules in `diagnostics/rules/`; change those.
+
+A rule reads signals ([signals.md](signals.md)) and says *unknown* (not enough data), *ok* or *bad*. `hold` bad readings on end fire
+an alert, `clear` clear ones on end resolve it; missing data never does. Severity rises while an alert fires and never falls.
+Alerts whose firing overlaps are one incident, named by the earliest onset. A rule that *hides* others keeps them out of sight while it
+fires at least as severely; they are tracked on and come back when it resolves.
+
+Every rule reads scalars only. A run that is wrong and smooth looks healthy to all of them: healthy is not correct.
+"""
+
+
+def remedy_line(remedy: Remedy) -> str:
+    """One remedy as a list item."""
+    source = f"[{remedy.source}]({remedy.url})" if remedy.url else remedy.source
+    return "1. " + ". ".join(part for part in (remedy.text, remedy.detail, source) if part) + "."
+
+
+def section(spec: RuleSpec) -> str:
+    """What one rule is."""
+    signals = ", ".join(f"`{signal}`" for signal in spec.signals) or "every row"
+    facts = [
+        ("Reads", signals + (", and the time" if spec.timed else "")),
+        ("Trainers", ", ".join(spec.trainers) or "all"),
+        ("Needs", spec.needs),
+        ("Hold / clear", f"{spec.hold} / {spec.clear}"),
+        ("Hides", ", ".join(f"`{name}`" for name in spec.inhibits)),
+        ("False alarms", spec.false_alarms),
+        ("After", spec.source),
+    ]
+    return "\n".join(
+        [
+            f"### `{spec.name}` · {spec.title} ({spec.code})\n",
+            spec.summary + "\n",
+            "| | |\n|---|---|",
+            *(f"| {label} | {text} |" for label, text in facts if text),
+            "\nLikely causes:\n",
+            *(f"- {cause.text}" for cause in spec.causes),
+            "\nWhat to do:\n",
+            *(remedy_line(remedy) for remedy in spec.remedies),
+            "",
+        ]
+    )
+
+
+def page() -> str:
+    """The whole page as Markdown."""
+    specs = [rule.spec for rule in default_rules()]
+    order = list(dict.fromkeys(spec.family for spec in specs))
+    parts = [INTRODUCTION]
+    for family, members in groupby(
+        sorted(specs, key=lambda spec: order.index(spec.family)), key=lambda spec: spec.family
+    ):
+        parts.append(f"## {family.capitalize()}\n")
+        parts += [section(spec) for spec in members]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    print(f"wrote {PAGE.name}: {len(default_rules())} rules")
