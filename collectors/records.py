@@ -74,6 +74,7 @@ class Event:
       trainer    {kind, max_steps, …}         which trainer runs: pretrain, sft, reward, dpo, kto, orpo, ppo, grpo, rloo or custom
       checkpoint {path}                       a checkpoint was written at `step`
       eval       {}                           an evaluation ended at `step`
+      summary    {train_loss, …}              the trainer's sums over the whole run, logged once at its end
       resume     {from_step}                  training went back to `from_step`
       phase      {phase}                      the phase changed
       alert      {title, text, severity}      the user's own `runvitals.alert`
