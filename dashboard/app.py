@@ -52,11 +52,15 @@ def main() -> None:
     page = st.navigation(list(pages.values()), position="top")
     if page is pages["runs"]:
         _follow_deep_link()
+    st.session_state["runvitals.begun"] = True
     head.shown(seen)
     page.run()
 
 
 def _follow_deep_link() -> None:
+    # Only where a session begins: going to a page leaves such an address in the browser's history, and Back must lead to Runs.
+    if st.session_state.get("runvitals.begun"):
+        return
     links: dict[str, navigation.PageName] = {"run": "run", "compare": "compare", "alert": "alerts"}
     for word, page in links.items():
         if word in st.query_params:

@@ -50,10 +50,13 @@ def page_title(seen: Look | Problem) -> str:
 
 
 def alerts_label(seen: Look | Problem) -> str:
-    """The navigation's word for alerts, with the number open in the severity's colour."""
+    """The navigation's word for alerts, with the worst shape and the number open.
+
+    In plain text: Streamlit reserves the width of the markup too, so a coloured number would stretch the tab.
+    """
     if isinstance(seen, Problem) or not seen.open or seen.worst is None:
         return "Alerts"
-    return f"Alerts :{'red' if seen.worst == 'critical' else 'orange'}[**{count(seen.open)}**]"
+    return f"Alerts {SEVERITIES[seen.worst].shape} {count(seen.open)}"
 
 
 def shown(seen: Look | Problem) -> None:

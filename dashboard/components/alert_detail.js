@@ -1,7 +1,7 @@
 // One alert in full: sentence, evidence, causes, remedies, what people say of it, history.
 
 import { el, keyed, setAttribute, setText, severityLabel, severityMark, swatch } from "./base.js";
-import { evidencePanel } from "./evidence.js";
+import { evidencePanel, smoothing } from "./evidence.js";
 import { age, clock, count, number, revive, signed } from "./format.js";
 
 const LIKELY = { likely: 0.82, possible: 0.38, unlikely: 0.08 };
@@ -49,7 +49,7 @@ export function drawDetail(detail, alert, color) {
   });
   const curve = alert.evidence.curves.find((found) => found.signal === alert.signal) ?? alert.evidence.curves[0];
   const frozen = alert.evidence.window[1];
-  setText(parts.evidenceOf, curve ? [curve.title ?? curve.signal, curve.unit, frozen === null ? "" : `frozen at step ${count(frozen)}`].filter(Boolean).join(" · ") : "");
+  setText(parts.evidenceOf, curve ? [curve.title ?? curve.signal, curve.unit, meanOf(curve), frozen === null ? "" : `frozen at step ${count(frozen)}`].filter(Boolean).join(" · ") : "");
   part(parts.numbers, [alert.evidence.numbers, alert.rule, alert.id], () => numbers(detail));
   part(parts.causes, alert.causes, () => alert.causes.map(cause));
   part(parts.remedies, [alert.remedies, alert.ticked, alert.id], () => alert.remedies.map((remedy, at) => remedyRow(detail, remedy, at)));
@@ -70,6 +70,11 @@ function part(node, shown, draw) {
   node.dataset.text = text;
   const drawn = draw();
   if (drawn !== null) node.replaceChildren(...[drawn].flat(2).filter(Boolean));
+}
+
+function meanOf(curve) {
+  const window = smoothing(curve.steps.length);
+  return window > 1 ? `mean of ${count(window)} points` : "";
 }
 
 function top(detail, color) {

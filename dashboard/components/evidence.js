@@ -14,6 +14,11 @@ export function written(value, kind) {
   return { signed, rate, count, percent: (share) => percent(share, 1) }[kind]?.(value) ?? number(value);
 }
 
+/** How many points a smoothed line averages; 1 where the curve is short enough to show as it is. */
+export function smoothing(points) {
+  return points < 40 ? 1 : 2 * Math.round(points / 24) + 1;
+}
+
 /** One chart of `curve` at this width. `alert` gives onset, firing and severity; `color` is the run's. */
 export function evidenceChart(curve, alert, { color, width, height }) {
   const points = curve.steps.map((step, at) => [step, revive(curve.values[at])]);
@@ -31,7 +36,7 @@ export function evidenceChart(curve, alert, { color, width, height }) {
     { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": said },
     tints(plot, alert),
     grid(plot, ticks, curve.kind),
-    lines(points, plot, color),
+    drawn(points, plot, color),
     missing(points, plot),
     marks(plot, alert),
   );
@@ -53,18 +58,46 @@ function niceTicks(low, high, wanted) {
   return ticks.length ? ticks : [low, high];
 }
 
+/** Ticks of one axis share their number of decimals, no more than their distance needs. */
+function tickText(tick, ticks, kind) {
+  const step = Math.abs(ticks[1] - ticks[0]) || 1;
+  if (tick === 0) return kind === "percent" ? "0 %" : "0";
+  if (step < 1e-4 || Math.abs(tick) >= 1e4) return number(tick);
+  const scale = kind === "percent" ? 100 : 1;
+  const size = step * scale;
+  const decimals = Math.max(0, -Math.floor(Math.log10(size) + 1e-9) + (/[25]5/.test(size.toPrecision(2)) ? 1 : 0));
+  const text = Math.abs(tick * scale).toFixed(decimals);
+  return (tick < 0 ? "−" : kind === "signed" ? "+" : "") + text + (kind === "percent" ? " %" : "");
+}
+
 function grid({ x, y, width, height, first, last }, ticks, kind) {
   const rows = ticks.map((tick) => [
     svg("line", { x1: LEFT, x2: width - RIGHT, y1: y(tick), y2: y(tick), stroke: "var(--grid)" }),
-    svg("text", { x: LEFT - 6, y: y(tick) + 4, "text-anchor": "end" }, tick === 0 ? "0" : written(tick, kind)),
+    svg("text", { x: LEFT - 6, y: y(tick) + 4, "text-anchor": "end" }, tickText(tick, ticks, kind)),
   ]);
   const steps = niceTicks(first, last, 5).filter((step) => Number.isInteger(step) && step >= first && step <= last);
   const columns = steps.map((step) => svg("text", { x: x(step), y: height - 6, "text-anchor": "middle" }, count(step)));
   return [rows, columns, svg("line", { x1: LEFT, x2: width - RIGHT, y1: height - BOTTOM, y2: height - BOTTOM, stroke: "var(--line)" })];
 }
 
+/** The raw line, faint under its mean where there are many points. */
+function drawn(points, plot, color) {
+  const window = smoothing(points.length);
+  if (window === 1) return lines(points, plot, { color, width: 2, opacity: 1 });
+  return [lines(points, plot, { color, width: 1, opacity: 0.34 }), lines(means(points, window), plot, { color, width: 2, opacity: 1 })];
+}
+
+/** The mean over the last `window` points since the last break; a value that is no number stays one. */
+function means(points, window) {
+  let recent = [];
+  return points.map(([step, value]) => {
+    recent = Number.isFinite(value) ? [...recent, value].slice(-window) : [];
+    return [step, recent.length ? recent.reduce((sum, one) => sum + one, 0) / recent.length : value];
+  });
+}
+
 /** The curve is broken where a value is no number, never bridged. */
-function lines(points, { x, y }, color) {
+function lines(points, { x, y }, { color, width, opacity }) {
   const pieces = [[]];
   for (const [step, value] of points) {
     if (Number.isFinite(value)) pieces.at(-1).push(`${x(step).toFixed(1)},${y(value).toFixed(1)}`);
@@ -72,8 +105,8 @@ function lines(points, { x, y }, color) {
   }
   return pieces.map((piece) =>
     piece.length === 1
-      ? svg("circle", { cx: piece[0].split(",")[0], cy: piece[0].split(",")[1], r: 2.5, fill: color })
-      : svg("polyline", { points: piece.join(" "), fill: "none", stroke: color, "stroke-width": 2, "stroke-linejoin": "round" }),
+      ? svg("circle", { cx: piece[0].split(",")[0], cy: piece[0].split(",")[1], r: width + 0.5, fill: color, "fill-opacity": opacity })
+      : svg("polyline", { points: piece.join(" "), fill: "none", stroke: color, "stroke-width": width, "stroke-opacity": opacity, "stroke-linejoin": "round" }),
   );
 }
 
