@@ -29,7 +29,7 @@ SPEC = RuleSpec(
     family="divergence",
     summary="The gradient norm is several times its recent median and far outside its noise. One such row is information; three of "
     "five are a warning where the loss rises too or the norm is 8 times its level; critical where the loss rises by 20 % or the norm "
-    "reaches 30 times its level.",
+    "reaches 30 times its level. In PPO, GRPO and RLOO five of five are a warning.",
     main_signal="grad_norm",
     signals=("grad_norm", "loss"),
     causes=(
@@ -60,7 +60,7 @@ _HUGE = math.log(30.0)
 _LARGE = math.log(8.0)
 """A norm may climb threefold while the loss falls as it should (seen in healthy DPO): so much is needed without the loss."""
 _LOSS_RISE = math.log(1.2)
-_LOSS_STIRS = math.log(1.03)
+_LOSS_STIRS = math.log(1.05)
 _NEW_REGIME = 200
 """Rows above the line after which they are the new level."""
 
@@ -167,10 +167,14 @@ class _Detector:
         if len(leaps) < 3:
             return "info"
         sustained = math.log(leaps[len(leaps) // 2])
+        if not self._loss_counts:
+            # A few batches with advantage among many without look like leaps: only an unbroken row of them counts.
+            return "warning" if len(leaps) == 5 and sustained > _LARGE else "info"
         rise = self._loss_rise()
-        if rise > _LOSS_RISE or sustained > _HUGE:
+        noise = self._losses.spread() if len(self._losses) else 0.0
+        if rise > max(_LOSS_RISE, noise) or sustained > _HUGE:
             return "critical"
-        return "warning" if rise > _LOSS_STIRS or sustained > _LARGE else "info"
+        return "warning" if rise > max(_LOSS_STIRS, noise) or sustained > _LARGE else "info"
 
 
 def _make(context: RunContext) -> _Detector:

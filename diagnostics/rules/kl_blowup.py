@@ -17,6 +17,7 @@ from runvitals.diagnostics.rules.definition import (
     short,
     too_few,
 )
+from runvitals.diagnostics.rules.reward_trend import RewardTrend
 from runvitals.diagnostics.rules.sources import OVEROPTIMISATION, RLHF_DETAILS, TRL
 from runvitals.diagnostics.types import Cause, Evidence, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
 
@@ -26,7 +27,8 @@ SPEC = RuleSpec(
     title="KL blows up",
     family="policy",
     summary="The median of the last 5 KL values exceeds 1.5 times the entropy that the policy began with, both per token or both per "
-    "answer: the policy has moved further than it was ever undecided. Critical from 4 times, or where entropy has halved. "
+    "answer: the policy has moved further than it was ever undecided. Where the reward still rises only from 4 times. Critical from "
+    "4 times, or where entropy has halved. "
     "Without entropy: above 2 nats per token, or 30 times its own level.",
     main_signal="kl",
     signals=("kl", "sequence_kl", "entropy", "sequence_entropy", "reward", "completion_length"),
@@ -63,6 +65,11 @@ _WARNING = 1.5
 _CRITICAL = 4.0
 _PER_TOKEN = 2.0
 _LEAP = 30.0
+_MATERIAL = {"kl": 0.2, "sequence_kl": 5.0}
+"""Nats below which no KL is worth an alert, whatever it is compared with."""
+_MATERIAL_LEAP = {"kl": 0.5, "sequence_kl": 20.0}
+_OVERWHELMING = 50.0
+_ENOUGH_OVERWHELMING = 5
 
 
 class _Detector(RowDetector):
@@ -77,6 +84,7 @@ class _Detector(RowDetector):
         self._entropy = SortedWindow(5)
         self._first_reward = SortedWindow(10)
         self._reward = SortedWindow(5)
+        self._trend = RewardTrend()
         self._signal = ""
         self._since: int | None = None
 
@@ -93,9 +101,11 @@ class _Detector(RowDetector):
         if len(self._waiting) == 5:
             self._level.add(self._waiting[0])
         self._waiting.append(kl)
-        if self._count < _ENOUGH:
+        median = self._newest.median()
+        overwhelming = self._count >= _ENOUGH_OVERWHELMING and self._ratio(median) > _OVERWHELMING
+        if self._count < _ENOUGH and not overwhelming:
             return too_few(_ENOUGH, self._count, "KL")
-        return self._judge(self._newest.median(), sample.step)
+        return self._judge(median, sample.step)
 
     def _take_companions(self, sample: Sample) -> None:
         entropy = sample.signals.get("entropy" if self._signal == "kl" else "sequence_entropy")
@@ -104,6 +114,7 @@ class _Detector(RowDetector):
                 self._first_entropy.add(entropy)
             self._entropy.add(entropy)
         reward = sample.signals.get("reward")
+        self._trend.add(reward)
         if reward is not None and is_finite(reward):
             if len(self._first_reward) < self._first_reward.size:
                 self._first_reward.add(reward)
@@ -119,6 +130,8 @@ class _Detector(RowDetector):
             self._since = step
         halved = self._began_with() > 0.0 and self._entropy.median() < 0.5 * self._began_with()
         severity: Severity = "critical" if halved or ratio > _CRITICAL / _WARNING else "warning"
+        if severity == "warning" and self._trend.rises():
+            return NEAR
         return Reading(
             state="bad",
             severity=severity,
@@ -135,12 +148,18 @@ class _Detector(RowDetector):
 
     def _ratio(self, kl: float) -> float:
         """How far KL is, 1.0 being the line of a warning."""
+        if kl < _MATERIAL[self._signal]:
+            return 0.0
         first = self._began_with()
         if first:
             return kl / (_WARNING * first)
         absolute = kl / _PER_TOKEN if self._signal == "kl" else 0.0
         level = self._level.median()
-        leap = kl / (_LEAP * level) if len(self._level) >= 20 and level > 1e-3 else 0.0
+        leap = (
+            kl / (_LEAP * level)
+            if len(self._level) >= 20 and level > 0.0 and kl > _MATERIAL_LEAP[self._signal]
+            else 0.0
+        )
         return max(absolute, leap)
 
     def _unit(self) -> str:

@@ -27,7 +27,7 @@ SPEC = RuleSpec(
     title="Loss spikes",
     family="divergence",
     summary="A loss 1.4 times its neighbours and 8 times their noise above them. Information where it recovers; "
-    "a warning where it stays up for 20 rows or comes back three times within 500.",
+    "a warning where it stays up for 20 rows or comes four times within 500.",
     main_signal="loss",
     signals=("loss",),
     trainers=SUPERVISED,
@@ -53,7 +53,7 @@ _MATERIAL = math.log(1.4)
 _LEAST_NOISE = 0.01
 _STAYS = 20
 _AGAIN_ROWS = 500
-_AGAIN = 3
+_AGAIN = 4
 
 
 class _Detector:
@@ -117,7 +117,7 @@ class _Detector:
             self._neighbours.clear()
             self._up = 0
         elif again:
-            sentence += f" It is the third spike within {self._rows - self._spikes[0] + 1} rows."
+            sentence += f" It is the fourth spike within {self._rows - self._spikes[0] + 1} rows."
         numbers = (
             Number(label="Loss", value=loss, expected=f"at most {short(middle * 1.4)}"),
             Number(label="Median around it", value=middle),

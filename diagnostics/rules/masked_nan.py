@@ -50,7 +50,9 @@ SPEC = RuleSpec(
 
 _ZERO_ROWS = 2
 """Rows of loss 0 and gradient 0 before it counts; with `hold` that is the third row."""
-_ZERO_ROWS_WITHOUT_GRADIENT = 10
+_ZERO_ROWS_WITHOUT_GRADIENT = 4
+_DEAD = 1e-9
+"""Gradient norm that is 0 but for rounding."""
 _LONG_ROWS = 20
 
 
@@ -78,7 +80,7 @@ class _Detector(RowDetector):
             self._supervised
             and loss == 0.0
             and "reward" not in sample.signals
-            and (not has_gradient or gradient == 0.0)
+            and (not has_gradient or (gradient is not None and gradient <= _DEAD))
         ):
             return self._count_zero(has_gradient, sample.step)
         self._lying = self._zero = 0

@@ -68,6 +68,7 @@ _WEAK = frozenset(
 )  # fmt: skip
 _RECENT_ROWS = 200
 _LEARNING_ROWS = 20
+_SCALER_ROWS = 10
 
 
 @dataclass(slots=True)
@@ -90,7 +91,9 @@ class _Trouble:
 class _Detector(RowDetector):
     """Counts bad values a key; remembers nothing of good ones but that they were seen."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, unpaired: bool) -> None:
+        """unpaired: a batch may hold no chosen, or no rejected answer, whose means are then NaN."""
+        self._unpaired = unpaired
         self._rows = 0
         self._seen: set[str] = set()
         self._troubles: dict[str, _Trouble] = {}
@@ -154,15 +157,24 @@ class _Detector(RowDetector):
         if trouble.name in _LOSSES:
             return "critical" if trouble.in_a_row >= 2 or trouble.total >= 3 else "warning"
         if trouble.name == "grad_norm":
-            if trouble.in_a_row >= 3:
-                return "critical"
-            return "warning" if trouble.in_a_row == 2 or trouble.within(_RECENT_ROWS, self._rows) > 2 else "info"
+            return self._severity_of_norm(trouble)
         if trouble.name in _WEAK:
             if trouble.in_a_row >= 10:
                 return "critical"
+            if self._unpaired:
+                return "info"
             return "warning" if trouble.in_a_row >= 3 or trouble.within(50, self._rows) >= 3 else "info"
         # A key that we do not know and that was never finite is NaN by design.
         return "info" if trouble.in_a_row >= 3 and trouble.name in self._seen else None
+
+    def _severity_of_norm(self, trouble: _Trouble) -> Severity:
+        """A loss scaler that finds its scale gives infinite norms in the first rows, and now and then later."""
+        if self._rows <= _SCALER_ROWS:
+            return "critical" if trouble.in_a_row >= 8 else "info"
+        if trouble.in_a_row >= 3:
+            return "critical"
+        later = min(_RECENT_ROWS, self._rows - _SCALER_ROWS)
+        return "warning" if trouble.in_a_row == 2 or trouble.within(later, self._rows) > 2 else "info"
 
     def _bad(self, severity: Severity, trouble: _Trouble, step: int) -> Reading:
         value = "None" if trouble.value is None else short(trouble.value)
@@ -184,7 +196,7 @@ class _Detector(RowDetector):
 
 
 def _make(context: RunContext) -> _Detector:
-    return _Detector()
+    return _Detector(unpaired=context.trainer == "kto")
 
 
 RULE = Definition(SPEC, _make)

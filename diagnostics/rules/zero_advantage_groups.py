@@ -14,7 +14,8 @@ SPEC = RuleSpec(
     title="Groups have no reward spread",
     family="policy",
     summary="The share of groups whose answers all got the same reward, over the last 20 rows: above 60 % is information, above "
-    "85 % a warning, above 95 % critical. In short runs only where it is every group from the first row on.",
+    "85 % a warning, above 95 % critical. Information only where the reward has risen clearly: then the prompts are learned. "
+    "In short runs only where it is every group from the first row on.",
     main_signal="zero_std_fraction",
     signals=("zero_std_fraction", "reward_std", "reward", "grad_norm"),
     trainers=("grpo", "rloo"),
@@ -53,7 +54,9 @@ class _Detector(RowDetector):
         self._shares: deque[float] = deque()
         self._sum = 0.0
         self._rewards: deque[float] = deque(maxlen=_ROWS)
+        self._first_rewards: list[float] = []
         self._norm: float | None = None
+        self._by_gradient = False
         self._since: int | None = None
 
     def update(self, sample: Sample) -> Reading | None:
@@ -61,11 +64,14 @@ class _Detector(RowDetector):
         reward, norm = signals.get("reward"), signals.get("grad_norm")
         if reward is not None and is_finite(reward):
             self._rewards.append(reward)
+            if len(self._first_rewards) < _ENOUGH:
+                self._first_rewards.append(reward)
         if norm is not None:
             self._norm = norm
-        share = _share(signals.get("zero_std_fraction"), signals.get("reward_std"))
+        share = _share(signals.get("zero_std_fraction"), signals.get("reward_std"), norm)
         if share is None:
             return None
+        self._by_gradient = "zero_std_fraction" not in signals and "reward_std" not in signals
         self._take(share)
         count = len(self._shares)
         mean = self._sum / count
@@ -86,14 +92,23 @@ class _Detector(RowDetector):
         if self._since is None:
             self._since = step
         severity: Severity = "critical" if mean > _CRITICAL else "warning" if mean > _WARNING else "info"
+        solved = self._solved()
+        if solved:
+            severity = "info"
         numbers = [
             Number(label="Groups without spread, last 20 rows", value=100 * mean, unit="%", expected="below 50 %")
         ]
         sentence = f"{mean:.0%} of the groups give every answer the same reward {at(step)}"
+        if self._by_gradient:
+            sentence = f"The gradient norm is exactly 0 in {mean:.0%} of the last {len(self._shares)} rows {at(step)}"
         if self._rewards:
             reward = sum(self._rewards) / len(self._rewards)
             numbers.append(Number(label="Mean reward", value=reward))
             sentence += f"; the mean reward is {short(reward)}"
+        if solved:
+            sentence += (
+                f", up from {short(sum(self._first_rewards) / len(self._first_rewards))}: these prompts are learned"
+            )
         if self._norm is not None:
             numbers.append(Number(label="Gradient norm", value=self._norm, expected="above 0"))
         return Reading(
@@ -105,6 +120,15 @@ class _Detector(RowDetector):
             causes=self._causes(),
         )
 
+    def _solved(self) -> bool:
+        """True where the rewards lie clearly above those of the first rows: a lack of spread is then the end of the lesson."""
+        if len(self._rewards) < _ENOUGH or len(self._first_rewards) < _ENOUGH:
+            return False
+        began = sum(self._first_rewards) / _ENOUGH
+        wandered = max(self._first_rewards) - min(self._first_rewards)
+        now = sum(self._rewards) / len(self._rewards)
+        return now - began > max(wandered, _SAME)
+
     def _causes(self) -> tuple[Cause, ...]:
         """A reward that is the same in all rows points to the reward function; else to the prompts."""
         constant, easy, hard, same = SPEC.causes
@@ -114,12 +138,14 @@ class _Detector(RowDetector):
         return (easy, hard, same, constant)
 
 
-def _share(fraction: float | None, spread: float | None) -> float | None:
-    """The share of groups without spread; from the mean spread, where only that is logged, 1 where it is exactly 0."""
+def _share(fraction: float | None, spread: float | None, norm: float | None) -> float | None:
+    """The share of groups without spread; where that is not logged, 1 where the mean spread, or the gradient, is exactly 0."""
     if fraction is not None and is_finite(fraction):
         return min(max(fraction, 0.0), 1.0)
     if spread is not None and is_finite(spread):
         return 1.0 if abs(spread) <= _SAME else 0.0
+    if norm is not None and is_finite(norm):
+        return 1.0 if norm == 0.0 else 0.0
     return None
 
 
