@@ -132,7 +132,8 @@ def connect(url: str) -> Database:
         return _embedded(parsed)
     timeout = {} if "connect_timeout" in parsed.query else {"connect_timeout": CONNECT_TIMEOUT_S}
     engine = create_engine(parsed, connect_args=timeout, pool_pre_ping=True, pool_size=8, max_overflow=24)
-    return Database(engine, parsed.set(query={}).render_as_string(hide_password=True))
+    host = parsed.host or str(parsed.query.get("host") or "local socket")  # a socket's folder stands in the query
+    return Database(engine, f"postgresql://{host}/{parsed.database or ''}")
 
 
 def _embedded(url: URL) -> Database:

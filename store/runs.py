@@ -53,7 +53,7 @@ def list_runs(connection: Connection, *, latest: Sequence[str] = (), ids: Sequen
     return [_run_info(row, newest.get(row.id, {})) for row in connection.execute(query)]
 
 
-def _newest(rows: Sequence[Row[Any]]) -> dict[str, dict[str, Latest]]:
+def _newest(rows: Sequence[Any]) -> dict[str, dict[str, Latest]]:
     """The newest points by run and key. The values' bits are turned to floats in one go: a list of runs asks for thousands."""
     values = np.array([row[4] for row in rows], np.int64).view(np.float64).tolist()
     found: dict[str, dict[str, Latest]] = {}

