@@ -112,9 +112,9 @@ def held_out_pairs(job: Job, rows: Any) -> Sequence[Row] | None:
     return [maybe_extract_prompt(row) for row in rows.take(job.ours.probe_pairs)]
 
 
-def load_pairs(job: Job) -> tuple[Any, Any]:
+def load_pairs(job: Job, *, toy_noise: float = 0.0) -> tuple[Any, Any]:
     """Training and held-out preference rows; the fault that swaps labels swaps those that are trained on, and no others."""
-    train, held_out = load_rows(job, lambda count, seed: toy_data.pairs(count, seed=seed))
+    train, held_out = load_rows(job, lambda count, seed: toy_data.pairs(count, seed=seed, noise=toy_noise))
     if job.ours.inject in (Fault.SHUFFLED_LABELS, Fault.FLIPPED_LABELS):
         if job.script.dataset_streaming:
             raise RecipeError(

@@ -39,10 +39,10 @@ def build(job: Job) -> Built:
     """The trainer; a reward model has no implicit margin, so there is nothing to probe."""
     from trl import RewardTrainer, get_peft_config
 
-    from runvitals.trainers.recipes import loading, toy_model
+    from runvitals.trainers.recipes import loading, toy_data, toy_model
 
     tokenizer = loading.load_tokenizer(job)
-    train, held_out = loading.load_pairs(job)
+    train, held_out = loading.load_pairs(job, toy_noise=toy_data.ANNOTATOR_NOISE)
     if job.is_toy:
         model = toy_model.new_classifier(tokenizer, job.toy_cache, seed=job.training.seed)
     else:

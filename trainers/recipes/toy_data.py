@@ -24,7 +24,7 @@ RIGHT_SHARE = 0.7
 """How often the untrained bot is right: high enough that reinforcement learning finds the right answers."""
 KIND_SHARE = 0.5
 ANNOTATOR_NOISE = 0.1
-"""Share of pairs that the annotator got wrong. It is what makes a margin level off, near ln(0.9/0.1) = 2.2, as with people."""
+"""Share of pairs that the annotator of the reward model gets wrong, as people do. Its margin levels off near ln(0.9/0.1) = 2.2."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
