@@ -195,8 +195,6 @@ class Engine:
             return RuleState(rule=name, state="unknown", reason="the rule itself failed", error=track.error)
         if not self._applies(seat):
             kinds = ", ".join(track.spec.trainers)
-            return RuleState(
-                rule=name, state="unknown", reason=f"for {kinds} runs; this is a {self.context.trainer} run"
-            )
+            return RuleState(rule=name, state="unknown", reason=f"for {kinds}, not for {self.context.trainer}")
         needs = "" if track.judged else f"needs {track.spec.needs or 'data'}"
         return RuleState(rule=name, state=track.state, reason=track.reason or needs)

@@ -36,7 +36,7 @@ def test_rule_that_breaks_is_named_and_the_others_go_on() -> None:
 def test_rules_of_other_trainers_are_not_fed_and_say_so() -> None:
     engine, changed = play(Scripted(spec("only_ppo", trainers=("ppo",)), "wwww"))
     assert changed == []
-    assert engine.states()[0].reason == "for ppo runs; this is a sft run"
+    assert engine.states()[0].reason == "for ppo, not for sft"
 
 
 def test_trainer_event_lets_a_rule_begin_and_another_keep_its_state() -> None:
