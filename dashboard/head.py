@@ -39,7 +39,7 @@ def pulse(seen: Look | Problem, *, now_s: float, every_s: float) -> dict[str, An
     """The small part of a page's data that changes with every message: time, watcher, notices."""
     if isinstance(seen, Problem):
         return {"now_s": now_s, "every_s": every_s, "watch": None, "notices": [_store_notice(seen)]}
-    return {"now_s": now_s, "every_s": every_s, "watch": _watch(seen.watching), "notices": _notices(seen)}
+    return {"now_s": now_s, "every_s": every_s, "watch": _watch(seen), "notices": _notices(seen)}
 
 
 def page_title(seen: Look | Problem) -> str:
@@ -80,10 +80,12 @@ def _look(store: Store, now_s: float) -> Look:
     )
 
 
-def _watch(found: Watching) -> dict[str, Any]:
+def _watch(seen: Look) -> dict[str, Any]:
+    found = seen.watching
     if found.watcher is None:
         return {"alive": False}
     return {
+        "beside": seen.beside,
         "alive": found.alive,
         "pass_s": found.watcher.pass_s,
         "rules": found.watcher.rules,
@@ -96,8 +98,9 @@ def _notices(seen: Look) -> list[dict[str, str]]:
     if seen.watching.alive:
         return []
     silent = "No watcher yet" if seen.watching.silent_s is None else f"Watcher silent for {age(seen.watching.silent_s)}"
-    doing = "This app started one beside itself." if seen.beside else "Start it with: runvitals watch"
-    text = f"Health of live runs is unknown. {doing}"
+    started = "This app started one beside itself and waits for its first pass."
+    starts = "This app starts one beside itself in a few seconds; or start it with: runvitals watch"
+    text = f"Health of live runs is unknown. {started if seen.beside else starts}"
     return [{"key": "watcher", "severity": "warning", "title": silent, "text": text}]
 
 

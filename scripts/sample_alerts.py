@@ -47,21 +47,50 @@ def _rows(now_s: float) -> list[AlertRow]:
         curve=("reward_margin", flat),
     )
     stagnant["causes"] = [
-        _cause("Labels shuffled", "likely", "accuracy 49.0 % since step 38, data revision changed, gradient norm usual"),
+        _cause(
+            "Labels shuffled", "likely", "accuracy 49.0 % since step 38, data revision changed, gradient norm usual"
+        ),
         _cause("Chosen and rejected swapped in part", "possible", "some batches below 25 %, some above 75 %"),
         _cause("Learning rate too small", "unlikely", "5e-5 moved log-probabilities by −0.4 nat, so weights do move"),
     ]
     stagnant["remedies"] = [
-        _remedy("Read 20 pairs by eye and mark which answer is better.", "If fewer than 15 agree with the label, the labels are at fault.", _GUIDE),
-        _remedy("Compare the data revision with the last run that learnt.", "Here: e77ab9 against 8f1c02 of dpo-7b-clean-lr3e5.", ""),
-        _remedy("Train 60 steps with chosen and rejected swapped.", "A margin that then rises means the columns are swapped, not shuffled.", "TRL docs, DPO data format", "https://huggingface.co/docs/trl/dpo_trainer"),
-        _remedy("Restart from step 0 with the repaired data.", "The last 110 steps moved log-probabilities by −0.4 nat and taught no preference.", ""),
+        _remedy(
+            "Read 20 pairs by eye and mark which answer is better.",
+            "If fewer than 15 agree with the label, the labels are at fault.",
+            _GUIDE,
+        ),
+        _remedy(
+            "Compare the data revision with the last run that learnt.",
+            "Here: e77ab9 against 8f1c02 of dpo-7b-clean-lr3e5.",
+            "",
+        ),
+        _remedy(
+            "Train 60 steps with chosen and rejected swapped.",
+            "A margin that then rises means the columns are swapped, not shuffled.",
+            "TRL docs, DPO data format",
+            "https://huggingface.co/docs/trl/dpo_trainer",
+        ),
+        _remedy(
+            "Restart from step 0 with the repaired data.",
+            "The last 110 steps moved log-probabilities by −0.4 nat and taught no preference.",
+            "",
+        ),
     ]
     blowup = np.concatenate([np.linspace(0.5, 20, 20), np.full(20, 26.0), np.linspace(26, 148, 20), np.full(36, 148.3)])
     masked = np.concatenate([np.linspace(5.6, 1.9, 60), np.full(60, np.nan)])
     uf, kl0, filtered = "dpo-7b-uf-b01", "ppo-7b-helpful-kl0", "sft-7b-filtered"
-    kl = _detail("KL blow-up", "The policy left the reference: KL is 148 nat, 25 times its target.", numbers=[("KL, now", 148.3, "nat", "below 6")], curve=("sequence_kl", blowup))
-    nan = _detail("Loss hides NaN since 60", "From step 60 on the log writes 0 where the loss was NaN.", numbers=[("Loss, logged", 0.0, "nat", "above 0"), ("Loss, real", float("nan"), "nat", "a number")], curve=("loss", masked))
+    kl = _detail(
+        "KL blow-up",
+        "The policy left the reference: KL is 148 nat, 25 times its target.",
+        numbers=[("KL, now", 148.3, "nat", "below 6")],
+        curve=("sequence_kl", blowup),
+    )
+    nan = _detail(
+        "Loss hides NaN since 60",
+        "From step 60 on the log writes 0 where the loss was NaN.",
+        numbers=[("Loss, logged", 0.0, "nat", "above 0"), ("Loss, real", float("nan"), "nat", "a number")],
+        curve=("loss", masked),
+    )
     plain = _detail
     return [
         _row(uf, "margin_stagnant", "reward_margin", "critical", (38, 58), (452, 360), now_s, detail=stagnant),

@@ -46,7 +46,11 @@ def preference(rng: np.random.Generator, n: int, *, learns: float) -> Series:
     chosen = drift + margin * 0.35
     accuracy = np.clip(0.5 + 0.48 * np.tanh(margin * 1.4) + noise(rng, n, 0.06), 0.0, 1.0)
     return {
-        "loss": LN_2 - 0.5 * margin + 0.5 * LN_2 * np.tanh(margin / 2) + 0.08 * np.maximum(margin - 1, 0) + noise(rng, n, 0.004)
+        "loss": LN_2
+        - 0.5 * margin
+        + 0.5 * LN_2 * np.tanh(margin / 2)
+        + 0.08 * np.maximum(margin - 1, 0)
+        + noise(rng, n, 0.004)
         if learns < 0.5
         else np.log1p(np.exp(-margin)) + np.abs(noise(rng, n, 0.004)),
         "rewards/chosen": chosen,
@@ -69,9 +73,15 @@ def supervised(rng: np.random.Generator, n: int, *, low: float = 1.1, nan_from: 
 def policy(rng: np.random.Generator, n: int, *, hacked: bool) -> Series:
     """A PPO run; hacked, its reward rises while KL explodes and entropy falls."""
     score = rise(n, low=0.2, high=16.0 if hacked else 2.4, at=0.38, width=0.05 if hacked else 0.15) + noise(rng, n, 0.2)
-    kl = rise(n, low=0.5, high=148.0 if hacked else 5.5, at=0.4, width=0.05 if hacked else 0.2) + np.abs(noise(rng, n, 0.4))
-    entropy = rise(n, low=19.0 if hacked else 14.0, high=0.1 if hacked else 9.0, at=0.45, width=0.08) * np.exp(noise(rng, n, 0.1))
-    value = 0.06 + (rise(n, low=0.0, high=28.0, at=0.42, width=0.03) if hacked else 0.3) * np.exp(-np.linspace(0, 1.2, n))
+    kl = rise(n, low=0.5, high=148.0 if hacked else 5.5, at=0.4, width=0.05 if hacked else 0.2) + np.abs(
+        noise(rng, n, 0.4)
+    )
+    entropy = rise(n, low=19.0 if hacked else 14.0, high=0.1 if hacked else 9.0, at=0.45, width=0.08) * np.exp(
+        noise(rng, n, 0.1)
+    )
+    value = 0.06 + (rise(n, low=0.0, high=28.0, at=0.42, width=0.03) if hacked else 0.3) * np.exp(
+        -np.linspace(0, 1.2, n)
+    )
     return {
         "objective/scores": score,
         "objective/rlhf_reward": score - 0.05 * kl,

@@ -23,7 +23,8 @@ export function watchLine() {
       const ago = watch.pass_s === undefined ? "never seen" : `last pass ${age(now_s - watch.pass_s)} ago`;
       const rules = watch.rules === undefined ? "" : ` · ${count(watch.rules)} rules`;
       const behind = watch.behind_bytes === undefined ? "" : ` · behind ${dataSize(watch.behind_bytes)}`;
-      setText(more, ago + (nothing ? ` · ${nothing}` : rules + behind));
+      const whose = watch.beside ? "started by this app · " : "";
+      setText(more, whose + ago + (nothing ? ` · ${nothing}` : rules + behind));
     },
   };
 }

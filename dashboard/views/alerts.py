@@ -98,21 +98,32 @@ def _search() -> None:
     _set("q", str(_sent("query") or "").strip())
 
 
-def _store(event: str, act: Callable[[Store, Change, float], None]) -> Callable[[], None]:
-    """A callback that does in the store what the browser asked for; a store that cannot shows its line at the next look."""
+def store_change(event: str, change: Change, *, now_s: float) -> None:
+    """Does in the store what a person asked for; a store that cannot shows its line at the next look."""
+    alert_id = str(change["id"])
+    acts: dict[str, Callable[[Store], None]] = {
+        "acknowledge": lambda store: store.acknowledge(alert_id, str(change["note"]), now_s),
+        "unacknowledge": lambda store: store.unacknowledge(alert_id, now_s),
+        "feedback": lambda store: store.feedback(alert_id, str(change["answer"]), now_s),
+        "tick": lambda store: store.tick(alert_id, int(change["remedy"]), bool(change["on"]), now_s),
+        "mute": lambda store: store.mute(alert_id, _until(change["for_s"], now_s), now_s),
+    }
+    read(acts[event], now_s=now_s)
+
+
+def _until(for_s: float | None, now_s: float) -> float | None:
+    return None if for_s is None else now_s + float(for_s)
+
+
+def _keeps(event: str) -> Callable[[], None]:
+    """The callback of an event that changes an alert."""
 
     def changed() -> None:
         change = _sent(event)
-        now_s = time.time()
         if isinstance(change, dict):
-            read(lambda store: act(store, change, now_s), now_s=now_s)
+            store_change(event, change, now_s=time.time())
 
     return changed
-
-
-def _mute(store: Store, change: Change, now_s: float) -> None:
-    for_s = change["for_s"]
-    store.mute(change["id"], None if for_s is None else now_s + float(for_s), now_s)
 
 
 _EVENTS: dict[str, Callable[[], None]] = {
@@ -121,10 +132,6 @@ _EVENTS: dict[str, Callable[[], None]] = {
     "query": _search,
     "open": lambda: None,
     "resync": lambda: live.forget("alerts"),
-    "acknowledge": _store("acknowledge", lambda store, change, now_s: store.acknowledge(change["id"], str(change["note"]), now_s)),
-    "unacknowledge": _store("unacknowledge", lambda store, change, now_s: store.unacknowledge(change["id"], now_s)),
-    "mute": _store("mute", _mute),
-    "feedback": _store("feedback", lambda store, change, now_s: store.feedback(change["id"], str(change["answer"]), now_s)),
-    "tick": _store("tick", lambda store, change, now_s: store.tick(change["id"], int(change["remedy"]), bool(change["on"]), now_s)),
-}  # fmt: skip
+    **{event: _keeps(event) for event in ("acknowledge", "unacknowledge", "mute", "feedback", "tick")},
+}
 """What the browser may send. Each needs a callback, or Streamlit drops it."""

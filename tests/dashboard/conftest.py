@@ -1,0 +1,55 @@
+"""A store full of sample runs, and the app on it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from runvitals.settings import Settings
+from runvitals.store import Store, open_store
+
+ROOT = Path(__file__).parent.parent.parent
+APP = ROOT / "dashboard" / "app.py"
+COMPONENTS = ROOT / "dashboard" / "components"
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    """The empty store of the test's own home; the app opens the same."""
+    st.cache_resource.clear()
+    settings = Settings.from_environment()
+    settings.home.mkdir(parents=True)
+    opened = open_store(settings.store)
+    yield opened
+    opened.close()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def sample(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """`scripts/sample_store.py`, which fills a store."""
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    import sample_store
+
+    return sample_store
+
+
+@pytest.fixture
+def watched(store: Store, sample: ModuleType) -> Store:
+    """The store with the sample runs and a watcher that has just made a pass."""
+    now_s = time.time()
+    sample.fill(store, now_s=now_s)
+    sample.beat(store, now_s=now_s)
+    return store
+
+
+@pytest.fixture
+def app() -> AppTest:
+    """The app, not yet run."""
+    return AppTest.from_file(str(APP), default_timeout=30)

@@ -1,0 +1,100 @@
+"""The Alerts page, as Streamlit runs it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from streamlit.testing.v1 import AppTest
+
+from runvitals.dashboard.alert_cards import full, holding
+from runvitals.dashboard.incidents import group
+from runvitals.store import Store
+
+PAGE = """
+from runvitals.dashboard.views import alerts
+alerts.page()
+"""
+
+
+def body_of(**query: str) -> dict[str, Any]:
+    """What the page gives its component where the address holds this query."""
+    app = AppTest.from_string(PAGE, default_timeout=30)
+    for name, value in query.items():
+        app.query_params[name] = value
+    app.run()
+    assert not app.exception
+    (element,) = app.get("bidi_component")
+    body: dict[str, Any] = json.loads(element.proto.json)["body"]
+    return body
+
+
+def test_incidents_are_counted_by_state_and_the_worst_is_shown(watched: Store) -> None:
+    body = body_of()
+    assert body["counts"] == {"open": 6, "acknowledged": 1, "muted": 0, "resolved": 1}
+    assert body["tab"] == "open"
+    assert body["shown"]["title"] == "Margin stagnant"
+    assert body["shown"]["causes"][0]["likelihood"] == "likely"
+    assert body["shown"]["ticked"] == [0]
+    assert [member["title"] for member in body["shown"]["members"]] == [
+        "Margin stagnant",
+        "Accuracy at chance",
+        "Loss at ln 2",
+    ]
+
+
+def test_a_deep_link_shows_its_alert_and_its_tab(watched: Store) -> None:
+    acknowledged = next(row for row in watched.alerts() if row.acknowledged_s is not None)
+    body = body_of(alert=acknowledged.id)
+    assert body["tab"] == "acknowledged"
+    assert body["shown"]["id"] == acknowledged.id
+    assert body["shown"]["acknowledged_note"] == "known, ablation"
+
+
+def test_an_alert_that_is_not_there_shows_the_worst_open_one(watched: Store) -> None:
+    assert body_of(alert="nobody")["shown"]["title"] == "Margin stagnant"
+
+
+def test_search_finds_by_run_rule_or_trainer(watched: Store) -> None:
+    assert {card["run"] for card in body_of(q="grpo-math-nobeta")["cards"]} == {"grpo-math-nobeta"}
+    assert {card["run"] for card in body_of(q="kl_blowup")["cards"]} == {"ppo-7b-helpful-kl0"}
+    assert {card["trainer"] for card in body_of(q="trainer:sft")["cards"]} == {"sft"}
+
+
+def test_evidence_about_nan_keeps_its_numbers(watched: Store) -> None:
+    incidents = group(watched.alerts(), now_s=0.0)
+    run = next(run for run in watched.runs() if run.name == "sft-7b-filtered")
+    found = holding(incidents, f"{run.id}-masked_nan-1")
+    assert found is not None
+    shown = full(*found, run)
+    assert "NaN" in [number["value"] for number in shown["evidence"]["numbers"]]
+    (curve,) = shown["evidence"]["curves"]
+    assert curve["values"].count("NaN") == 60
+    assert curve["title"] == "Loss"
+    json.dumps(shown, allow_nan=False)
+
+
+def test_an_alert_may_outlive_its_run_and_its_title(watched: Store) -> None:
+    incidents = group(watched.alerts(), now_s=0.0)
+    alert, incident = incidents[0].root, incidents[0]
+    assert full(alert, incident, None)["run"] == alert.run_id
+
+
+def test_what_people_say_is_kept_in_the_store(watched: Store) -> None:
+    app = AppTest.from_string(PAGE, default_timeout=30).run()
+    (alert,) = [row for row in watched.alerts() if row.rule == "kl_blowup"]
+    from runvitals.dashboard.views import alerts
+
+    for event, change in (
+        ("acknowledge", {"id": alert.id, "note": "stopping it"}),
+        ("feedback", {"id": alert.id, "answer": "real"}),
+        ("tick", {"id": alert.id, "remedy": 0, "on": True}),
+        ("mute", {"id": alert.id, "for_s": 3600}),
+    ):
+        alerts.store_change(event, change, now_s=1000.0)
+    (kept,) = [row for row in watched.alerts() if row.id == alert.id]
+    assert kept.acknowledged_note == "stopping it"
+    assert kept.feedback == "real"
+    assert list(kept.ticked) == [0]
+    assert kept.muted_until_s == 4600.0
+    assert not app.exception

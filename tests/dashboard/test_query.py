@@ -1,0 +1,83 @@
+"""The search language."""
+
+from __future__ import annotations
+
+import pytest
+
+from runvitals.dashboard.query import Subject, parse
+
+SIGNALS = frozenset({"margin", "tokens_per_s", "loss"})
+
+RUN = Subject(
+    words={
+        "name": ("dpo-7b-uf-b01",),
+        "trainer": ("dpo",),
+        "status": ("running", "live"),
+        "health": ("critical",),
+        "finding": ("Margin stagnant",),
+        "alert": ("margin_stagnant", "loss_at_ln2"),
+    },
+    numbers={"step": 148, "margin": 0.009, "tokens_per_s": 7580.0, "age": 90.0, "ended": None, "loss": float("nan")},
+    config={"beta": 0.1, "dataset": {"revision": "e77ab9", "shuffle": True}, "lora.r": 16},
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "answers"),
+    [
+        ("", True),
+        ("uf", True),
+        ("UF", True),
+        ("clean", False),
+        ("trainer:dpo", True),
+        ("trainer:ppo,dpo", True),
+        ("trainer:dp", False),
+        ("trainer!=dpo", False),
+        ("status:live", True),
+        ("health:warning,critical step>100", True),
+        ("health:warning step>100", False),
+        ("health:warning or step>100", True),
+        ("health:healthy or trainer:dpo step>200", False),
+        ("alert:margin", True),
+        ("finding:stagnant", True),
+        ("margin<0.05", True),
+        ("margin<−1", False),
+        ("tokens_per_s>7k", True),
+        ("tokens_per_s<5k", False),
+        ("age<2min", True),
+        ("age<1m", False),
+        ("ended<2d", False),
+        ("loss<5", False),
+        ("config.beta=0.1", True),
+        ("config.beta>0.2", False),
+        ("config.dataset.revision:e77ab9", True),
+        ("config.dataset.shuffle=true", True),
+        ("config.lora.r=16", True),
+        ("config.absent=1", False),
+        ("health:critical or", True),
+    ],
+)
+def test_a_query_finds_what_it_says(text: str, answers: bool) -> None:
+    query = parse(text, signals=SIGNALS)
+    assert query.troubles == ()
+    assert query.matches(RUN) is answers
+
+
+@pytest.mark.parametrize(
+    ("term", "reason"),
+    [
+        ("foo:bar", "no column or signal is called foo"),
+        ("step<many", "many is no number"),
+        ("step<5q", "5q is no number"),
+        ("trainer>dpo", "trainer is a word: write trainer:dpo"),
+        ("step>", "say what step should be"),
+    ],
+)
+def test_a_bad_term_is_named_with_its_reason_and_left_out(term: str, reason: str) -> None:
+    query = parse(f"{term} trainer:dpo", signals=SIGNALS)
+    assert [(trouble.term, trouble.reason) for trouble in query.troubles] == [(term, reason)]
+    assert query.matches(RUN)
+
+
+def test_a_query_tells_which_signals_it_asks_about() -> None:
+    assert parse("margin<0 trainer:dpo or tokens_per_s>1", signals=SIGNALS).signals == {"margin", "tokens_per_s"}

@@ -1,0 +1,140 @@
+"""The Runs page and the app around it, as Streamlit runs them."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from runvitals.store import Store
+
+HOSTILE = (
+    "<img src=x onerror=alert(1)>",
+    "![](http://tracker.example/x.png)",
+    "$x^2$",
+    ":material/skull: :red[**bold**]",
+)
+
+
+def components(app: AppTest) -> dict[str, dict[str, Any]]:
+    """What each of our components was given, by name."""
+    assert not app.exception
+    found = [element.proto for element in app.main if element.type == "bidi_component"]
+    return {proto.component_name: json.loads(proto.json) for proto in _flat(app, found)}
+
+
+def _flat(app: AppTest, found: list[Any]) -> list[Any]:
+    """The components, wherever in the page they stand."""
+    return found or [element.proto for element in app.get("bidi_component")]
+
+
+def test_all_runs_are_there_worst_first_in_three_groups(app: AppTest, watched: Store) -> None:
+    body = components(app.run())["runvitals.runs"]["body"]
+    assert body["total"] == 12
+    assert [row["group"] for row in body["rows"]] == sorted(
+        (row["group"] for row in body["rows"]), key=["attention", "running", "ended"].index
+    )
+    first = body["rows"][0]
+    assert first["health"] == "critical"
+    by_name = {row["name"]: row for row in body["rows"]}
+    assert by_name["dpo-7b-b05"]["step"] in (None, 0)
+    assert by_name["dpo-7b-uf-b01"]["margin_now"] == pytest.approx(0.009)
+    assert by_name["dpo-7b-uf-b01"]["margin_of"] == "held-out pairs"
+    assert by_name["sft-7b-base"]["margin_now"] is None
+
+
+def test_the_query_in_the_address_filters_and_names_bad_terms(app: AppTest, watched: Store) -> None:
+    app.query_params["q"] = "trainer:ppo foo:bar"
+    body = components(app.run())["runvitals.runs"]["body"]
+    assert {row["name"] for row in body["rows"]} == {"ppo-7b-helpful-kl0", "ppo-7b-helpful-kl01"}
+    assert [trouble["term"] for trouble in body["troubles"]] == ["foo:bar"]
+
+
+def test_a_query_may_ask_for_alerts_and_signals(app: AppTest, watched: Store) -> None:
+    app.query_params["q"] = "alert:margin_stagnant or margin<-1 or config.beta=0.05"
+    body = components(app.run())["runvitals.runs"]["body"]
+    assert {row["name"] for row in body["rows"]} == {"dpo-7b-uf-b01", "ppo-7b-helpful-kl0", "grpo-math-b005"}
+
+
+def test_without_runs_the_page_says_how_to_start_one(app: AppTest, store: Store, sample: ModuleType) -> None:
+    sample.beat(store, now_s=time.time())
+    body = components(app.run())["runvitals.empty"]["body"]
+    assert [(check["name"], check["state"]) for check in body["checks"]] == [
+        ("Store", "healthy"),
+        ("Watcher", "healthy"),
+        ("Journal", "unknown"),
+        ("Notifications", "unknown"),
+    ]
+
+
+def test_while_nobody_watches_live_runs_are_unknown_and_the_page_says_so(
+    app: AppTest, store: Store, sample: ModuleType
+) -> None:
+    now_s = time.time()
+    sample.fill(store, now_s=now_s)
+    sample.beat(store, now_s=now_s - 120)
+    data = components(app.run())["runvitals.runs"]
+    assert data["notices"][0]["title"] == "Watcher silent for 2 min"
+    live = [row["health"] for row in data["body"]["rows"] if row["status"] in ("running", "stalled", "starting")]
+    assert set(live) == {"unknown"}
+
+
+def test_a_foreign_store_shows_a_line_and_no_traceback(
+    app: AppTest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.db"
+    other.write_text("no database " * 500)
+    monkeypatch.setenv("RUNVITALS_STORE", f"sqlite:///{other}")
+    data = components(app.run())["runvitals.runs"]
+    assert data["notices"][0]["title"] == "Not a runvitals store"
+    assert "other.db" in data["notices"][0]["text"]
+    assert "body" not in data
+
+
+def test_hostile_names_travel_as_text_only(app: AppTest, store: Store, sample: ModuleType) -> None:
+    now_s = time.time()
+    hostile = tuple(
+        sample.Sample(name=name, trainer="dpo", kind="clean", step=30, max_steps=60, age_s=1, finding=name)
+        for name in HOSTILE
+    )
+    sample.fill(store, now_s=now_s, samples=hostile)
+    sample.beat(store, now_s=now_s)
+    app.run()
+    assert {row["name"] for row in components(app)["runvitals.runs"]["body"]["rows"]} == set(HOSTILE)
+    # Nothing of a run is given to an element of Streamlit's own, which would read it as Markdown.
+    own = [
+        element for element in app.main if element.type in ("markdown", "html", "title", "header", "text", "caption")
+    ]
+    assert own == []
+
+
+def test_the_navigation_tells_how_many_incidents_are_open(app: AppTest, watched: Store) -> None:
+    from runvitals.dashboard import head
+
+    app.run()
+    seen = head.look(now_s=time.time())
+    assert head.page_title(seen) == "◆ 6 · runvitals"
+    assert head.alerts_label(seen) == "Alerts ◆ 6"
+
+
+def test_an_unchanged_body_is_not_sent_twice() -> None:
+    def script() -> None:
+        import streamlit as st
+
+        from runvitals.dashboard import live
+
+        sent = [live.changed("slot", {"rows": rows}) for rows in ([1], [1], [1, 2])]
+        live.forget("slot")
+        sent.append(live.changed("slot", {"rows": [1, 2]}))
+        st.session_state["whole"] = ["body" in message for message in sent]
+        st.session_state["digests"] = [message["digest"] for message in sent]
+
+    app = AppTest.from_function(script).run()
+    assert app.session_state["whole"] == [True, False, True, True]
+    first, second, third, fourth = app.session_state["digests"]
+    assert first == second != third == fourth
