@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
+from typing import Any, TypeVar
 
 import numpy as np
-from sqlalchemy import Connection, Row, select, tuple_
+from sqlalchemy import Connection, Row, bindparam, delete, select
 
 from runvitals.collectors.records import NO_STEP
 from runvitals.store.codec import CodecError, unpack_clock, unpack_tail, unpack_values
@@ -27,8 +28,10 @@ PARTS = -1
 Place = tuple[int, int, int]
 """Series id, level and first index: where a block belongs."""
 
-_PLACES_A_QUERY = 5000
-"""SQLite takes 32,766 parameters a statement; a place is three."""
+_PARAMETERS_A_QUERY = 10_000
+"""SQLite takes 32,766 parameters a statement; no query of ours has more than three lists."""
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,27 +81,49 @@ def heads(connection: Connection, run_id: str, keys: Iterable[str] | None = None
     query = select(series).where(series.c.run_id == run_id)
     if keys is not None:
         wanted = list(keys)
-        if len(wanted) <= _PLACES_A_QUERY:
+        if len(wanted) <= _PARAMETERS_A_QUERY:
             query = query.where(series.c.key.in_(wanted))
     return {row.key: SeriesHead(*row) for row in connection.execute(query)}
 
 
-def at(connection: Connection, places: Sequence[Place]) -> list[Row[Any]]:
-    """The blocks that stand at these places."""
+def at(connection: Connection, places: Collection[Place]) -> list[Row[Any]]:
+    """The blocks that stand at these places.
+
+    Asked level by level as ids × firsts, which both databases answer from the index; SQLite scans the table for a list of triples.
+    """
     found: list[Row[Any]] = []
-    for offset in range(0, len(places), _PLACES_A_QUERY):
-        asked = tuple_(blocks.c.series_id, blocks.c.level, blocks.c.first).in_(
-            places[offset : offset + _PLACES_A_QUERY]
-        )
-        found.extend(connection.execute(select(blocks).where(asked)))
+    wanted = sorted(places, key=lambda place: (place[1], place[0]))
+    for level, of_level in groupby(wanted, key=lambda place: place[1]):
+        for some in _batched([(series_id, first) for series_id, _, first in of_level]):
+            ids, firsts = {series_id for series_id, _ in some}, {first for _, first in some}
+            asked = blocks.c.series_id.in_(ids) & (blocks.c.level == level) & blocks.c.first.in_(firsts)
+            exact = set(some)
+            found.extend(
+                row for row in connection.execute(select(blocks).where(asked)) if (row.series_id, row.first) in exact
+            )
     return found
+
+
+def remove(connection: Connection, places: Collection[Place]) -> None:
+    """Deletes the blocks that stand at these places."""
+    if places:
+        place = (blocks.c.series_id == bindparam("at_series")) & (blocks.c.level == bindparam("at_level"))
+        gone = delete(blocks).where(place & (blocks.c.first == bindparam("at_first")))
+        connection.execute(
+            gone, [{"at_series": one, "at_level": level, "at_first": first} for one, level, first in places]
+        )
+
+
+def _batched(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    for offset in range(0, len(items), _PARAMETERS_A_QUERY):
+        yield items[offset : offset + _PARAMETERS_A_QUERY]
 
 
 def parts(connection: Connection, series_ids: Sequence[int]) -> dict[int, list[Row[Any]]]:
     """The parts of each series' open chunk, in order."""
     found: dict[int, list[Row[Any]]] = {}
-    for offset in range(0, len(series_ids), _PLACES_A_QUERY):
-        asked = blocks.c.series_id.in_(series_ids[offset : offset + _PLACES_A_QUERY]) & (blocks.c.level == PARTS)
+    for some in _batched(series_ids):
+        asked = blocks.c.series_id.in_(some) & (blocks.c.level == PARTS)
         for row in connection.execute(select(blocks).where(asked).order_by(blocks.c.series_id, blocks.c.first)):
             found.setdefault(row.series_id, []).append(row)
     return found
@@ -107,8 +132,8 @@ def parts(connection: Connection, series_ids: Sequence[int]) -> dict[int, list[R
 def tail_rows(connection: Connection, series_ids: Sequence[int]) -> dict[int, bytes]:
     """The tail blob of each series that has one."""
     found: dict[int, bytes] = {}
-    for offset in range(0, len(series_ids), _PLACES_A_QUERY):
-        asked = tails.c.series_id.in_(series_ids[offset : offset + _PLACES_A_QUERY])
+    for some in _batched(series_ids):
+        asked = tails.c.series_id.in_(some)
         found.update((row.series_id, row.data) for row in connection.execute(select(tails).where(asked)))
     return found
 
@@ -132,8 +157,8 @@ class Clocks:
     def load(self, connection: Connection, rows: Iterable[Row[Any]]) -> None:
         """Reads the clocks that rows refer to and that are not known yet. Raises CodecError."""
         missing = list({row.clock_id for row in rows if row.clock_id is not None} - self._known.keys())
-        for offset in range(0, len(missing), _PLACES_A_QUERY):
-            asked = clocks.c.id.in_(missing[offset : offset + _PLACES_A_QUERY])
+        for some in _batched(missing):
+            asked = clocks.c.id.in_(some)
             for row in connection.execute(select(clocks.c.id, clocks.c.data).where(asked)):
                 self._known[row.id] = unpack_clock(row.data)
 

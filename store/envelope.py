@@ -187,7 +187,7 @@ def _take_cut(connection: Connection, all_gathered: Mapping[int, _Gathered], spa
             index = first // bucket_points(below)
             wanted.setdefault((series_id, below, index // BLOCK * BLOCK), []).append(index % BLOCK)
         one.cut = [piece for piece in one.cut if piece[1] != level]
-    for row in at(connection, list(wanted)):
+    for row in at(connection, wanted):
         one = all_gathered[row.series_id]
         found = buckets(row, one.head)
         for offset in wanted[row.series_id, below, row.first]:
@@ -231,7 +231,7 @@ def _chunks_cut(connection: Connection, all_gathered: Mapping[int, _Gathered]) -
         for first, level in one.cut
         if level == 1
     }
-    return at(connection, sorted(places))
+    return at(connection, places)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, delete, insert, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, insert, update
 
 from runvitals.collectors.records import NO_STEP
 from runvitals.store.blocks import (
@@ -27,6 +27,7 @@ from runvitals.store.blocks import (
     buckets,
     heads,
     parts,
+    remove,
     tail_points,
     tail_rows,
 )
@@ -173,9 +174,7 @@ def _raise_levels(connection: Connection, plan: _Plan, fresh: dict[int, tuple[Se
             if full:
                 raised[series_id] = (head, next_level(found.picked(slice(0, full))))
                 before[series_id] = first // FACTOR
-        if places:
-            place = tuple_(blocks.c.series_id, blocks.c.level, blocks.c.first)
-            connection.execute(delete(blocks).where(place.in_(places)))
+        remove(connection, places)
         fresh = raised
         level += 1
 
