@@ -20,7 +20,7 @@ from runvitals.settings import Settings
 from runvitals.store.open import open_store
 from runvitals.store.store import Store
 from runvitals.store.types import LIVE, AlertRow, RunInfo
-from runvitals.tables import alerts_table, runs_table
+from runvitals.tables import alerts_table, make_console, runs_table
 from runvitals.trainers.recipes.demo import DEMO
 from runvitals.trainers.recipes.fleet import Entry
 from runvitals.up import Together, end
@@ -41,7 +41,7 @@ def run_demo(home: Path, *, host: str, port: int, once: bool, stop: threading.Ev
     """
     prepare(home)
     settings = Settings.from_environment({}, home=home)
-    console = Console()
+    console = make_console()
     with Together(settings, host=host, port=port) as together:
         console.print(f"\n  runvitals demo   [bold]{together.address}[/bold]\n")
         console.print(

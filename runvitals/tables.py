@@ -22,10 +22,20 @@ MARKS = {
 }
 
 
+WIDTH = 160
+"""Columns where the output is no terminal that has a width of its own."""
+
+
+def make_console() -> Console:
+    """A console as wide as the terminal, or wide enough for our tables in a log file."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
+
+
 def print_runs(settings: Settings) -> None:
     """Prints all runs, newest first."""
     found = open_store(settings.store, create=False).runs()
-    console = Console()
+    console = make_console()
     if not found:
         console.print("No run yet. Add runvitals.Callback to a trainer, or try: runvitals demo")
         return
@@ -40,7 +50,7 @@ def print_alerts(settings: Settings, *, everything: bool) -> None:
         for row in store.alerts()
         if everything or (row.state == "firing" and row.severity != "info" and not row.detail.get("inhibited_by"))
     ]
-    console = Console()
+    console = make_console()
     if not found:
         console.print("No alert fires.")
         return
@@ -51,7 +61,7 @@ def runs_table(found: Sequence[RunInfo], *, now_s: float) -> Table:
     """Runs with status, health, step, age of the last step and first finding."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("run", "trainer", "health", "status", "step", "last step", "first finding", "id"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=heading != "first finding")
     for run in found:
         mark, style = MARKS[run.health]
         total = f" / {run.max_steps}" if run.max_steps else ""
@@ -73,7 +83,7 @@ def alerts_table(found: Sequence[AlertRow], names: dict[str, str]) -> Table:
     """Alerts with run, rule, steps of onset and firing, and the first remedy."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("alert", "run", "state", "began", "fired", "what is seen", "try first"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("alert", "run", "state"))
     for row in found:
         mark, style = MARKS[row.severity]
         remedies = row.detail.get("remedies") or ()
