@@ -119,7 +119,7 @@ export class ChartPage {
       this.clocks[name] = new Clock(columns(spec.steps), columns(spec.tokens));
       this.clocks[name].total = spec.total || 1;
     }
-    if (this.view.mode !== "whole") this.follow();
+    if (this.view.mode === "last" || this.view.mode === "follow") this.follow();
     this.extent = null;
     const range = this.range().join();
     if (range !== this.rangeText) {

@@ -1,6 +1,6 @@
 // The one component of a page with live charts: holds all its charts, takes deltas, keeps zoom, legend and crosshair.
 
-import { drawNotices, heartbeat, kept, received, setClass, setText, staleNotice, el } from "./base.js";
+import { drawNotices, heartbeat, kept, setClass, setText, staleNotice, el } from "./base.js";
 import { ChartPage } from "./chart_page.js";
 import { drawCompareHead } from "./compare_head.js";
 import { drawFoot } from "./chart_foot.js";
@@ -8,6 +8,10 @@ import { drawRunHead } from "./run_head.js";
 import { drawSections } from "./chart_sections.js";
 
 const PLOTLY = new URL("../plotly.script/plotly.min.js", import.meta.url).href;
+// How each page was last looked at, for the rare case that Streamlit mounts it anew (a lost connection).
+const looks = new Map();
+const PATIENCE = 3;
+const ANSWER_MS = 2500;
 const HEADS = { run: drawRunHead, compare: drawCompareHead };
 
 // Loads Plotly once for the whole window, from this server; a second component waits for the first one's load.
@@ -37,20 +41,20 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   state.received_ms = performance.now();
   state.trigger = setTriggerValue;
   state.page.askFor = (zoom) => setStateValue("zoom", zoom);
-  const resync = () => setTriggerValue("resync", performance.now());
+  const resync = (part) => ask(state, part, setTriggerValue);
   Object.assign(state, { every_s: data.every_s, now_s: data.now_s, notices: data.notices });
   if (data.frame) {
-    const frame = received(state.frame, data.frame, resync);
-    const words = received(state.words, data.words, resync);
+    const frame = newest(state.frame, data.frame, () => resync("frame"));
+    const words = newest(state.words, data.words, () => resync("words"));
     if (frame && words) draw(state, frame, words);
-    if (!state.page.receive(data.charts)) {
-      state.page.counted("resyncs");
-      resync();
-    }
+    const taken = state.page.receive(data.charts);
+    if (!frame || !words) resync("all");
+    else if (!taken) resync("charts");
   }
   drawEmpty(state, data.empty);
   beat(state, 0);
   return () => {
+    if (state.name) looks.set(state.name, { view: state.page.view, hidden: state.page.hidden });
     state.stopHeartbeat();
     state.page.destroy();
     state.root.remove();
@@ -58,8 +62,28 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   };
 }
 
+// Asks for a part of the page again, at most once in a while: the answer to an earlier question may be on its way.
+function ask(state, part, setTriggerValue) {
+  const now_ms = performance.now();
+  if (now_ms - (state.asked_ms ?? -Infinity) < ANSWER_MS) return;
+  state.asked_ms = now_ms;
+  state.page.counted("resyncs");
+  setTriggerValue("resync", { part, at_ms: now_ms });
+}
+
+// The newest body of one part of the page. One that was overtaken is asked for only where no newer one comes within a few messages.
+function newest(kept, sent, ask) {
+  if (sent.body) Object.assign(kept, { digest: sent.digest, body: sent.body, missed: 0 });
+  else if (kept.digest !== sent.digest) {
+    kept.missed = (kept.missed ?? 0) + 1;
+    if (kept.body && kept.missed % PATIENCE === 0) ask();
+  }
+  return kept.body ?? null;
+}
+
 function draw(state, frame, words) {
   const { page, parts } = state;
+  state.name ??= lookedAt(page, `${frame.page}:${frame.head.id ?? ""}`);
   const specs = frame.sections.flatMap((section) => section.blocks.filter((block) => block.kind === "chart"))
     .map((spec) => ({ ...spec, ...words.charts?.[spec.id] }));
   page.specify(specs, { clocks: frame.clocks, marks: words.marks ?? {} });
@@ -69,6 +93,11 @@ function draw(state, frame, words) {
   page.onMoved();
   drawSections(parts.body, { state, frame, words });
   drawFoot(parts.foot, { state, frame });
+}
+
+function lookedAt(page, name) {
+  Object.assign(page, looks.get(name));
+  return name;
 }
 
 // What stands in place of a page that has nothing to show yet.

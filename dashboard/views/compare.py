@@ -97,7 +97,7 @@ def _zoom() -> Zoom | None:
 
 
 def _mounted(data: dict[str, Any]) -> None:
-    events = {"zoom": _nothing, "go": _nothing, "resync": _forget, "runs": _choose}
+    events = {"zoom": _nothing, "go": _nothing, "resync": _resync, "runs": _choose}
     sent = mount("charts", key=KEY, data=data, events=events)
     if sent.runs:
         # The address now names other runs: the page starts anew with them.
@@ -117,6 +117,17 @@ def _forget() -> None:
     live.forget("compare.frame")
     live.forget("compare.words")
     st.session_state[_STATE].feed.resync()
+
+
+def _resync() -> None:
+    """Sends again the part of the page that the browser missed."""
+    part = st.session_state[KEY]["resync"]["part"]
+    if part == "all":
+        _forget()
+    elif part == "charts":
+        st.session_state[_STATE].feed.resync()
+    else:
+        live.forget(f"compare.{part}")
 
 
 def _nothing() -> None:

@@ -109,7 +109,7 @@ def _mounted(data: dict[str, Any]) -> None:
     events = {
         "zoom": _nothing,
         "go": _nothing,
-        "resync": _forget,
+        "resync": _resync,
         "acknowledge": lambda: _mark("acknowledge"),
         "unacknowledge": lambda: _mark("unacknowledge"),
     }
@@ -134,6 +134,17 @@ def _forget() -> None:
     live.forget("run.frame")
     live.forget("run.words")
     st.session_state["runvitals.run"].feed.resync()
+
+
+def _resync() -> None:
+    """Sends again the part of the page that the browser missed."""
+    part = st.session_state[KEY]["resync"]["part"]
+    if part == "all":
+        _forget()
+    elif part == "charts":
+        st.session_state["runvitals.run"].feed.resync()
+    else:
+        live.forget(f"run.{part}")
 
 
 def _nothing() -> None:
