@@ -58,9 +58,16 @@ export function drawDetail(detail, alert, color) {
   part(parts.answers, [alert.feedback, alert.id], () => answers(detail));
   keyed(parts.history, alert.history, {
     key: (entry) => `${entry.time_s} ${entry.text}`,
-    make: (entry) => el("li", {}, el("time", {}, clock(entry.time_s)), el("span", {}, entry.text)),
+    make: (entry) => el("li", {}, el("time", {}, moment(entry.time_s)), el("span", {}, entry.text)),
     update: () => {},
   });
+}
+
+/** The time of day, with the day where it is not today. */
+function moment(time_s) {
+  const date = new Date(time_s * 1000);
+  const today = date.toDateString() === new Date().toDateString();
+  return today ? clock(time_s) : `${date.toLocaleDateString(undefined, { day: "numeric", month: "short" })} ${clock(time_s)}`;
 }
 
 /** Draws a part anew only where what it shows changed. */
@@ -117,7 +124,7 @@ function mute(detail) {
   const choose = el(
     "select",
     { class: "mute", "aria-label": "Mute", onchange: () => choose.value && send("mute", { id: alert.id, for_s: choose.value === "end" ? null : Number(choose.value) }) },
-    el("option", { value: "" }, muted ? `Muted until ${clock(alert.muted_until_s)}` : "Mute for …"),
+    el("option", { value: "" }, muted ? `Muted until ${moment(alert.muted_until_s)}` : "Mute for …"),
     MUTES.map(([seconds, words]) => el("option", { value: seconds }, words)),
     muted ? el("option", { value: "end" }, "End the mute") : null,
   );

@@ -87,12 +87,17 @@ function drawn(points, plot, color) {
   return [lines(points, plot, { color, width: 1, opacity: 0.34 }), lines(means(points, window), plot, { color, width: 2, opacity: 1 })];
 }
 
-/** The mean over the last `window` points since the last break; a value that is no number stays one. */
+/** The mean over `window` points around each, never over a break; a value that is no number stays one. */
 function means(points, window) {
-  let recent = [];
-  return points.map(([step, value]) => {
-    recent = Number.isFinite(value) ? [...recent, value].slice(-window) : [];
-    return [step, recent.length ? recent.reduce((sum, one) => sum + one, 0) / recent.length : value];
+  const half = (window - 1) / 2;
+  const broken = points.map(([, value]) => !Number.isFinite(value));
+  return points.map(([step, value], at) => {
+    if (broken[at]) return [step, value];
+    let [from, to] = [at, at];
+    while (from > 0 && at - from < half && !broken[from - 1]) from--;
+    while (to < points.length - 1 && to - at < half && !broken[to + 1]) to++;
+    const around = points.slice(from, to + 1);
+    return [step, around.reduce((sum, [, one]) => sum + one, 0) / around.length];
   });
 }
 
