@@ -58,8 +58,17 @@ def read(action: Callable[[Store], Result], *, now_s: float) -> Result | Problem
     """What `action` gives for the store of this process, or why it could not be had."""
     try:
         opened = _opened(settings().store)
-        store = _open(opened, now_s)
-        return store if isinstance(store, Problem) else action(store)
+    except RunvitalsError as error:
+        return problem_of(error)
+    store = _open(opened, now_s)
+    if isinstance(store, Problem):
+        return store
+    try:
+        return action(store)
+    except StoreUnreachable as error:
+        with opened.lock:
+            opened.store, opened.problem, opened.tried_s = None, problem_of(error), now_s
+        return problem_of(error)
     except RunvitalsError as error:
         return problem_of(error)
 

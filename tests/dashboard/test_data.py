@@ -13,6 +13,7 @@ from runvitals.dashboard.data import Problem, Watching, read, shown_health, watc
 from runvitals.dashboard.run_rows import MARGIN_SIGNALS
 from runvitals.dashboard.sparks import spark, spark_json
 from runvitals.dashboard.watcher import GRACE_S, Beside
+from runvitals.errors import StoreUnreachable
 from runvitals.settings import Settings
 from runvitals.store import Store
 from runvitals.store.types import Envelope, WatcherInfo
@@ -33,6 +34,22 @@ def test_an_illegal_setting_becomes_a_problem(monkeypatch: pytest.MonkeyPatch) -
     found = read(lambda store: store.runs(), now_s=1.0)
     assert isinstance(found, Problem)
     assert found.kind == "settings"
+
+
+def test_a_store_that_went_away_is_left_alone_for_five_seconds(store: Store) -> None:
+    asked: list[float] = []
+
+    def away(opened: Store) -> None:
+        asked.append(1.0)
+        raise StoreUnreachable("db.example does not answer")
+
+    first = read(away, now_s=100.0)
+    assert isinstance(first, Problem)
+    assert first.kind == "unreachable"
+    assert "Trying again in 5 s" in first.text
+    assert isinstance(read(away, now_s=104.0), Problem)
+    assert len(asked) == 1
+    assert read(lambda opened: opened.runs(), now_s=105.0) == []
 
 
 def test_an_unknown_run_becomes_a_problem(store: Store) -> None:
