@@ -1,0 +1,154 @@
+"""The live charts in a real browser: points arrive without a remount, zoom and legend stay, nothing of a run is markup."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+
+from runvitals.store import Store
+from runvitals.store.types import Batch, SeriesPoints
+
+sync_api = pytest.importorskip("playwright.sync_api")
+
+ROOT = Path(__file__).parent.parent.parent
+HOSTILE = "<img src=x onerror=window.pwned=1><b>bold</b>"
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+BROWSERS = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
+
+
+def log(store: Store, first: int, count: int) -> None:
+    steps = np.arange(first, first + count, dtype=np.int64)
+    times = time.time() - 1000 + steps.astype(float)
+    curves = {"loss": 1 / (1 + steps), "grad_norm": 1 + 0.1 * np.sin(steps), "rewards/margins": steps / 1000}
+    series = {
+        key: SeriesPoints(steps=steps, times_s=times, values=values.astype(float)) for key, values in curves.items()
+    }
+    start = {"project": "p", "name": HOSTILE, "config": {}, "info": {}, "time_s": time.time() - 1000, "resumed": False}
+    store.append(
+        Batch(
+            run_id="r",
+            writer_id=f"w{first}",
+            first_seq=0,
+            last_seq=count,
+            position={},
+            series=series,
+            start=start,
+            rows=count,
+        )
+    )
+    store.set_run("r", last_step=int(steps[-1]), last_step_s=float(times[-1]), trainer="dpo", status="running")
+
+
+@pytest.fixture
+def server(store: Store) -> Iterator[str]:
+    """The address of the app on a store with one run, started as a user would."""
+    log(store, 0, 200)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "dashboard" / "app.py"), "--server.port", str(port)]
+    process = subprocess.Popen(command, env=dict(os.environ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        waited_until = time.monotonic() + 60
+        while not _answers(address):
+            assert time.monotonic() < waited_until, "the app did not start"
+            time.sleep(0.1)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urlopen(f"{address}/_stcore/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+@pytest.fixture
+def page(server: str) -> Iterator[sync_api.Page]:
+    browser = next((path for path in BROWSERS if Path(path).exists()), None)
+    if browser is None and not os.environ.get("CI"):
+        pytest.skip("no Chromium on this machine")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox", "--disable-gpu"])
+        opened = chromium.new_page(viewport={"width": 1440, "height": 1100})
+        opened.goto(f"{server}/run?run=r")
+        opened.locator("[data-chart=loss] .xtick").first.wait_for(state="attached", timeout=60_000)
+        yield opened
+        chromium.close()
+
+
+def counts(page: sync_api.Page) -> dict[str, int]:
+    """How often the component was mounted, told something and drawn."""
+    data = page.locator(".rv.page").evaluate("root => ({...root.dataset})")
+    return {name: int(value) for name, value in data.items() if value.isdigit()}
+
+
+def ticks(page: sync_api.Page, chart: str) -> list[str | None]:
+    return list(page.locator(f"[data-chart={chart}] .xtick text").all_text_contents())
+
+
+def wait_until(page: sync_api.Page, condition: Callable[[], bool]) -> None:
+    for _ in range(300):
+        if condition():
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("did not happen within 30 s")
+
+
+def drag(page: sync_api.Page, chart: str, start: float, stop: float) -> None:
+    box = page.locator(f"[data-chart={chart}] .surface").bounding_box()
+    assert box is not None
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + start * box["width"], middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + stop * box["width"], middle, steps=4)
+    page.mouse.up()
+
+
+def test_live_points_zoom_legend_and_hostile_names(page: sync_api.Page, store: Store) -> None:
+    assert page.locator(".run-name").inner_text().endswith(HOSTILE)
+    assert page.evaluate("window.pwned") is None
+
+    before = counts(page)
+    whole = ticks(page, "loss")
+    drag(page, "loss", 0.2, 0.5)
+    wait_until(page, lambda: ticks(page, "loss") != whole)
+    zoomed = ticks(page, "loss")
+    assert ticks(page, "grad_norm") == zoomed, "a drag zooms all charts"
+    page.locator("[data-chart=reward_margin] .key button").first.click()
+
+    drawn = page.locator("[data-chart=loss] .key").inner_text()
+    for first in (200, 300, 400):
+        told = counts(page)["messages"]
+        log(store, first, 100)
+        wait_until(page, lambda told=told: counts(page)["messages"] > told + 1)
+    assert ticks(page, "loss") == zoomed, "zoom outlives refreshes"
+    assert page.locator("[data-chart=reward_margin] .key .off").count() == 1, "so does a hidden series"
+    after = counts(page)
+    assert after["mounts"] == before["mounts"]
+    assert after["messages"] >= before["messages"] + 3
+
+    page.locator("[data-chart=loss] .surface").dblclick()
+    wait_until(page, lambda: "400" in ticks(page, "loss"))
+    assert page.locator("[data-chart=loss] .key").inner_text() != drawn, "new points arrived without a reload"
+
+    page.locator("[data-chart=loss] .surface").hover()
+    assert page.locator(".hover:visible").count() == 2, "one box for each chart that shows a series"
+    page.get_by_role("button", name="Time", exact=True).click()
+    wait_until(page, lambda: all(":" in (text or "") for text in ticks(page, "loss")))

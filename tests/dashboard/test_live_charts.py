@@ -1,0 +1,122 @@
+"""What the live-chart component is told: everything once, then only what is new."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from runvitals.dashboard.live_charts import BUCKETS, REPEATED, Feed, Want, Zoom
+from runvitals.store import Store
+from runvitals.store.types import Batch, SeriesPoints
+
+ZERO_S = 1_000.0
+
+
+def log(store: Store, first: int, values: list[float], *, key: str = "loss") -> None:
+    steps = np.arange(first, first + len(values), dtype=np.int64)
+    points = SeriesPoints(steps=steps, times_s=ZERO_S + steps.astype(float), values=np.array(values, dtype=float))
+    start = {"project": "p", "name": "n", "config": {}, "info": {}, "time_s": ZERO_S, "resumed": False}
+    store.append(
+        Batch(
+            run_id="r",
+            writer_id=f"w-{key}-{first}",
+            first_seq=0,
+            last_seq=len(values),
+            position={},
+            series={key: points},
+            start=start,
+            rows=len(values),
+        )
+    )
+
+
+def want(key: str = "loss") -> Want:
+    return Want(id=key, run_id="r", key=key, timed=False, zero_s=ZERO_S)
+
+
+def test_the_first_message_holds_all_and_the_next_only_what_is_new(store: Store) -> None:
+    log(store, 0, [1.0, 2.0])
+    feed = Feed(epoch="e")
+    whole = feed.message(store, [want()], None)
+    assert whole["whole"] and whole["series"]["loss"] == {"step": [0, 1], "time": [0.0, 1.0], "mean": [1.0, 2.0]}
+    log(store, 2, [3.0])
+    new = feed.message(store, [want()], None)
+    assert not new["whole"]
+    assert new["points"] == {"loss": {"from": 0, "columns": {"step": [2], "time": [2.0], "mean": [3.0]}}}
+
+
+def test_points_are_repeated_so_that_a_lost_message_loses_nothing(store: Store) -> None:
+    log(store, 0, [0.0])
+    feed = Feed(epoch="e")
+    feed.message(store, [want()], None)
+    for step in range(1, 4):
+        log(store, step, [float(step)])
+        message = feed.message(store, [want()], None)
+    assert message["points"]["loss"]["columns"]["mean"] == [1.0, 2.0, 3.0]
+    for _ in range(REPEATED + 1):
+        message = feed.message(store, [want()], None)
+    assert message["points"] == {}
+    assert message["base"] == message["seq"] - REPEATED - 1
+
+
+def test_a_resync_sends_everything_under_a_new_epoch(store: Store) -> None:
+    log(store, 0, [1.0])
+    feed = Feed(epoch="e")
+    first = feed.message(store, [want()], None)
+    feed.resync()
+    again = feed.message(store, [want()], None)
+    assert again["whole"] and again["epoch"] != first["epoch"]
+
+
+def test_a_new_series_on_the_page_sends_everything(store: Store) -> None:
+    log(store, 0, [1.0])
+    feed = Feed(epoch="e")
+    feed.message(store, [want()], None)
+    log(store, 0, [5.0], key="grad_norm")
+    assert set(feed.message(store, [want(), want("grad_norm")], None)["series"]) == {"loss", "grad_norm"}
+
+
+def test_values_that_are_no_numbers_survive_as_kinds_and_the_message_is_json(store: Store) -> None:
+    log(store, 0, [1.0, math.nan, math.inf, -math.inf])
+    feed = Feed(epoch="e")
+    columns = feed.message(store, [want()], None)["series"]["loss"]
+    assert columns["mean"] == [1.0, None, None, None]
+    assert columns["kinds"] == [0, 1, 2, 4]
+    log(store, 4, [math.nan])
+    new = feed.message(store, [want()], None)
+    assert new["points"]["loss"]["columns"]["kinds"] == [1]
+    json.dumps(new, allow_nan=False)
+
+
+def test_a_long_run_is_sent_as_an_envelope_and_a_zoom_gives_single_points(store: Store) -> None:
+    values = np.zeros(5_000)
+    values[2_500] = 9.0
+    log(store, 0, values.tolist())
+    feed = Feed(epoch="e")
+    whole = feed.message(store, [want()], None)["series"]["loss"]
+    assert len(whole["step"]) <= BUCKETS
+    assert max(whole["high"]) == 9.0, "no spike disappears"
+    zoom = Zoom(id="z", again=0, start=2_450, stop=2_550, start_s=2_450, stop_s=2_550, n=600)
+    answer = feed.message(store, [want()], zoom)["zoom"]
+    assert answer["id"] == "z"
+    fine = answer["series"]["loss"]
+    assert "count" not in fine
+    assert fine["mean"][fine["step"].index(2_500)] == 9.0
+    assert fine["step"][0] <= 2_450 and fine["step"][-1] >= 2_550
+    assert "zoom" not in feed.message(store, [want()], zoom), "an answer is sent once"
+    lost = Zoom(id="z", again=1, start=2_450, stop=2_550, start_s=2_450, stop_s=2_550, n=600)
+    assert "zoom" in feed.message(store, [want()], lost), "and again where the browser asks again"
+
+
+@pytest.mark.parametrize("state", [None, {}, {"id": "z"}, {"id": "z", "again": 0, "start": "x"}, "nonsense"])
+def test_a_zoom_that_says_nothing_legible_is_none(state: object) -> None:
+    assert Zoom.of_state(state) is None
+
+
+def test_a_zoom_cannot_ask_for_more_than_a_screen_can_show() -> None:
+    asked = {"id": "z", "again": 0, "start": 0, "stop": 1, "start_s": 0, "stop_s": 1, "n": 10**9}
+    found = Zoom.of_state(asked)
+    assert found is not None and found.n == 4_000

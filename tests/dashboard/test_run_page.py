@@ -1,0 +1,103 @@
+"""The Run page as Streamlit runs it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from runvitals.dashboard.run_body import words
+from runvitals.store import Store
+
+
+def opened(app: AppTest, run_id: str) -> dict[str, Any]:
+    """What the live-chart component was given for the run."""
+    app.query_params["run"] = run_id
+    app.run()
+    assert not app.exception
+    found = [element.proto for element in app.get("bidi_component")]
+    assert [proto.component_name for proto in found] == ["runvitals.charts"]
+    return dict(json.loads(found[0].json))
+
+
+def body(app: AppTest, store: Store, name: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    run = next(run for run in store.runs() if run.name == name)
+    data = opened(app, run.id)
+    return data["frame"]["body"], data["words"]["body"], data["charts"]
+
+
+def test_a_deep_link_opens_the_run_with_all_its_series(app: AppTest, watched: Store) -> None:
+    frame, said, charts = body(app, watched, "dpo-7b-uf-b01")
+    assert frame["head"]["name"] == "dpo-7b-uf-b01"
+    drawn = [block["id"] for section in frame["sections"] for block in section["blocks"]]
+    assert {"reward_margin", "chosen_rejected", "loss", "grad_norm"} <= set(drawn)
+    asked = {line["id"] for s in frame["sections"] for b in s["blocks"] for line in b.get("series", ())}
+    assert charts["whole"] and asked <= set(charts["series"])
+    assert said["facts"][0]["health"] == "critical"
+
+
+def test_the_incident_names_its_root_first_and_the_others_by_onset(app: AppTest, watched: Store) -> None:
+    _, said, _ = body(app, watched, "dpo-7b-uf-b01")
+    incident = said["incident"]
+    assert incident["title"] == "Margin stagnant"
+    assert "step 38" in incident["times"] and "step 58" in incident["times"]
+    assert incident["cause"].startswith(("Most likely cause", "Possible cause"))
+    assert incident["chain"][0]["text"].split(",")[0] == "Margin stagnant"
+    onsets = [int(link["text"].rsplit(" ", 1)[1]) for link in incident["chain"]]
+    assert onsets == sorted(onsets)
+
+
+def test_an_alert_tints_its_own_chart_and_lends_only_lines_to_its_siblings(app: AppTest, watched: Store) -> None:
+    _, said, _ = body(app, watched, "dpo-7b-uf-b01")
+    assert [alert["own"] for alert in said["charts"]["reward_margin"]["alerts"]] == [True]
+    assert [alert["own"] for alert in said["charts"]["logps"]["alerts"]] == [False]
+
+
+def test_the_margin_verdict_carries_its_numbers(app: AppTest, watched: Store) -> None:
+    _, said, _ = body(app, watched, "dpo-7b-uf-b01")
+    margin = said["sections"]["margin"]
+    assert margin["verdict"]["severity"] == "critical"
+    assert any(character.isdigit() for character in margin["sentence"])
+
+
+def test_a_policy_run_has_policy_charts_and_bars_by_onset(app: AppTest, watched: Store) -> None:
+    frame, said, _ = body(app, watched, "ppo-7b-helpful-kl0")
+    kinds = [block["kind"] for section in frame["sections"] for block in section["blocks"]]
+    assert "onset" in kinds
+    assert frame["sections"][0]["id"] == "policy"
+    onsets = [alert["onset_step"] for alert in said["blocks"]["onset"]["alerts"]]
+    assert onsets == sorted(onsets)
+
+
+def test_health_of_a_live_run_is_unknown_while_nobody_watches(app: AppTest, store: Store, sample: Any) -> None:
+    sample.fill(store, now_s=1_700_000_000.0)
+    _, said, _ = body(app, store, "dpo-7b-uf-b01")
+    assert said["facts"][0]["health"] == "unknown"
+
+
+def test_a_run_without_rows_shows_its_head_and_no_charts(app: AppTest, watched: Store) -> None:
+    frame, said, charts = body(app, watched, "dpo-7b-b05")
+    assert frame["sections"] == []
+    assert charts["series"] == {}
+    assert next(fact["text"] for fact in said["facts"] if fact["id"] == "step") == "—"
+
+
+def test_an_unknown_run_is_said_so_and_not_a_traceback(app: AppTest, watched: Store) -> None:
+    data = opened(app, "no-such-run")
+    assert [notice["title"] for notice in data["notices"]] == ["No such run"]
+    assert "frame" not in data
+
+
+@pytest.mark.parametrize("rule, note", [("masked_nan", "the log hides NaN since 60"), ("loss_spike", "")])
+def test_the_loss_chart_says_since_when_the_log_hides_nan(watched: Store, rule: str, note: str) -> None:
+    from dataclasses import replace
+
+    from runvitals.dashboard.panels import sections
+
+    run = next(run for run in watched.runs() if run.name == "sft-7b-filtered")
+    alert = replace(watched.alerts(run_id=run.id)[0], rule=rule, onset_step=60, fired_step=62, fired_s=1.0)
+    drawn = sections(run, watched.keys(run.id))
+    said = words(run, drawn, series={}, alerts=[alert], events=[], health="critical", now_s=0.0)
+    assert said["charts"]["loss"]["note"] == note
