@@ -27,7 +27,7 @@ SPEC = RuleSpec(
     code="D6",
     title="Gradients explode",
     family="divergence",
-    summary="The gradient norm is several times its recent median and far outside its noise. One such row is information; three of "
+    summary="The gradient norm is 4 times its recent median (8 in PPO, GRPO and RLOO) and far outside its noise. One such row is information; three of "
     "five are a warning where the loss rises too or the norm is 8 times its level; critical where the loss rises by 20 % or the norm "
     "reaches 30 times its level. In PPO, GRPO and RLOO five of five are a warning.",
     main_signal="grad_norm",
@@ -58,7 +58,7 @@ _ENOUGH = 12
 _LEAST_NOISE = 0.1
 _HUGE = math.log(30.0)
 _LARGE = math.log(8.0)
-"""A norm may climb threefold while the loss falls as it should (seen in healthy DPO): so much is needed without the loss."""
+"""A norm may climb fourfold while the loss falls as it should (seen in healthy DPO): so much is needed without the loss."""
 _LOSS_RISE = math.log(1.2)
 _LOSS_STIRS = math.log(1.05)
 _NEW_REGIME = 200
@@ -180,7 +180,7 @@ class _Detector:
 def _make(context: RunContext) -> _Detector:
     reinforced = context.trainer in REINFORCED
     return _Detector(
-        z=8.0 if reinforced else 6.0, material=math.log(8.0 if reinforced else 3.0), loss_counts=not reinforced
+        z=8.0 if reinforced else 6.0, material=math.log(8.0 if reinforced else 4.0), loss_counts=not reinforced
     )
 
 

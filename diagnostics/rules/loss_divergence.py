@@ -76,6 +76,7 @@ _NOISE_FACTOR = 3.0
 """Healthy public runs reach 2.3 (a slow drift within an epoch); divergence reaches hundreds."""
 _CHANGE_OF_NORMAL = 0.954
 """Median distance of two neighbours in normal noise of standard deviation 1."""
+_WORSE_THAN_NOTHING = 1.25
 _HOLD = 5
 """Rows on end above the limit. Counted here and not by the life cycle, since early evidence needs no more rows."""
 _PREFERENCE_FLOOR = 0.1
@@ -164,9 +165,19 @@ class _Detector:
         """A quarter above the first, while entropy says that the model is far surer of its tokens than it is right about them."""
         return all(loss > 1.25 * self._first[0] and loss > 1.5 * entropy for _, loss, entropy in self._tail)
 
+    def _limit(self) -> float:
+        """How far above the best, as a log ratio, is too far."""
+        if not self._floor_share:
+            return max(_MATERIAL, _NOISE_FACTOR * self._noise)
+        # The noise of a preference loss grows with its margins, so the newest counts too; but being a quarter worse than the start,
+        # which is knowing nothing, is a fault whatever the noise.
+        noise = max(self._noise, self._changes.median() / _CHANGE_OF_NORMAL)
+        hopeless = math.log((_WORSE_THAN_NOTHING + self._floor_share) * self._first[0]) - self._best
+        return max(_MATERIAL, min(_NOISE_FACTOR * noise, hopeless))
+
     def _judge(self, step: int | None) -> Reading:
         rise = self._recent.median() - self._best
-        limit = max(_MATERIAL, _NOISE_FACTOR * self._noise)
+        limit = self._limit()
         self._over = self._over + 1 if rise > limit else 0
         if self._over < _HOLD:
             if rise <= 0.3 * limit:

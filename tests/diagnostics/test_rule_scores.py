@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import random
+
 import pytest
 
 from runvitals.diagnostics.catalogue import default_rules
@@ -127,3 +130,15 @@ def test_kl_that_rises_with_the_reward_waits_for_more_than_in_a_flat_run() -> No
         return found[0].step or 0
 
     assert first_fire([0.5] * 200) < first_fire([0.01 * place for place in range(200)])
+
+
+def test_preference_loss_whose_noise_grows_with_its_margins_does_not_diverge() -> None:
+    draw = random.Random(12)
+    growing = [0.69 * math.exp(draw.gauss(0, 0.05)) for _ in range(12)] + [
+        0.4 * math.exp(draw.gauss(0, 0.4)) for _ in range(250)
+    ]
+    values: list[dict[str, float | None]] = [{"loss": loss} for loss in growing]
+    assert {change.alert.severity for change in transitions(to_rows(values), "reward")} <= {"info"}
+    for since, row in enumerate(values[150:]):
+        row["loss"] = (row["loss"] or 0) * 1.02**since
+    assert "loss_divergence" in {change.alert.rule for change in transitions(to_rows(values), "reward")}
