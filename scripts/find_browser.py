@@ -1,7 +1,7 @@
 """Finds a Chromium for the browser tests and prints its path; `--install` gets one where none is found.
 
-    python scripts/find_browser.py            # where is it
-    python scripts/find_browser.py --install  # get it: from the system's packages as root, else by Playwright
+python scripts/find_browser.py            # where is it
+python scripts/find_browser.py --install  # get it: from the system's packages as root, else by Playwright
 """
 
 from __future__ import annotations
