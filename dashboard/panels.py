@@ -172,7 +172,7 @@ _ELSEWHERE = frozenset(
         "samples_per_s",
     }
 )
-_MISSING_MARGIN = "This run never logged a margin. Add the margin probe to see it here: Callback(probe=…)."
+_MISSING_MARGIN = "This run never logged a margin. Add the margin probe to see it here: Callback(pairs=…)."
 
 
 def sections(run: RunInfo, keys: Mapping[str, Latest]) -> list[Section]:
@@ -184,8 +184,10 @@ def sections(run: RunInfo, keys: Mapping[str, Latest]) -> list[Section]:
         _section("optimisation", "Optimisation", (*_OPTIMISATION, *_step_charts(keys)), keys),
     ]
     drawn = [section for section in found if section.charts]
-    if not any(section.id in ("margin", "probe") for section in drawn) and keys:
-        drawn.insert(0, Section(id="margin", title="Margin", missing=_MISSING_MARGIN))
+    if keys and run.trainer != "pretrain" and not any(section.id in ("margin", "probe") for section in drawn):
+        # First where the trainer is about preferences, last where a margin would be a gift.
+        at = 0 if run.trainer in PREFERENCE | ON_POLICY else len(drawn)
+        drawn.insert(at, Section(id="margin", title="Margin", missing=_MISSING_MARGIN))
     shown = {line.key for section in drawn for chart in section.charts for line in chart.lines}
     others = _others(keys, shown)
     return [*drawn, Section(id="others", title="Also logged", charts=others)] if others else drawn

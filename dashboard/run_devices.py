@@ -10,8 +10,8 @@ from runvitals.diagnostics.signals import best_key, device
 from runvitals.store.types import Latest, RunInfo
 
 _HOST = (
-    ("tokens_per_s", "Throughput", "tokens/s", None),
-    ("samples_per_s", "Throughput", "samples/s", None),
+    ("tokens_per_s", "Tokens/s", "", None),
+    ("samples_per_s", "Samples/s", "", None),
     ("host_cpu_percent", "CPU", "%", 100.0),
     ("host_process_cpu_percent", "Process CPU", "%", None),
     ("host_memory_gib", "Memory", "GiB", None),

@@ -216,22 +216,17 @@ export function smoothed(values, broken, window) {
   return out;
 }
 
+// Each mean is summed anew: a running sum would leave a trace of large values long after they are gone.
 function rolling(values, out, { start, stop, half }) {
-  let [sum, count, left, right] = [0, 0, start, start];
   for (let i = start; i <= stop; i++) {
-    for (; right <= Math.min(stop, i + half); right++) {
-      if (values[right] !== null) {
-        sum += values[right];
-        count++;
-      }
+    if (values[i] === null) continue;
+    let [sum, count] = [0, 0];
+    for (let j = Math.max(start, i - half); j <= Math.min(stop, i + half); j++) {
+      if (values[j] === null) continue;
+      sum += values[j];
+      count++;
     }
-    for (; left < i - half; left++) {
-      if (values[left] !== null) {
-        sum -= values[left];
-        count--;
-      }
-    }
-    out[i] = count && values[i] !== null ? sum / count : null;
+    out[i] = sum / count;
   }
 }
 

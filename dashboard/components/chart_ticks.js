@@ -4,12 +4,12 @@ const MINUS = "\u2212";
 const THIN = "\u2009";
 const TIME_STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800];
 
-// The distance of about `wanted` ticks over a span: 1, 2, 2.5 or 5 times a power of ten.
+// The distance that gives closest to `wanted` ticks over a span: 1, 2, 2.5 or 5 times a power of ten.
 function niceStep(span, wanted) {
   const rough = span / wanted;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const factor = [1, 2, 2.5, 5, 10].find((f) => f * power >= rough * 0.999) ?? 10;
-  return factor * power;
+  const away = (factor) => Math.abs(Math.log((factor * power) / rough));
+  return power * [1, 2, 2.5, 5, 10].reduce((best, factor) => (away(factor) < away(best) ? factor : best));
 }
 
 function grouped(digits) {
@@ -55,6 +55,10 @@ export function linearTicks([low, high], wanted, kind) {
 
 // Ticks of a logarithmic axis; the range is in powers of ten, the values are not.
 export function logTicks([low, high], kind) {
+  if (high - low < 0.5) {
+    const { values } = linearTicks([10 ** low, 10 ** high], 4, kind);
+    return { values, texts: values.map((value) => logText(value, kind)) };
+  }
   const factors = high - low > 2.4 ? [1] : high - low > 0.9 ? [1, 2, 5] : [1, 1.5, 2, 3, 5, 7];
   const every = Math.max(1, Math.ceil((high - low) / 6));
   const values = [];

@@ -107,7 +107,7 @@ export class ChartView {
   layout({ range, yTo, context }) {
     const { page, spec } = this;
     const { theme } = page;
-    const wanted = Math.max(3, Math.min(6, Math.round(this.width / 75)));
+    const wanted = Math.max(3, Math.min(8, Math.round(this.width / 62)));
     const x = xTicks(page.view.axis, range, wanted, page.startS);
     const y = spec.log ? logTicks(yTo, spec.values) : linearTicks(yTo, spec.height > 240 ? 5 : 4, spec.values);
     const font = { family: theme.font.family, size: 11, color: theme.ink3 };

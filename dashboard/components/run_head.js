@@ -100,7 +100,7 @@ function incidentWords(incident, state) {
   return el("div", { class: "grow" },
     el("div", { class: "row" }, el("span", { class: `mark ${incident.severity}` }, severityMark(incident.severity, { hollow: incident.acknowledged }), incident.title), el("span", { class: "ink2" }, incident.times)),
     el("p", { class: "incident-sentence" }, incident.sentence, " ", incident.cause ? el("b", {}, incident.cause) : null),
-    chain.length > 1 ? el("div", { class: "row onset" }, el("span", { class: "ink2" }, "By onset"), chain) : null);
+    incident.chain.length > 1 ? el("div", { class: "row onset" }, el("span", { class: "ink2" }, "By onset"), chain) : null);
 }
 
 function incidentButtons(incident, state) {

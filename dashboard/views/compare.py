@@ -77,7 +77,7 @@ def _data(store: Store, state: _Page, now_s: float) -> dict[str, Any]:
     return {
         "frame": live.changed("compare.frame", frame(runs, others, keys)),
         "words": live.changed("compare.words", state.words),
-        "charts": state.feed.message(store, wants(runs, keys), _zoom()),
+        "charts": state.feed.message(store, wants(runs, keys), Zoom.of_state(_told("zoom"))),
     }
 
 
@@ -91,9 +91,9 @@ def _chosen(known: Sequence[RunInfo], run_ids: Sequence[str]) -> list[RunInfo]:
     return project[:_LEAST_RUNS]
 
 
-def _zoom() -> Zoom | None:
-    sent = st.session_state.get(KEY)
-    return Zoom.of_state(sent.get("zoom")) if sent is not None else None
+def _told(event: str) -> Any:
+    """What the browser said last of an event; None where it said nothing, or where its component is gone by now."""
+    return (st.session_state.get(KEY) or {}).get(event)
 
 
 def _mounted(data: dict[str, Any]) -> None:
@@ -109,7 +109,7 @@ def _mounted(data: dict[str, Any]) -> None:
 
 def _choose() -> None:
     """Puts the chosen runs into the address, from which the page reads them."""
-    st.query_params["compare"] = ",".join(str(run_id) for run_id in st.session_state[KEY]["runs"])
+    st.query_params["compare"] = ",".join(str(run_id) for run_id in _told("runs") or ())
 
 
 def _forget() -> None:
@@ -121,7 +121,7 @@ def _forget() -> None:
 
 def _resync() -> None:
     """Sends again the part of the page that the browser missed."""
-    part = st.session_state[KEY]["resync"]["part"]
+    part = (_told("resync") or {"part": "all"})["part"]
     if part == "all":
         _forget()
     elif part == "charts":

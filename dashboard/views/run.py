@@ -85,7 +85,7 @@ def _data(store: Store, state: _Page, seen: head.Look, now_s: float) -> dict[str
     return {
         "frame": live.changed("run.frame", frame(run, keys, drawn, incident)),
         "words": live.changed("run.words", said),
-        "charts": state.feed.message(store, wants(run, keys, drawn), _zoom()),
+        "charts": state.feed.message(store, wants(run, keys, drawn), Zoom.of_state(_told("zoom"))),
     }
 
 
@@ -100,9 +100,9 @@ def _read_series(store: Store, state: _Page, run: RunInfo, keys: Mapping[str, La
     state.read_s, state.read_keys = now_s, names
 
 
-def _zoom() -> Zoom | None:
-    sent = st.session_state.get(KEY)
-    return Zoom.of_state(sent.get("zoom")) if sent is not None else None
+def _told(event: str) -> Any:
+    """What the browser said last of an event; None where it said nothing, or where its component is gone by now."""
+    return (st.session_state.get(KEY) or {}).get(event)
 
 
 def _mounted(data: dict[str, Any]) -> None:
@@ -121,7 +121,7 @@ def _mounted(data: dict[str, Any]) -> None:
 
 def _mark(action: str) -> None:
     """Writes what a person did with the incident's root alert."""
-    alert_id = str(st.session_state[KEY][action])
+    alert_id = str(_told(action) or "")
     now_s = time.time()
     if action == "acknowledge":
         read(lambda store: store.acknowledge(alert_id, "", now_s), now_s=now_s)
@@ -138,7 +138,7 @@ def _forget() -> None:
 
 def _resync() -> None:
     """Sends again the part of the page that the browser missed."""
-    part = st.session_state[KEY]["resync"]["part"]
+    part = (_told("resync") or {"part": "all"})["part"]
     if part == "all":
         _forget()
     elif part == "charts":

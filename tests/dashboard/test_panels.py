@@ -37,7 +37,7 @@ def test_a_policy_trainer_gets_policy_charts_and_no_training_margin() -> None:
 
 
 def test_without_any_margin_the_page_says_what_to_do() -> None:
-    first = sections(run("sft"), keys("loss"))[0]
+    first = sections(run("dpo"), keys("loss"))[0]
     assert first.charts == ()
     assert "margin probe" in first.missing
 
