@@ -36,6 +36,7 @@ class Pass:
     rows: int = 0
     runs: int = 0
     behind_bytes: int = 0
+    catching_up: bool = False
     changed: list[AlertRow] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     elsewhere: set[str] = field(default_factory=set)
@@ -105,15 +106,17 @@ class Watcher:
         monitor = self._monitors.get(folder.name)
         if monitor is None:
             monitor = self._monitors[folder.name] = RunMonitor(folder, self._store, self._alive)
+        alive = monitor.is_alive()
         done.rows += monitor.take_in()
         done.runs += 1
-        behind = monitor.behind_bytes
-        done.behind_bytes += behind
-        if behind == 0 or monitor.is_closed is False:
-            done.changed += monitor.judge(self._clock())
+        done.behind_bytes += monitor.behind_bytes
         if monitor.damage:
             done.failed[folder.name] = "; ".join(monitor.damage)
-        if behind == 0 and monitor.is_over and monitor.is_closed and not monitor.damage:
+        if not monitor.caught_up:
+            done.catching_up = True
+            return
+        done.changed += monitor.judge(self._clock(), alive=alive)
+        if monitor.is_over and monitor.is_closed and not monitor.damage:
             monitor.remove_journals()
             del self._monitors[folder.name]
             self._leased.pop(folder.name, None)
@@ -156,7 +159,7 @@ class Watcher:
             began_s = time.monotonic()
             try:
                 done = self.step()
-                wait_s = max(interval_s - (time.monotonic() - began_s), 0.0) if done.behind_bytes == 0 else 0.0
+                wait_s = 0.0 if done.catching_up else max(interval_s - (time.monotonic() - began_s), 0.0)
             except StoreUnreachable as error:
                 wait_s = min(max(wait_s * 2, 1.0), LONGEST_WAIT_S)
                 logger.warning("%s; trying again in %.0f s, journals wait", error, wait_s)
@@ -177,7 +180,7 @@ class Watcher:
             total.changed += done.changed
             total.failed.update(done.failed)
             total.elsewhere = done.elsewhere
-            if done.rows > 0 or (done.behind_bytes > 0 and not done.failed):
+            if done.rows > 0 or done.catching_up:
                 continue
             if not done.elsewhere or patience_s <= 0:
                 break

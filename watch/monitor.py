@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from runvitals.diagnostics.catalogue import default_rules
 from runvitals.diagnostics.engine import Engine
 from runvitals.diagnostics.types import Alert, Happening, Pulse, RunContext
 from runvitals.store.store import Store
-from runvitals.store.types import AlertRow
+from runvitals.store.types import LIVE, AlertRow
 from runvitals.watch.alert_rows import USER_RULE, from_engine, from_user
 from runvitals.watch.batches import make_batch, rows
 from runvitals.watch.status import Signs, Status, Vitality, derive_status
@@ -50,6 +51,7 @@ class RunMonitor:
         self._user_alerts: list[AlertRow] = []
         self._written: dict[str, AlertRow] = {}
         self._seen: dict[str, Alert] = {}
+        self._replayed = False
         self._shown: dict[str, Any] = {}
         self.status: Status = "starting"
         self.damage: tuple[str, ...] = ()
@@ -79,6 +81,11 @@ class RunMonitor:
         stored = self._store.append(batch)
         self._stored_seq[tail.writer_id] = last_seq(fresh)
         return stored
+
+    @property
+    def caught_up(self) -> bool:
+        """True where everything written so far was read; only then does the time of day say anything about the run."""
+        return not self._unsaved and all(tail.caught_up for tail in self._tails.values())
 
     @property
     def behind_bytes(self) -> int:
@@ -155,12 +162,18 @@ class RunMonitor:
             return True
         return None if None in answers or not answers else False
 
-    def judge(self, now_s: float) -> list[AlertRow]:
-        """Brings status, health and alerts in the store up to date; returns alerts that changed."""
+    def judge(self, now_s: float, *, alive: bool | None) -> list[AlertRow]:
+        """Brings status, health and alerts in the store up to date; returns alerts that changed.
+
+        alive: what `is_alive` said before the journal was read; asked afterwards, a process that ended well in between would
+        look like one that was killed.
+        """
         if not self._writers:
             return []
-        alive = None if self.ended else self.is_alive()
-        if now_s - self._pulsed_s >= PULSE_EVERY_S:
+        if self.ended:
+            alive = None
+        is_news = self.status in LIVE and (self.ended is not None or alive is False)
+        if is_news or now_s - self._pulsed_s >= PULSE_EVERY_S:
             self._pulse(now_s, alive=alive)
         self.status = derive_status(
             Signs(
@@ -168,7 +181,7 @@ class RunMonitor:
             ),
             now_s,
         )
-        changed = self._put_alerts()
+        changed = self._put_alerts(now_s)
         self._put_run(now_s)
         return changed
 
@@ -178,10 +191,25 @@ class RunMonitor:
             return "stuck"
         return "slow" if firing else "steady"
 
-    def _put_alerts(self) -> list[AlertRow]:
+    def _orphans(self, now_s: float) -> list[AlertRow]:
+        """Once, after the journals were read from the start: alerts of an earlier watcher that fire in the store but not by the rows.
+
+        Rules on time may have seen what a replay does not (the process's state at that moment); what no longer holds is resolved.
+        """
+        if self._replayed:
+            return []
+        self._replayed = True
+        known = {alert.id for alert in self._engine.alerts()} | {row.id for row in self._user_alerts}
+        return [
+            replace(row, state="resolved", resolved_s=now_s)
+            for row in self._store.alerts(run_id=self.run_id, states=("firing", "pending"))
+            if row.id not in known
+        ]
+
+    def _put_alerts(self, now_s: float) -> list[AlertRow]:
         moved = [alert for alert in self._engine.alerts() if self._seen.get(alert.id) is not alert]
         current = [row for row in map(from_engine, moved) if row is not None] + self._user_alerts
-        changed = [row for row in current if self._written.get(row.id) != row]
+        changed = [row for row in current if self._written.get(row.id) != row] + self._orphans(now_s)
         if changed:
             self._store.put_alerts(changed)
             self._written.update((row.id, row) for row in changed)
@@ -231,7 +259,7 @@ class RunMonitor:
 
         A silent process of another host is not enough: it may come back and go on writing.
         """
-        return self.ended is not None or (bool(self._writers) and self.is_alive() is False)
+        return self.ended is not None or (self.status == "crashed" and self.is_alive() is False)
 
     def remove_journals(self) -> None:
         """Deletes the journals of a closed run that is stored whole; files that cannot be deleted stay."""

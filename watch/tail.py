@@ -22,6 +22,7 @@ class Tail:
         self.writer_id = writer_id
         self.files: list[Path] = []
         self.damage: tuple[str, ...] = ()
+        self.caught_up = False
         self._number = 0
         self._position: Mapping[str, Any] | None = None
 
@@ -38,16 +39,19 @@ class Tail:
         return max(sum(sizes) - offset, 0)
 
     def read(self) -> Sequence[Record]:
-        """The next records; empty where nothing is new. One call reads a bounded amount: call until empty to catch up."""
+        """The next records; empty where nothing is new. One call reads a bounded amount; `caught_up` says whether it reached the end.
+
+        Bytes at the end that are no whole record (yet) do not count: a process may have been killed while it wrote them.
+        """
         while self._number < len(self.files):
             result = journal.read(self.files[self._number], self._position)
             self._position = result.position
             if result.damage:
                 self.damage = (*self.damage, *map(str, result.damage))
-            if result.records:
+            is_last = self._number + 1 == len(self.files)
+            self.caught_up = is_last and not result.more
+            if result.records or self.caught_up:
                 return result.records
-            if not result.more and self._number + 1 == len(self.files):
-                return ()
             if not result.more:
                 self._number, self._position = self._number + 1, None
         return ()

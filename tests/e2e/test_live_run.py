@@ -107,7 +107,7 @@ def test_live_dpo_run_moves_keeps_its_zoom_and_raises_an_alert(settings: Setting
             assert drawn(loss)["range"] == pytest.approx(zoomed["range"])
             assert drawn(chart(page, "Gradient norm"))["range"] == pytest.approx(zoomed["range"])
             assert page.locator("[data-mounts]").first.get_attribute("data-mounts") == mounts
-            incident = page.get_by_role("button", name="Causes and remedies")
+            incident = page.get_by_text("Causes and remedies")
             expect(incident).to_be_visible()
             assert page.evaluate("() => window.neverReloaded === true")
             incident.click()

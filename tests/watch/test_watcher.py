@@ -18,6 +18,7 @@ from runvitals.collectors.run import Options, Run
 from runvitals.errors import StoreUnreachable
 from runvitals.store.open import open_store
 from runvitals.store.store import Store
+from runvitals.store.types import AlertRow
 from runvitals.watch.loop import LEASE_S, Watcher
 from runvitals.watch.notify import Console
 
@@ -186,6 +187,67 @@ def test_users_own_alert_is_shown_and_told(scene: Scene) -> None:
     assert (row.rule, row.severity, row.state, row.fired_step) == ("user_alert", "critical", "firing", 3)
     assert scene.store.runs()[0].health == "critical"
     assert scene.lines == ["◆ Samples look odd · mine: step 3: three empty answers in a row"]
+    run.finish()
+
+
+def test_row_that_the_kill_tore_is_not_waited_for(scene: Scene) -> None:
+    run = scene.run()
+    scene.train(run, range(1, 11))
+    (path,) = run.path.glob("*.rvj")
+    with path.open("ab") as stream:
+        stream.write(path.read_bytes()[-60:-20])
+    scene.alive = False
+    scene.watcher().run_once()
+    (info,) = scene.store.runs()
+    assert (info.status, info.health, info.last_step) == ("crashed", "critical", 10)
+    assert [row.rule for row in scene.store.alerts(run_id=run.id)] == ["run_crashed"]
+    assert not path.exists()
+
+
+def test_process_that_finished_while_we_read_is_not_taken_for_a_crash(scene: Scene) -> None:
+    run = scene.run()
+    scene.train(run, range(1, 31))
+    watcher = scene.watcher()
+    watcher.step()
+
+    def last_words(info: Mapping[str, Any]) -> bool:
+        """The process is seen alive; it finishes right after, before its journal is read."""
+        run.finish()
+        scene.alive = False
+        return True
+
+    scene.is_alive = last_words  # type: ignore[method-assign]
+    watcher = scene.watcher()
+    scene.clock.now_s += LEASE_S + 1
+    watcher.step()
+    watcher.step()
+    assert scene.store.runs()[0].status == "finished"
+    assert scene.store.alerts(run_id=run.id) == []
+
+
+def test_alert_of_an_earlier_watcher_that_no_longer_holds_is_resolved(scene: Scene) -> None:
+    run = scene.run()
+    scene.train(run, range(1, 31))
+    scene.watcher().run_once()
+    stall = AlertRow(
+        id=f"{run.id}:progress_stalled:seen-by-an-earlier-watcher",
+        run_id=run.id,
+        rule="progress_stalled",
+        signal="loss",
+        severity="critical",
+        state="firing",
+        incident=f"{run.id}:progress_stalled:seen-by-an-earlier-watcher",
+        onset_step=20,
+        onset_s=scene.clock.now_s - 5,
+        fired_step=20,
+        fired_s=scene.clock.now_s - 4,
+        resolved_step=None,
+        resolved_s=None,
+        detail={"title": "Training stands still", "sentence": "", "causes": [], "remedies": []},
+    )
+    scene.store.put_alerts([stall])
+    scene.watcher().run_once()
+    assert [(row.rule, row.state) for row in scene.store.alerts(run_id=run.id)] == [("progress_stalled", "resolved")]
     run.finish()
 
 
