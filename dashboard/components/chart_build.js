@@ -56,7 +56,7 @@ export function latest(values) {
   return null;
 }
 
-// Closed polygons of min and max, one a stretch without a break.
+// Closed polygons of min and max, one a stretch without a break; the hairline keeps a spike of one bucket in sight.
 function bandTrace(part, color, alpha) {
   const x = [];
   const y = [];
@@ -76,7 +76,7 @@ function bandTrace(part, color, alpha) {
     }
     start = stop + 1;
   }
-  return { ...quiet, type: "scatter", mode: "lines", x, y, fill: "toself", fillcolor: withAlpha(color, alpha), line: { width: 0 } };
+  return { ...quiet, type: "scatter", mode: "lines", x, y, fill: "toself", fillcolor: withAlpha(color, alpha), line: { width: 0.6, color: withAlpha(color, 0.34) } };
 }
 
 const quiet = { hoverinfo: "skip", showlegend: false };

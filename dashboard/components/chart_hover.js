@@ -35,7 +35,6 @@ export class Hover {
     this.from = this.share(chart, event);
     chart.surface.setPointerCapture(event.pointerId);
     event.preventDefault();
-    chart.root.focus({ preventScroll: true });
   }
 
   move(chart, event) {

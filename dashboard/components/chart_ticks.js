@@ -16,12 +16,11 @@ function grouped(digits) {
   return digits.replace(/\B(?=(\d{3})+(?!\d))/g, THIN);
 }
 
-function compact(value) {
-  const size = Math.abs(value);
-  const of = (divisor, suffix) => `${Number((size / divisor).toPrecision(3))}${suffix}`;
-  if (size >= 1e9) return of(1e9, "G");
-  if (size >= 1e6) return of(1e6, "M");
-  return of(1e3, "k");
+// 25k, 1.5M: with as many decimals as tell one tick from the next.
+function compact(size, distance) {
+  const [divisor, suffix] = size >= 1e9 ? [1e9, "G"] : size >= 1e6 ? [1e6, "M"] : [1e3, "k"];
+  const decimals = Math.max(0, Math.ceil(-Math.log10(distance / divisor) - 1e-9));
+  return `${Number((size / divisor).toFixed(decimals + 1))}${suffix}`;
 }
 
 // A tick's text. kind: plain, signed, percent (a share shown as percent), rate, seconds, count.
@@ -33,7 +32,7 @@ export function tickText(value, step, kind) {
   if (kind === "rate" || (size > 0 && Math.max(size, distance) < 1e-3)) {
     return value === 0 ? "0" : sign + Number(size.toPrecision(3)).toExponential().replace("e-", "e-").replace("e+", "e");
   }
-  if (size >= 1e5) return sign + compact(size);
+  if (size >= 1e3 && distance >= 5e3) return sign + compact(size, distance);
   const decimals = Math.max(0, Math.min(8, Math.ceil(-Math.log10(distance) - 1e-9)));
   const extra = Math.abs(distance * 10 ** decimals - Math.round(distance * 10 ** decimals)) > 1e-6 ? 1 : 0;
   const [whole, rest] = size.toFixed(decimals + extra).split(".");
