@@ -126,6 +126,18 @@ def test_the_pace_makes_short_steps_last_and_does_not_catch_up_after_a_long_one(
     assert sleeps == pytest.approx([0.75, 0.75])
 
 
+def test_an_evaluation_between_two_steps_does_not_make_the_next_one_look_fast() -> None:
+    sleeps: list[float] = []
+    now_s = 0.0
+    pace = PaceCallback(1.0, clock=lambda: now_s, sleep=sleeps.append)
+    pace.on_train_begin(None, state(0), None)
+    now_s += 5.0  # an evaluation
+    pace.on_step_begin(None, state(1), None)
+    now_s += 0.25
+    pace.on_step_end(None, state(1), None)
+    assert sleeps == pytest.approx([0.75])
+
+
 def test_the_hacked_reward_counts_the_paid_token_and_the_constant_one_counts_nothing() -> None:
     ids = torch.tensor([[5, 3, 3, 1, 3]])
     paid = TokenReward(paid_token=3)

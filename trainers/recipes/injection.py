@@ -107,7 +107,11 @@ class FaultyCollator:
 
 
 class PaceCallback(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
-    """Makes each step last at least `pace_s` seconds, so that a toy run can be watched while it moves."""
+    """Makes each step last at least `pace_s` seconds, so that a toy run can be watched while it moves.
+
+    Counted from the step's begin where the trainer tells it, else from the end of the step before: what lies between two steps
+    (an evaluation, a reading of the probe) must not make the next one look fast.
+    """
 
     def __init__(
         self,
@@ -122,6 +126,11 @@ class PaceCallback(TrainerCallback):  # type: ignore[misc]  # transformers is no
         self._began_s = 0.0
 
     def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._began_s = self._clock()
+
+    def on_step_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         self._began_s = self._clock()
