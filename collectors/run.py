@@ -313,6 +313,7 @@ class Run:
     def _close(self, writer: Writer, status: Status, exit_code: int | None) -> None:
         for ticker in self._tickers:
             ticker.stop()
+        writer.retry()
         self._tell_faults(writer)
         self._event(writer, "finish", {"status": status, "exit_code": exit_code}, self._last_step)
         if writer.lost != self._lost_told:

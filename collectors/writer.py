@@ -128,6 +128,10 @@ class Writer:
                 self._leave()
         self._seen_seq = self._seq
 
+    def retry(self) -> None:
+        """Lets the next record try a file at once, however recently the last try failed: there may be no later one."""
+        self._retry_at = -float("inf")
+
     def close(self, *, sync: bool = True) -> None:
         """Ends writing; with `sync`, asks the disk to hold what the kernel holds."""
         if self._fd >= 0 and sync:

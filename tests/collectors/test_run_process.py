@@ -222,6 +222,27 @@ for step in range(300):
     assert finished and finished[0]["status"] == "finished"
 
 
+def test_the_end_is_told_at_once_when_there_is_room_again_however_recent_the_last_failure(script: Any) -> None:
+    code, _, _ = script.run(
+        """
+import resource
+"""
+        + BEGIN.replace("0.05", "1000.0")
+        + """
+_, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+run.log({"loss": 1.0}, 0)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+for step in range(1, 50):
+    run.log({"loss": 1.0}, step)
+resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+"""
+    )
+    assert code == 0
+    told = script.told()
+    assert [fault["count"] for fault in told.of("fault")] == [49]
+    assert [finish["status"] for finish in told.of("finish")] == ["finished"]
+
+
 def test_a_file_that_may_not_grow_is_left_for_a_new_one_without_a_torn_record_between(script: Any) -> None:
     code, _, _ = script.run(
         "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
