@@ -26,6 +26,10 @@ WIDTH = 160
 """Columns where the output is no terminal that has a width of its own."""
 
 
+NAME_WIDTH = 40
+"""Columns of a name; longer ones are cut."""
+
+
 def make_console() -> Console:
     """A console as wide as the terminal, or wide enough for our tables in a log file."""
     console = Console()
@@ -60,8 +64,9 @@ def print_alerts(settings: Settings, *, everything: bool) -> None:
 def runs_table(found: Sequence[RunInfo], *, now_s: float) -> Table:
     """Runs with status, health, step, age of the last step and first finding."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("run", "trainer", "health", "status", "step", "last step", "first finding", "id"):
-        table.add_column(heading, no_wrap=heading != "first finding")
+    for heading in ("run", "trainer", "health", "status", "step", "last step", "first finding"):
+        table.add_column(heading, no_wrap=heading != "first finding", max_width=NAME_WIDTH)
+    table.add_column("id", no_wrap=True, min_width=24)
     for run in found:
         mark, style = MARKS[run.health]
         total = f" / {run.max_steps}" if run.max_steps else ""
@@ -83,7 +88,13 @@ def alerts_table(found: Sequence[AlertRow], names: dict[str, str]) -> Table:
     """Alerts with run, rule, steps of onset and firing, and the first remedy."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("alert", "run", "state", "began", "fired", "what is seen", "try first"):
-        table.add_column(heading, overflow="fold", no_wrap=heading in ("alert", "run", "state"))
+        is_word = heading in ("alert", "run", "state")
+        table.add_column(
+            heading,
+            overflow="ellipsis" if is_word else "fold",
+            no_wrap=is_word,
+            max_width=NAME_WIDTH if is_word else None,
+        )
     for row in found:
         mark, style = MARKS[row.severity]
         remedies = row.detail.get("remedies") or ()
