@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runvitals.dashboard.differences import settings_table, signals_table
+from runvitals.dashboard.differences import Settings, settings_table, signals_table
 from runvitals.dashboard.live_charts import Want
 from runvitals.dashboard.panels import value_kind
 from runvitals.dashboard.parting import parted_at
@@ -32,6 +32,10 @@ MOST_RUNS = 6
 """Runs in colour on one chart; more cannot be told apart."""
 
 BUCKETS = 400
+
+_SELDOM = ("probe_", "eval_")
+_NAME_IN_LABEL = 36
+"""Characters of a run's name above a chart; names may be of any length."""
 
 
 def run_code(index: int, run: RunInfo, runs: Sequence[RunInfo]) -> dict[str, Any]:
@@ -81,15 +85,16 @@ def wants(runs: Sequence[RunInfo], keys: Keys) -> list[Want]:
 def frame(runs: Sequence[RunInfo], others: Sequence[RunInfo], keys: Keys) -> dict[str, Any]:
     """The page's frame: chips, charts, and what differs."""
     codes = [run_code(index, run, runs) for index, run in enumerate(runs)]
-    rows, unequal, equal = settings_table(runs)
+    settings = settings_table(runs)
     differs = {
         "id": "differs",
         "kind": "differs",
         "span": 4,
         "runs": codes,
-        "rows": rows,
-        "sentence": f"{unequal} of {unequal + equal} settings",
-        "foot": _differs_foot(unequal, equal, len(rows)),
+        "rows": settings.rows,
+        "some": settings.some,
+        "sentence": f"{settings.unequal} of {settings.unequal + settings.equal} settings",
+        "foot": _differs_foot(settings),
     }
     margin = _chart("margin", MARGINS, runs, keys, codes)
     charts = [chart for name, wanted in CHARTS if (chart := _chart(name, wanted, runs, keys, codes))]
@@ -116,11 +121,10 @@ def frame(runs: Sequence[RunInfo], others: Sequence[RunInfo], keys: Keys) -> dic
     }
 
 
-def _differs_foot(unequal: int, equal: int, listed: int) -> str:
-    if not unequal:
-        return f"All {equal} settings are equal."
-    more = f" {unequal - listed} more differ." if unequal > listed else ""
-    return f"Shaded: differs from the baseline. {equal} settings equal.{more}"
+def _differs_foot(settings: Settings) -> str:
+    if not settings.unequal:
+        return f"All {settings.equal} settings are equal."
+    return f"Shaded: differs from the baseline. {settings.equal} settings equal."
 
 
 def _clock(index: int, run: RunInfo, keys: Mapping[str, Latest]) -> dict[str, Any]:
@@ -154,7 +158,8 @@ def _chart(
             "color": code["color"],
             "dash": code["dash"],
             "style": "line",
-            "smooth": True,
+            # A probe is seldom and already a mean: another mean would move its first and last points.
+            "smooth": not chosen[run.id].startswith(_SELDOM),
             "tell": False,
         }
         for index, (run, code) in enumerate(zip(runs, codes, strict=True))
@@ -170,11 +175,11 @@ def _chart(
         "log": signal.log_scale,
         "zero": signal.kind == "signed",
         "span": 8 if name == "margin" else 3,
-        "height": 300 if name == "margin" else 190,
+        "height": 348 if name == "margin" else 190,
         "endLabels": name == "margin",
         "big": name == "margin",
         "band": True,
-        "note": f"{', '.join(absent)}: not logged" if absent else "",
+        "absent": f"{', '.join(absent)}: not logged" if absent else "",
         "references": [
             {"value": r.value, "label": r.label, "text": ""}
             for r in signal.references
@@ -226,7 +231,10 @@ def words(store: Store, runs: Sequence[RunInfo], keys: Keys) -> dict[str, Any]:
 
 
 def _parted_label(names: Sequence[str], step: int, *, named: bool) -> str:
-    return f"≠ {', '.join(names)} parted at step {step}" if named else f"≠ {step}"
+    if not named:
+        return f"≠ {step}"
+    cut = [name if len(name) <= _NAME_IN_LABEL else f"{name[: _NAME_IN_LABEL - 1]}…" for name in names]
+    return f"≠ {', '.join(cut)} parted at step {step}"
 
 
 def _parted(store: Store, runs: Sequence[RunInfo], keys: Keys, wanted: Sequence[str]) -> dict[int, list[str]]:

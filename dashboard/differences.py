@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from runvitals.store.types import Floats, Latest, RunInfo
 LAST_ROWS = 10
 """A run's final value is the mean of its last rows: one row of a noisy signal says little."""
 
-MOST_SETTINGS = 40
-"""Unequal settings that are listed; two trainers differ in hundreds of arguments."""
+FIRST = ("trainer", "recipe", "model", "dataset", "injected_fault", "learning_rate", "beta")
+"""Settings that explain the most; listed first, also where only some runs have them."""
 
 SIGNALS_COMPARED = (
     "probe_margin",
@@ -37,20 +38,41 @@ SIGNALS_COMPARED = (
 _NOT_SETTINGS = ("output_dir", "run_name", "logging_dir", "hub_model_id")
 
 
-def settings_table(runs: Sequence[RunInfo]) -> tuple[list[dict[str, Any]], int, int]:
-    """Unequal settings as rows {name, values}, how many there are, and how many settings are equal."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Unequal settings as rows {name, values}: those of all runs (and `FIRST`), then those that only some runs have."""
+
+    rows: list[dict[str, Any]]
+    some: list[dict[str, Any]]
+    equal: int
+
+    @property
+    def unequal(self) -> int:
+        """How many settings differ."""
+        return len(self.rows) + len(self.some)
+
+
+def settings_table(runs: Sequence[RunInfo]) -> Settings:
+    """What differs between the runs' settings, the most telling first."""
     flat = [{"trainer": run.trainer, **_flat(run.config)} for run in runs]
-    names = sorted(
-        {name for one in flat for name in one} - set(_NOT_SETTINGS), key=lambda name: (name != "trainer", name)
-    )
-    rows, equal = [], 0
-    for name in names:
+    rows, some, equal = [], [], 0
+    for name in sorted({name for one in flat for name in one} - set(_NOT_SETTINGS), key=_telling):
         values = [_text(one.get(name)) for one in flat]
         if all(value == values[0] for value in values):
             equal += 1
+        elif MISSING in values and _telling(name)[0] == len(FIRST):
+            some.append({"name": name, "values": values})
         else:
             rows.append({"name": name, "values": values})
-    return rows[:MOST_SETTINGS], len(rows), equal
+    return Settings(rows=rows, some=some, equal=equal)
+
+
+def _telling(name: str) -> tuple[int, str]:
+    """Where a setting stands in the list. `model_name_or_path` and `dataset.revision` are about model and dataset too."""
+    for place, word in enumerate(FIRST):
+        if name == word or (word in ("model", "dataset") and name.startswith((f"{word}_name", f"{word}."))):
+            return place, name
+    return len(FIRST), name
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -88,7 +110,8 @@ def signals_table(
         finals = [_final(store, run.id, key) for run, key in zip(runs, chosen, strict=True)]
         bests = [_best(signal, keys[run.id], key) for run, key in zip(runs, chosen, strict=True)]
         cells = [_cell(signal, final, finals[0], best) for final, best in zip(finals, bests, strict=True)]
-        title = f"Evaluation {signal.title.lower()}" if name.startswith("eval_") else signal.title
+        plain = SIGNALS[name.removeprefix("eval_")]
+        title = f"Evaluation {plain.title.lower()}" if name.startswith("eval_") else plain.title
         rows.append({"title": title, "unit": "%" if signal.kind == "percent" else signal.unit, "cells": cells})
     return rows
 
@@ -120,7 +143,7 @@ def _cell(signal: Signal, final: float | None, baseline: float | None, best: flo
     if baseline is None or not (np.isfinite(final) and np.isfinite(baseline)):
         return cell
     delta = final - baseline
-    cell["delta"] = f"{signed(100 * delta)}" if signal.kind == "percent" else signed(delta)
+    cell["delta"] = signed(100 * delta) if signal.kind == "percent" else signed(delta)
     cell["verdict"] = _better(signal, delta)
     return cell
 

@@ -40,11 +40,14 @@ def signed(value: float | None, *, digits: int = 3) -> str:
     special = _special(value)
     if special is not None or value is None:
         return special or MISSING
+    if abs(value) < 0.5 * 10.0 ** -(digits + 1):
+        # Rounds to zero, and zero has one look.
+        return "+" + _grouped(Decimal(0), digits)
     sign = MINUS if value < 0 else "+"
     rounded = _significant(abs(value), digits)
     if rounded >= _LARGEST_PLAIN:
         return sign + _exponent(rounded, digits)
-    decimals = digits if value == 0 else min(digits + 1, max(0, digits - 1 - rounded.adjusted()))
+    decimals = min(digits + 1, max(0, digits - 1 - rounded.adjusted()))
     return sign + _grouped(_fixed(abs(value), decimals) if rounded < 1 else rounded, decimals)
 
 
@@ -65,7 +68,7 @@ def count(value: float | None) -> str:
         return special or MISSING
     if abs(value) >= _LARGEST_EXACT:
         return number(value)
-    return _sign(value) + _grouped(_fixed(abs(value), 0), 0)
+    return _signed_unless_zero(value, _fixed(abs(value), 0), 0)
 
 
 def percent(fraction: float | None, *, decimals: int = 0) -> str:
@@ -77,7 +80,7 @@ def percent(fraction: float | None, *, decimals: int = 0) -> str:
     scaled = float(Decimal(repr(abs(float(fraction)))) * 100)
     if scaled >= _LARGEST_EXACT:
         return _sign(fraction) + number(scaled) + " %"
-    return _sign(fraction) + _grouped(_fixed(scaled, decimals), decimals) + " %"
+    return _signed_unless_zero(fraction, _fixed(scaled, decimals), decimals) + " %"
 
 
 def quantity(value: float | None, unit: str, *, digits: int = 3) -> str:
@@ -148,6 +151,11 @@ def _special(value: float | None) -> str | None:
 
 def _sign(value: float) -> str:
     return MINUS if value < 0 else ""
+
+
+def _signed_unless_zero(value: float, rounded: Decimal, decimals: int) -> str:
+    """What rounds to zero has no sign: there is no −0 on any screen."""
+    return (_sign(value) if rounded else "") + _grouped(rounded, decimals)
 
 
 def _significant(value: float, digits: int) -> Decimal:

@@ -22,8 +22,11 @@ ON_POLICY = frozenset({"ppo", "grpo", "rloo"})
 
 MOST_A_ROW = 4
 
-MOST_OTHERS = 16
+MOST_OTHERS = 48
 """Charts of keys that no signal stands for; a run that logs hundreds is not to be drowned in them."""
+
+OTHERS = "others"
+"""The section of what the page has no plan for; folded until someone asks for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,12 +63,21 @@ class Chart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """Charts under one heading. missing: what to do to see the section, where it has no chart and one would expect it."""
+    """Charts under one heading. missing: what to do to see the section, where it has no chart and one would expect it.
+
+    folds: how many charts the section folds away, 0 where it cannot fold.
+    """
 
     id: str
     title: str
     charts: tuple[Chart, ...] = ()
     missing: str = ""
+    folds: int = 0
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """All signals that the section's charts draw."""
+        return tuple(signal for chart in self.charts for signal in chart.signals)
 
 
 def _one(signal: str, *others: str, **chart: Any) -> Chart:
@@ -190,7 +202,12 @@ def sections(run: RunInfo, keys: Mapping[str, Latest]) -> list[Section]:
         drawn.insert(at, Section(id="margin", title="Margin", missing=_MISSING_MARGIN))
     shown = {line.key for section in drawn for chart in section.charts for line in chart.lines}
     others = _others(keys, shown)
-    return [*drawn, Section(id="others", title="Also logged", charts=others)] if others else drawn
+    return [*drawn, Section(id=OTHERS, title="Also logged", charts=others, folds=len(others))] if others else drawn
+
+
+def folded(drawn: Sequence[Section]) -> list[Section]:
+    """The same sections without the charts of those that fold: nothing is read or sent for them."""
+    return [replace(section, charts=()) if section.folds else section for section in drawn]
 
 
 def _section(section_id: str, title: str, plans: Sequence[Chart], keys: Mapping[str, Latest]) -> Section:
@@ -236,7 +253,7 @@ def _rows_filled(charts: Sequence[Chart]) -> list[Chart]:
 
 def _others(keys: Mapping[str, Latest], shown: set[str]) -> tuple[Chart, ...]:
     """Charts of curves that are drawn nowhere else: the user's own metrics. Summaries of one row are no curves."""
-    charts = []
+    charts: dict[str, Chart] = {}
     for key, latest in keys.items():
         signal = canonical(key)
         if key in shown or latest.count < 2 or latest.step < 0 or device(key) or signal in _ELSEWHERE:
@@ -244,16 +261,25 @@ def _others(keys: Mapping[str, Latest], shown: set[str]) -> tuple[Chart, ...]:
         if signal is not None and best_key(signal, keys) != key:
             continue
         known = SIGNALS.get(signal) if signal else None
-        charts.append(
-            Chart(
-                id=f"key:{key}",
-                title=known.title if known else key,
-                unit=known.unit if known else "",
-                kind=known.kind if known else "plain",
-                lines=(Line(signals=(signal or key,), key=key),),
-            )
+        charts[signal or key] = Chart(
+            id=f"key:{key}",
+            title=known.title if known else key,
+            unit=known.unit if known else "",
+            kind=known.kind if known else "plain",
+            lines=(Line(signals=(signal or key,), key=key),),
         )
-    return tuple(charts[:MOST_OTHERS])
+    return tuple(_with_rings(charts).values())[:MOST_OTHERS]
+
+
+def _with_rings(charts: Mapping[str, Chart]) -> dict[str, Chart]:
+    """The charts by signal, an evaluation's curve as rings on the chart of its training twin where there is one."""
+    twins = {name: f"eval_{name}" for name in charts if f"eval_{name}" in charts}
+    merged = {name: chart for name, chart in charts.items() if name not in twins.values()}
+    for name, twin in twins.items():
+        train = replace(charts[name].lines[0], label="train")
+        rings = replace(charts[twin].lines[0], label="eval", style="rings")
+        merged[name] = replace(charts[name], lines=(train, rings))
+    return merged
 
 
 def chart_json(chart: Chart, run: RunInfo, keys: Mapping[str, Latest]) -> dict[str, Any]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from runvitals.dashboard import families
 from runvitals.dashboard.incidents import Incident, group
 from runvitals.dashboard.live_charts import Want
-from runvitals.dashboard.panels import ON_POLICY, Section, chart_json, error_keys
+from runvitals.dashboard.panels import ON_POLICY, OTHERS, Section, chart_json, error_keys
 from runvitals.dashboard.run_devices import device_sections
 from runvitals.dashboard.run_facts import facts, incident_json
-from runvitals.dashboard.verdicts import SectionWords, chart_sentence, section_words, title_of
+from runvitals.dashboard.verdicts import SectionWords, agreed, chart_sentence, section_words, title_of
 from runvitals.diagnostics.signals import best_key
 from runvitals.store.types import AlertRow, Envelope, EventRow, Health, Latest, RunInfo
 
@@ -72,7 +73,8 @@ def _section_json(section: Section, run: RunInfo, keys: Mapping[str, Latest]) ->
         blocks = [
             {"id": f"{section.id}-missing", "kind": "note", "title": "Not logged", "text": section.missing, "span": 12}
         ]
-    return {"id": section.id, "title": section.title, "blocks": blocks}
+    fold = {"count": section.folds, "open": bool(section.charts)} if section.folds else None
+    return {"id": section.id, "title": section.title, "fold": fold, "blocks": blocks}
 
 
 def _place_onset(sections: list[dict[str, Any]]) -> None:
@@ -121,11 +123,13 @@ def words(
     """What the page says now."""
     incidents = group(alerts, now_s=now_s)
     incident = main_incident(incidents)
-    said = section_words(run, series, alerts)
+    said = section_words(run, series)
     return {
         "facts": facts(run, series, health=health, incidents=incidents, now_s=now_s),
         "incident": incident_json(incident, now_s=now_s) if incident and incident.state != "resolved" else None,
-        "sections": {section.id: said.get(section.id, SectionWords()).json() for section in drawn},
+        "sections": {
+            section.id: agreed(said.get(section.id, SectionWords()), section, alerts).json() for section in drawn
+        },
         "charts": {
             chart.id: {
                 "verdict": chart_sentence(chart.lines[0].signals[0], series.get(chart.lines[0].signals[0])),
@@ -149,13 +153,13 @@ def main_incident(incidents: Sequence[Incident]) -> Incident | None:
 
 
 def _chart_alerts(signals: Sequence[str], section: Section, alerts: Sequence[AlertRow]) -> list[dict[str, Any]]:
-    """Alerts on the chart's own signal with their tint; without any, the lines of the section's first one."""
-    seen = [alert for alert in alerts if alert.severity != "info" and not alert.detail.get("inhibited_by")]
-    own = [alert for alert in seen if alert.signal in signals]
-    if own:
+    """Alerts on the chart's own curves with their tint; without any, the lines of the section's first one."""
+    seen = families.shown(alerts)
+    own = families.about(signals, seen)
+    if own or section.id == OTHERS:
         return [_alert_json(alert, own=True) for alert in own]
-    about = {signal for chart in section.charts for signal in chart.signals}
-    beside = sorted((a for a in seen if a.signal in about and a.fired_s is not None), key=lambda alert: alert.onset_s)
+    beside = [alert for alert in families.about(section.signals, seen) if alert.fired_s is not None]
+    beside.sort(key=lambda alert: alert.onset_s)
     return [_alert_json(alert, own=False) for alert in beside[:1]]
 
 

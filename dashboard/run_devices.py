@@ -35,7 +35,7 @@ class DeviceSection:
 
     def json(self) -> dict[str, Any]:
         """As the component takes it."""
-        block = {"id": f"{self.id}-small", "kind": "small", "span": 12, "items": list(self.items)}
+        block = {"id": f"{self.id}-small", "kind": "small", "name": self.id, "span": 12, "items": list(self.items)}
         return {"id": self.id, "title": self.title, "sentence": self.sentence, "blocks": [block]}
 
 

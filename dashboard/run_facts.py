@@ -106,8 +106,14 @@ def _throughput(series: Mapping[str, Envelope]) -> dict[str, Any] | None:
     if not finite.size:
         return None
     now, usual = float(finite[-1]), float(np.median(finite))
-    small = f"{signed((now - usual) / usual * 100, digits=2).split('.')[0]} %" if usual > 0 else ""
+    small = _change(now / usual - 1) if usual > 0 else ""
     return {"id": "throughput", "label": "Tokens/s", "text": number(now), "small": small}
+
+
+def _change(fraction: float) -> str:
+    """A change in percent with its sign, which zero has not."""
+    text = percent(fraction)
+    return f"+{text}" if fraction > 0 and text != percent(0) else text
 
 
 def _main_signal(run: RunInfo, series: Mapping[str, Envelope]) -> dict[str, Any] | None:

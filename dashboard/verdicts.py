@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from runvitals.dashboard import families
 from runvitals.dashboard.formatter import number, percent, signed
-from runvitals.dashboard.panels import ON_POLICY, value_kind
+from runvitals.dashboard.panels import ON_POLICY, OTHERS, Section, value_kind
 from runvitals.diagnostics.margin import MarginSettings, MarginVerdict, verdict
 from runvitals.diagnostics.signals import SIGNALS, best_key
 from runvitals.store.types import AlertRow, Envelope, Floats, Latest, RunInfo
@@ -65,14 +66,14 @@ def margin_verdict(run: RunInfo, series: Mapping[str, Envelope]) -> MarginVerdic
     return verdict(points, settings=MarginSettings.of_run(run.trainer, run.config, run.max_steps))
 
 
-def section_words(run: RunInfo, series: Mapping[str, Envelope], alerts: Sequence[AlertRow]) -> dict[str, SectionWords]:
-    """For each section what it says of itself."""
+def section_words(run: RunInfo, series: Mapping[str, Envelope]) -> dict[str, SectionWords]:
+    """For each section what it says of itself, before any alert is heard; see `agreed`."""
     words = {"optimisation": _optimisation(series)}
     margin = margin_verdict(run, series)
     shown = SectionWords(severity=_mark(margin), word=margin.title, sentence=margin.sentence)
     words["probe" if run.trainer in ON_POLICY or "reward_margin" not in series else "margin"] = shown
     if run.trainer in ON_POLICY:
-        words["policy"] = _policy(series, alerts)
+        words["policy"] = _policy(series)
     return words
 
 
@@ -83,15 +84,20 @@ def _mark(margin: MarginVerdict) -> str:
     return "unknown" if margin.state == "start" else "healthy"
 
 
-def _policy(series: Mapping[str, Envelope], alerts: Sequence[AlertRow]) -> SectionWords:
-    """How reward, distance and entropy moved, under the title of the alert that fired first among them."""
+def agreed(words: SectionWords, section: Section, alerts: Sequence[AlertRow]) -> SectionWords:
+    """The section's words under the mark of the worst alert that fires on its curves: no verdict is milder than its alerts."""
+    if section.id == OTHERS:
+        return words
+    worst = families.worst_firing(families.about(section.signals, families.shown(alerts)))
+    if worst is None or words.severity in ("critical", worst.severity):
+        return words
+    return replace(words, severity=worst.severity, word=title_of(worst))
+
+
+def _policy(series: Mapping[str, Envelope]) -> SectionWords:
+    """How reward, distance and entropy moved."""
     courses = [_course(signal, series[signal]) for signal in POLICY_SIGNALS if signal in series]
-    about = {signal for signal, known in SIGNALS.items() if known.group == "policy"}
-    fired = sorted((a for a in alerts if a.state == "firing" and a.signal in about), key=lambda alert: alert.onset_s)
-    sentence = ", ".join(course for course in courses if course)
-    if fired:
-        return SectionWords(severity=fired[0].severity, word=title_of(fired[0]), sentence=sentence)
-    return SectionWords(sentence=sentence)
+    return SectionWords(sentence=", ".join(course for course in courses if course))
 
 
 def _course(signal: str, envelope: Envelope) -> str:

@@ -69,20 +69,30 @@ function axisTrace(x, marker) {
   return { type: "scatter", mode: "markers", x, y: x.map(() => AXIS_Y), yaxis: "y2", marker, hoverinfo: "skip", showlegend: false };
 }
 
-// Words above the plot: where training resumed, where runs parted. Plotly reads markup in text, so it is escaped.
-export function annotations(chart, marks, { at, range, theme, font }) {
-  const out = [];
-  const add = (x, text) => {
-    if (x === null || x < range[0] || x > range[1]) return;
-    const right = (x - range[0]) / (range[1] - range[0]) > 0.7;
-    out.push({
-      x, y: 1, xref: "x", yref: "paper", yanchor: "bottom", xanchor: right ? "right" : "left", showarrow: false,
-      text: escaped(text), font: { ...font, size: 10.5, color: theme.ink2 },
-    });
-  };
-  for (const resume of marks.resumes ?? []) add(at(resume.step), resume.from === null ? "↻ resumed" : `↻ resumed from ${resume.from}`);
-  for (const parted of chart.parted ?? []) add(at(parted.step), parted.label);
-  return out;
+const CHARACTER_PX = 5.6;
+const ROW_PX = 14;
+
+// Words above the plot: where training resumed, where runs parted. Those that would overlap stand one below the other.
+// Plotly reads markup in text, so it is escaped.
+export function annotations(chart, marks, { at, range, theme, font, width }) {
+  const said = [
+    ...(marks.resumes ?? []).map((resume) => ({ x: at(resume.step), text: resume.from === null ? "↻ resumed" : `↻ resumed from ${resume.from}` })),
+    ...(chart.parted ?? []).map((parted) => ({ x: at(parted.step), text: parted.label })),
+  ].filter(({ x }) => x !== null && x >= range[0] && x <= range[1]).sort((a, b) => a.x - b.x);
+  const ends = [];
+  return said.map(({ x, text }) => {
+    const place = ((x - range[0]) / (range[1] - range[0])) * width;
+    const long = text.length * CHARACTER_PX;
+    const right = place + long > width && place > width / 2;
+    const [from, to] = right ? [place - long, place] : [place, place + long];
+    const free = ends.findIndex((end) => end <= from);
+    const row = free < 0 ? ends.length : free;
+    ends[row] = to + ROW_PX;
+    return {
+      x, y: 1, xref: "x", yref: "paper", yanchor: "bottom", xanchor: right ? "right" : "left", yshift: -ROW_PX * row, showarrow: false,
+      bgcolor: row ? theme.bg : "rgba(0,0,0,0)", text: escaped(text), font: { ...font, size: 10.5, color: theme.ink2 },
+    };
+  });
 }
 
 export function escaped(text) {

@@ -1,6 +1,7 @@
 // Sections of a page: a head with its verdict in words, then a grid of twelve columns of charts and other blocks.
 
 import { el, keyed, setClass, setText, severityMark } from "./base.js";
+import { count } from "./format.js";
 import { drawDiffers } from "./compare_differs.js";
 import { drawTable } from "./compare_table.js";
 import { drawOnset } from "./run_onset.js";
@@ -13,21 +14,29 @@ export function drawSections(parent, { state, frame, words }) {
     key: (section) => section.id,
     make: () => el("section", { class: "section" }, el("div", { class: "section-head" }), el("div", { class: "grid" })),
     update: (node, section) => {
-      drawHead(node.firstChild, { ...section, ...words.sections?.[section.id] });
+      drawHead(node.firstChild, { ...section, ...words.sections?.[section.id] }, state);
       drawBlocks(node.lastChild, { section, state, words });
     },
   });
 }
 
-function drawHead(node, section) {
-  const text = JSON.stringify([section.title, section.verdict, section.sentence]);
+function drawHead(node, section, state) {
+  const text = JSON.stringify([section.title, section.verdict, section.sentence, section.fold]);
   if (node.dataset.text === text) return;
   node.dataset.text = text;
   const verdict = section.verdict
     ? el("span", { class: `mark strong ${section.verdict.severity}` }, severityMark(section.verdict.severity), section.verdict.word)
     : null;
+  const focused = node.contains(node.getRootNode().activeElement);
   node.hidden = !section.title;
-  node.replaceChildren(el("h2", {}, section.title ?? ""), ...(verdict ? [verdict] : []), el("span", { class: "section-sentence" }, section.sentence ?? ""));
+  node.replaceChildren(section.fold ? foldHead(section, state) : el("h2", {}, section.title ?? ""), ...(verdict ? [verdict] : []), el("span", { class: "section-sentence" }, section.sentence ?? ""));
+  if (focused) node.querySelector("button")?.focus({ preventScroll: true });
+}
+
+// A section that folds: nothing is read, sent or drawn for it until it is opened.
+function foldHead({ title, fold }, state) {
+  const words = `${title} (${count(fold.count)})`;
+  return el("h2", {}, el("button", { class: "fold", type: "button", "aria-expanded": String(fold.open), onclick: () => state.trigger("more", !fold.open) }, el("span", { "aria-hidden": "true" }, fold.open ? "▾" : "▸"), words));
 }
 
 function drawBlocks(grid, { section, state, words }) {
@@ -36,7 +45,7 @@ function drawBlocks(grid, { section, state, words }) {
     make: (block) => block.kind === "chart" ? state.page.charts.find((chart) => chart.spec.id === block.id).root : el("div", { class: "block" }),
     update: (node, block) => {
       if (block.kind === "chart") return;
-      setClass(node, `block ${block.kind} span-${block.span ?? 12}`);
+      setClass(node, `block ${block.kind} ${block.name ?? ""} span-${block.span ?? 12}`);
       BLOCKS[block.kind](node, { block: { ...block, ...words.blocks?.[block.id] }, state });
     },
   });

@@ -8,6 +8,8 @@ import { value } from "./chart_words.js";
 import { el } from "./base.js";
 import { keySwatch } from "./chart_dom.js";
 
+const END_LABEL_PX = 14;
+
 export const MARGIN = { l: 40, r: 8, t: 17, b: 22 };
 
 export class ChartView {
@@ -58,6 +60,7 @@ export class ChartView {
     this.root.setAttribute("aria-label", spec.verdict ? `${spec.title}: ${spec.verdict}` : spec.title);
     this.title.replaceChildren(el("b", {}, spec.title), el("span", { class: "unit" }, spec.unit ?? ""));
     if (spec.note) this.title.append(el("span", { class: "note" }, spec.note));
+    if (spec.absent) this.title.append(el("span", { class: "absent", title: spec.absent }, spec.absent));
   }
 
   // A text that changes when and only when the picture would.
@@ -84,7 +87,7 @@ export class ChartView {
     this.shown = spec.series.map((one) => ({
       spec: one,
       hidden: page.isHidden(spec.id, one),
-      part: prepared(this.columns(one), page.view, { clock: page.clockOf(one), pixels: this.width, smooth: one.smooth, band: spec.band }),
+      part: prepared(this.columns(one), page.view, { clock: page.clockOf(one), pixels: this.width, smooth: one.smooth, band: spec.band && one.smooth }),
     }));
   }
 
@@ -125,17 +128,25 @@ export class ChartView {
       },
       yaxis2: { fixedrange: true, overlaying: "y", range: [0, 1], visible: false },
       shapes: shapes(spec, page.marks, context),
-      annotations: [...annotations(spec, page.marks, context), ...this.endLabels(font)],
+      annotations: [...annotations(spec, page.marks, { ...context, width: this.width }), ...this.endLabels(font, yTo)],
     };
   }
 
-  // The latest value at the right end of each line, in the line's colour (Compare).
-  endLabels(font) {
+  // The latest value at the right end of each line, in the line's colour (Compare). Those that would overlap are pushed apart.
+  endLabels(font, [low, high]) {
     if (!this.spec.endLabels) return [];
-    return this.shown.filter((one) => !one.hidden && one.part.xs.length).map(({ spec, part }) => ({
+    const pixels = this.spec.height - MARGIN.t - MARGIN.b;
+    const labels = this.shown.filter((one) => !one.hidden && one.part.xs.length).map(({ spec, part }) => ({
       x: latest(part.xs), y: latest(part.line), xref: "x", yref: "y", xanchor: "left", xshift: 6, showarrow: false,
       text: value(this.spec.values, latest(part.line)), font: { ...font, size: 11.5, color: spec.color },
-    })).filter((label) => label.x !== null && label.text !== "—");
+    })).filter((label) => label.x !== null && label.y !== null && label.text !== MISSING).sort((a, b) => a.y - b.y);
+    let below = -Infinity;
+    for (const label of labels) {
+      const at = ((label.y - low) / (high - low)) * pixels;
+      label.yshift = Math.max(0, below + END_LABEL_PX - at);
+      below = at + label.yshift;
+    }
+    return labels;
   }
 
   drawKey() {

@@ -6,7 +6,7 @@ import { drawState, serverNow, takePulse, updatedText, watchLine } from "./watch
 const WAYS = [
   ["In your script", "one line more", 'import runvitals\ntrainer = DPOTrainer(..., callbacks=[runvitals.Callback("dpo-7b")])\ntrainer.train()'],
   ["Or a small real run, offline, on this machine", "from a terminal", "python -m runvitals.trainers.recipes.dpo"],
-  ["Or seven runs at once, healthy and sick", "from a checkout", "make demo"],
+  ["Or small real runs of every kind at once, healthy and sick", "from a checkout", "make demo"],
 ];
 
 export default function empty({ data, parentElement, setTriggerValue }) {

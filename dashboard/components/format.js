@@ -21,8 +21,9 @@ export function number(value, digits = 3) {
 export function signed(value, digits = 3) {
   const plain = special(value);
   if (plain !== null) return plain;
+  // What rounds to zero has one look.
+  if (Math.abs(value) < 0.5 * 10 ** -(digits + 1)) return `+${(0).toFixed(digits)}`;
   const mark = value < 0 ? MINUS : "+";
-  if (value === 0) return mark + (0).toFixed(digits);
   const rounded = significant(Math.abs(value), digits);
   if (rounded.value >= LARGEST_PLAIN) return mark + exponent(rounded);
   const decimals = Math.min(digits + 1, Math.max(0, digits - 1 - rounded.power));
@@ -42,7 +43,7 @@ export function count(value) {
   const plain = special(value);
   if (plain !== null) return plain;
   if (Math.abs(value) >= LARGEST_EXACT) return number(value);
-  return sign(value) + grouped(Math.abs(value).toFixed(0));
+  return signedUnlessZero(value, Math.abs(value).toFixed(0));
 }
 
 /** A share of one as percent: 0.516 is "52 %", with one decimal "51.6 %". */
@@ -51,7 +52,7 @@ export function percent(fraction, decimals = 0) {
   if (plain !== null) return plain;
   const scaled = times100(Math.abs(fraction));
   if (scaled >= LARGEST_EXACT) return sign(fraction) + number(scaled) + " %";
-  return sign(fraction) + grouped(scaled.toFixed(decimals)) + " %";
+  return `${signedUnlessZero(fraction, scaled.toFixed(decimals))} %`;
 }
 
 /** A number and its unit with a space between. */
@@ -118,6 +119,11 @@ function special(value) {
 
 function sign(value) {
   return value < 0 ? MINUS : "";
+}
+
+/** What rounds to zero has no sign: there is no −0 on any screen. */
+function signedUnlessZero(value, text) {
+  return (Number(text) === 0 ? "" : sign(value)) + grouped(text);
 }
 
 function significant(value, digits) {

@@ -16,7 +16,7 @@ from runvitals.dashboard.data import Problem, read, shown_health
 from runvitals.dashboard.incidents import group
 from runvitals.dashboard.live_charts import Feed, Zoom
 from runvitals.dashboard.navigation import go
-from runvitals.dashboard.panels import sections
+from runvitals.dashboard.panels import folded, sections
 from runvitals.dashboard.run_body import frame, main_incident, wants, words
 from runvitals.dashboard.verdicts import BUCKETS, keys_read
 from runvitals.store import Store
@@ -29,6 +29,9 @@ READ_EVERY_S = 3.0
 """How often a live run's verdicts are worked out anew: they read whole series, and their words change slowly."""
 
 MARKED_EVENTS = ("checkpoint", "eval", "resume")
+
+_MORE = "more"
+"""In the address while the section of all that the page has no plan for is open."""
 
 
 @dataclass(slots=True)
@@ -77,6 +80,8 @@ def _data(store: Store, state: _Page, seen: head.Look, now_s: float) -> dict[str
     keys = store.keys(run.id)
     alerts = store.alerts(run_id=run.id)
     drawn = sections(run, keys)
+    if not st.query_params.get(_MORE):
+        drawn = folded(drawn)
     _read_series(store, state, run, keys, now_s)
     events = store.events(run.id, kinds=MARKED_EVENTS)
     health = shown_health(run, watched=seen.watching.alive)
@@ -109,6 +114,7 @@ def _mounted(data: dict[str, Any]) -> None:
     events = {
         "zoom": _nothing,
         "go": _nothing,
+        "more": _unfold,
         "resync": _resync,
         "acknowledge": lambda: _mark("acknowledge"),
         "unacknowledge": lambda: _mark("unacknowledge"),
@@ -127,6 +133,14 @@ def _mark(action: str) -> None:
         read(lambda store: store.acknowledge(alert_id, "", now_s), now_s=now_s)
     else:
         read(lambda store: store.unacknowledge(alert_id, now_s), now_s=now_s)
+
+
+def _unfold() -> None:
+    """Opens or folds the section of what else was logged; the address remembers it."""
+    if _told("more"):
+        st.query_params[_MORE] = "1"
+    elif _MORE in st.query_params:
+        del st.query_params[_MORE]
 
 
 def _forget() -> None:
