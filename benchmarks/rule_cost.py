@@ -20,6 +20,7 @@ KEYS = {
     "dpo": (
         "loss", "grad_norm", "learning_rate", "entropy", "num_tokens", "logits/chosen", "logits/rejected", "rewards/chosen",
         "rewards/rejected", "rewards/margins", "rewards/accuracies", "logps/chosen", "logps/rejected", "epoch",
+        "tokens", "perf/step_time_s", "perf/data_wait_s", "perf/tokens_per_s", "perf/samples_per_s", "mean_token_accuracy",
     ),
     "grpo": (
         "loss", "grad_norm", "learning_rate", "num_tokens", "completions/mean_length", "completions/min_length",

@@ -46,7 +46,7 @@ class Engine:
 
     def __init__(self, rules: Sequence[Rule], context: RunContext) -> None:
         """An engine that has seen nothing. Rule names must differ."""
-        self.context = context
+        self.context = replace(context, shared={})
         self._seats = [_Seat(rule, Track(spec=rule.spec, run_id=context.run_id)) for rule in rules]
         self._tracks = {seat.track.spec.name: seat.track for seat in self._seats}
         if len(self._tracks) != len(self._seats):

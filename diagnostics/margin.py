@@ -1,10 +1,11 @@
 """The verdict on a preference margin: chosen minus rejected reward, read as one course from start to end.
 
-start → rising → levelled_off is how it should go. Else it is too_small, stagnant (flat at nothing), fluctuating, inverted,
-saturated, displaced or falling. One implementation serves the rules (row by row) and the dashboard (`verdict` over whole series).
+start → rising → levelled_off is how it should go; both are said only where no margin rule fires. Else it is too_small, stagnant
+(flat, and pairs are not told apart), fluctuating, inverted, saturated, displaced or falling. One implementation, `MarginCourse`,
+serves the rules (row by row) and the dashboard (`verdict` over whole series).
 
 Scale: DPO's margin is in beta-units, beta times a log-probability ratio; it is compared with 0.1 nat times beta
-(0.01 where beta is unknown). Where the loss is none on a sigmoid (IPO, hinge), only its own sampling error counts.
+(0.01 where beta is unknown). Where the loss is none on a sigmoid (IPO, hinge), only its own sampling error and spread count.
 Held-out pairs (eval, else the probe) are believed before training pairs. Not enough data is the state `start` and says what is missing.
 """
 
@@ -12,29 +13,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from runvitals.diagnostics.margin_judge import measure, rule_on
+from runvitals.diagnostics.margin_course import MarginCourse
 from runvitals.diagnostics.margin_tracker import MarginSettings, MarginState, MarginTracker, MarginVerdict
-from runvitals.diagnostics.margin_words import put
 
-__all__ = ["MarginSettings", "MarginState", "MarginTracker", "MarginVerdict", "judge", "verdict"]
+__all__ = ["MarginCourse", "MarginSettings", "MarginState", "MarginTracker", "MarginVerdict", "verdict"]
 
-
-def judge(tracker: MarginTracker) -> MarginVerdict:
-    """The verdict on all that a tracker has taken in."""
-    measured = measure(tracker)
-    return put(tracker, measured, rule_on(tracker, measured))
+_HELD_OUT = ("eval_", "probe_")
 
 
 def verdict(series: Mapping[str, tuple[Sequence[int], Sequence[float]]], *, settings: MarginSettings) -> MarginVerdict:
     """The verdict on whole series: canonical signal → (steps, values), each in order of steps; NaN stands for None too.
 
-    The work grows with the number of points; for a chart's worth of points (envelope means) it is a few milliseconds.
+    At each step held-out values come after the training values, as trainers log them. The work grows with the number of points; for
+    a chart's worth of points (envelope means) it is some ten milliseconds.
     """
-    rows: dict[int, dict[str, float | None]] = {}
+    rows: dict[tuple[int, bool], dict[str, float | None]] = {}
     for signal, (steps, values) in series.items():
+        held_out = signal.startswith(_HELD_OUT)
         for step, value in zip(steps, values, strict=True):
-            rows.setdefault(int(step), {})[signal] = float(value)
-    tracker = MarginTracker(settings)
-    for step in sorted(rows):
-        tracker.add(step if step >= 0 else None, rows[step])
-    return judge(tracker)
+            rows.setdefault((int(step), held_out), {})[signal] = float(value)
+    course = MarginCourse(settings)
+    for place in sorted(rows):
+        course.add(place[0] if place[0] >= 0 else None, rows[place])
+    return course.verdict()

@@ -25,7 +25,11 @@ CHANCE = 0.55
 """An accuracy below it is hardly better than a coin (0.5)."""
 
 CLEAR = 0.6
-"""An accuracy that may well be above it, by its 95 % interval, is not called weak: small batches cannot tell."""
+"""An accuracy that may well be above it, by its 95 % interval, is not called weak: small batches cannot tell. One that is for sure
+above it tells pairs apart."""
+
+CLEAR_EFFECT = 0.25
+"""Without accuracies: a margin above this many standard deviations of single pairs tells them apart; of normal ones chosen wins 60 %."""
 
 SURE_ERROR = 0.033
 """Largest standard error of an accuracy that can be called a coin's: about 230 pairs."""
@@ -99,7 +103,7 @@ def rule_on(tracker: MarginTracker, measured: Measured) -> Ruling:
     if _displaced(tracker, measured):
         return Ruling(state="displaced", severity="warning", onset_step=_recent_step(tracker))
     if _low(tracker, measured):
-        return _low_ruling(tracker, measured)
+        return _stuck(tracker, measured)
     if _fluctuating(tracker):
         return Ruling(state="fluctuating", severity="warning", onset_step=_swing_step(tracker))
     if _saturated(measured):
@@ -109,6 +113,8 @@ def rule_on(tracker: MarginTracker, measured: Measured) -> Ruling:
 
 def too_few_margins(tracker: MarginTracker) -> str:
     """What is missing before anything can be judged."""
+    if tracker.lost and not tracker.history.count:
+        return f"needs margins that are numbers; {tracker.lost} were none"
     return f"needs {NEEDED_POINTS} logged margins, has {tracker.history.count}"
 
 
@@ -150,15 +156,34 @@ def swings(tracker: MarginTracker) -> Swings:
     )
 
 
+def calm(tracker: MarginTracker) -> bool:
+    """True where the newest margins swing by less than their size, or as small batches scatter: the end of a fluctuation."""
+    found = swings(tracker)
+    return found.now <= found.level or found.sampling_only
+
+
 def told_apart(tracker: MarginTracker, measured: Measured) -> bool:
-    """True where the margin is clearly above nothing and chosen wins clearly more than a coin, on held-out pairs as well."""
-    settings, point = tracker.settings, measured.held_out
-    least = max(settings.smallest, settings.negligible)
-    if settings.optimises:
-        apart = measured.margin.low > least and not measured.accuracy.mean < CHANCE
-    else:
-        apart = True
-    return apart and (point is None or point.margin > -settings.material)
+    """True where chosen and rejected are really told apart. What a margin may level off at, and what ends a fault, is decided here alone.
+
+    The margin is clearly above nothing, chosen wins more than a coin, held-out pairs do not say the opposite; and chosen wins more than
+    60 % for sure, or the margin is large: above half a nat times beta, or, where accuracy is not logged, a quarter of the spread of
+    single pairs.
+    """
+    settings, margin, accuracy = tracker.settings, measured.margin, measured.accuracy
+    if measured.held_out is not None and not measured.held_out.margin > -settings.material:
+        return False
+    if not margin.low > max(settings.smallest, settings.negligible) or accuracy.mean < CHANCE:
+        return False
+    return (
+        accuracy.low > CLEAR
+        or (settings.material > 0 and margin.low > settings.material)
+        or (math.isnan(accuracy.mean) and margin.low > CLEAR_EFFECT * _pair_spread(tracker))
+    )
+
+
+def _pair_spread(tracker: MarginTracker) -> float:
+    """Standard deviation of single pairs' margins, from that of the newest points; of the points where pairs are not known."""
+    return swing([point.margin for point in tracker.history.newest]) * math.sqrt(tracker.settings.pairs or 1.0)
 
 
 def _accuracy(tracker: MarginTracker, window: list[Block]) -> Estimate:
@@ -236,7 +261,7 @@ def _displaced(tracker: MarginTracker, measured: Measured) -> bool:
 def _low(tracker: MarginTracker, measured: Measured) -> bool:
     """True where chosen and rejected are not told apart, in a run that has had its time."""
     settings, margin, accuracy = tracker.settings, measured.margin, measured.accuracy
-    if not _had_its_time(tracker):
+    if _too_early(tracker):
         return False
     point = measured.held_out
     if point is not None and point.margin > max(settings.smallest, settings.negligible) and point.accuracy >= 0.6:
@@ -247,28 +272,59 @@ def _low(tracker: MarginTracker, measured: Measured) -> bool:
     return margin.mean <= max(settings.smallest, 2 * margin.error) and weak
 
 
-def _had_its_time(tracker: MarginTracker) -> bool:
-    """True after 20 % of the run (60 points where its length is unknown), 256 pairs, and the end of learning-rate warm-up."""
-    count, pairs = tracker.history.count, tracker.settings.pairs
+def _too_early(tracker: MarginTracker) -> str:
+    """What a run needs before a small margin is a fault, or "": 20 % of it (60 points where its length is unknown), and where training
+    brings the margin up 256 pairs and the end of learning-rate warm-up.
+    """
+    count, pairs, progress = tracker.history.count, tracker.settings.pairs, tracker.progress
+    if progress is not None and progress < EARLIEST_PROGRESS:
+        return f"needs {100 * EARLIEST_PROGRESS:.0f} % of the run, has {100 * progress:.0f} %"
+    if progress is None and count < UNKNOWN_LENGTH_POINTS:
+        return f"needs {UNKNOWN_LENGTH_POINTS} logged margins, has {count}"
+    if not tracker.settings.optimises:
+        return ""
     if pairs and pairs * count < FEWEST_PAIRS:
-        return False
+        return f"needs {FEWEST_PAIRS} pairs, has {pairs * count:.0f}"
     rates = tracker.learning_rates
-    if len(rates) >= 2 and rates[-1] > rates[0] and rates[-1] >= tracker.peak_learning_rate:
-        return False
-    progress = tracker.progress
-    return count >= UNKNOWN_LENGTH_POINTS if progress is None else progress >= EARLIEST_PROGRESS
+    warming_up = len(rates) >= 2 and rates[-1] > rates[0] and rates[-1] >= tracker.peak_learning_rate
+    return "needs the end of the learning rate's warm-up" if warming_up else ""
 
 
-def _low_ruling(tracker: MarginTracker, measured: Measured) -> Ruling:
-    """Stagnant where it does not move, too small where it does."""
+def _stuck(tracker: MarginTracker, measured: Measured) -> Ruling:
+    """Stagnant where a low margin does not move, too small where it does."""
     if measured.recent.direction > 0:
         return Ruling(state="too_small", severity="warning", onset_step=measured.window[0].first_step)
-    progress = tracker.progress
     error = measured.accuracy.error
     at_chance = error < SURE_ERROR and abs(measured.accuracy.mean - 0.5) <= 3 * error
-    late = progress is not None and progress >= LATE
-    severity: Severity = "critical" if late and at_chance else "warning"
+    known_late = tracker.progress is not None and _late(tracker)
+    severity: Severity = "critical" if known_late and at_chance else "warning"
     return Ruling(state="stagnant", severity=severity, onset_step=measured.window[0].first_step)
+
+
+def _level(tracker: MarginTracker, measured: Measured) -> Ruling:
+    """A flat margin that is more than nothing: levelled off where pairs are told apart; stuck where, late, it is below half a nat times
+    beta and chosen wins below 60 % for sure.
+
+    Between the two it cannot be told. Where training does not optimise the margin, a flat one is worth knowing and no fault.
+    """
+    if told_apart(tracker, measured):
+        return Ruling(state="levelled_off")
+    if not tracker.settings.optimises:
+        return Ruling(state="stagnant", severity="info", onset_step=measured.window[0].first_step)
+    low = measured.margin.mean < tracker.settings.material and measured.accuracy.high < CLEAR
+    if low and _late(tracker):
+        return _stuck(tracker, measured)
+    return Ruling(
+        state="start", missing="the margin is flat, and it cannot be told yet whether chosen wins over 60 % of pairs"
+    )
+
+
+def _late(tracker: MarginTracker) -> bool:
+    """True from half the run on; where its length is unknown, after two and a half times the points that are enough for a fault."""
+    progress = tracker.progress
+    if progress is None:
+        return tracker.history.count >= UNKNOWN_LENGTH_POINTS * LATE / EARLIEST_PROGRESS
+    return progress >= LATE
 
 
 def _fluctuating(tracker: MarginTracker) -> bool:
@@ -297,15 +353,10 @@ def _course(tracker: MarginTracker, measured: Measured) -> Ruling:
         return Ruling(state="falling", severity=severity, onset_step=_recent_step(tracker))
     if direction > 0:
         return Ruling(state="rising")
-    if tracker.settings.optimises and not _had_its_time(tracker):
-        return Ruling(state="start", missing=_too_early(tracker))
-    return Ruling(state="levelled_off")
-
-
-def _too_early(tracker: MarginTracker) -> str:
-    if tracker.progress is not None:
-        return f"needs {EARLIEST_PROGRESS:.0%} of the run and the end of warm-up, has {tracker.progress:.0%}"
-    return f"needs {UNKNOWN_LENGTH_POINTS} logged margins and the end of warm-up, has {tracker.history.count}"
+    missing = _too_early(tracker)
+    if missing:
+        return Ruling(state="start", missing=missing)
+    return _level(tracker, measured)
 
 
 def _recent(tracker: MarginTracker) -> list[Block]:

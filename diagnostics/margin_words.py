@@ -119,8 +119,8 @@ def _finding(tracker: MarginTracker, measured: Measured, ruling: Ruling) -> str:
         "start": f"Not enough data: {ruling.missing}.",
         "rising": f"The margin rises: {margin} on average, {signed(measured.last)} at step {step}.",
         "levelled_off": f"The margin has levelled off at {margin}{wins}.",
-        "too_small": f"Chosen and rejected answers are hardly told apart: after {step} steps the margin is {margin}{wins}. {_expected(tracker)}",
-        "stagnant": f"Chosen and rejected answers are not being told apart: after {step} steps the margin is {margin} and does not move{wins and ','}{wins}. {_expected(tracker)}",
+        "too_small": f"Chosen and rejected answers are hardly told apart: after {step} steps the margin is {margin}{wins}. {_expected(tracker, measured)}",
+        "stagnant": f"Chosen and rejected answers are not being told apart: after {step} steps the margin is {margin} and does not move{wins and ','}{wins}. {_expected(tracker, measured)}",
         "fluctuating": _swinging(tracker, measured) if ruling.state == "fluctuating" else "",
         "inverted": f"The model prefers the rejected answer: the margin is {margin}{wins}.",
         "saturated": f"Every training pair is told apart (loss {measured.loss:.3g}){_held_out_short(measured)}; more training can only overfit them.",
@@ -138,8 +138,10 @@ def _swinging(tracker: MarginTracker, measured: Measured) -> str:
     )
 
 
-def _expected(tracker: MarginTracker) -> str:
+def _expected(tracker: MarginTracker, measured: Measured) -> str:
     smallest = tracker.settings.smallest
+    if measured.margin.low > smallest:
+        return "By now chosen should win clearly more than 60 % of pairs."
     return f"By now it should be above {signed(smallest)}." if smallest else ""
 
 

@@ -45,13 +45,17 @@ class Pulse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """What is known of the run apart from its rows. trainer: pretrain, sft, reward, dpo, kto, orpo, ppo, grpo, rloo or custom."""
+    """What is known of the run apart from its rows. trainer: pretrain, sft, reward, dpo, kto, orpo, ppo, grpo, rloo or custom.
+
+    shared: what detectors of one engine work out together, by family; each engine makes its own.
+    """
 
     run_id: str
     trainer: str = "custom"
     config: Mapping[str, Any] = field(default_factory=dict)
     max_steps: int | None = None
     started_s: float = 0.0
+    shared: dict[str, object] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

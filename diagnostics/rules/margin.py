@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from runvitals.diagnostics.margin import MarginState
+from runvitals.diagnostics.margin_course import CLEAR, HOLD
 from runvitals.diagnostics.rules.definition import REINFORCED, Definition
 from runvitals.diagnostics.rules.margin_causes import flat_causes, fluctuating_causes, inverted_causes
 from runvitals.diagnostics.rules.margin_detector import CauseFinder, MarginDetector
@@ -50,8 +51,8 @@ def _too_small() -> RuleSpec:
         main_signal="reward_margin",
         signals=_SIGNALS,
         trainers=PREFERENCE,
-        hold=2,
-        clear=3,
+        hold=HOLD["too_small"],
+        clear=CLEAR,
         inhibits=(),
         causes=(
             Cause(text="Chosen and rejected answers are nearly the same"),
@@ -101,8 +102,8 @@ def _inverted() -> RuleSpec:
         main_signal="reward_margin",
         signals=_SIGNALS,
         trainers=(*PREFERENCE, "sft", *REINFORCED),
-        hold=1,
-        clear=3,
+        hold=HOLD["inverted"],
+        clear=CLEAR,
         inhibits=("margin_too_small", "margin_fluctuating", "margin_stagnant"),
         causes=(
             Cause(text="Chosen and rejected are swapped in the training pairs"),
@@ -139,8 +140,8 @@ def _fluctuating() -> RuleSpec:
         main_signal="reward_margin",
         signals=_SIGNALS,
         trainers=PREFERENCE,
-        hold=2,
-        clear=3,
+        hold=HOLD["fluctuating"],
+        clear=CLEAR,
         causes=(
             Cause(text="The learning rate is too high"),
             Cause(text="The batch is too small"),
@@ -168,12 +169,12 @@ def _stagnant() -> RuleSpec:
         code="P4",
         title="Margin stagnant",
         family="preference",
-        summary="After 20 % of the run the margin is flat and holds 0, with accuracy below 0.55. Critical from half the run on while accuracy is a coin's. One that levelled off above 0 is healthy.",
+        summary="After 20 % of the run the margin is flat and holds 0, with accuracy below 0.55; from half the run on also one below 0.5 nat times beta, with accuracy below 0.6 for sure. Critical from then on while accuracy is a coin's. One that levelled off with pairs told apart is healthy.",
         main_signal="reward_margin",
         signals=_SIGNALS,
         trainers=PREFERENCE,
-        hold=2,
-        clear=3,
+        hold=HOLD["stagnant"],
+        clear=CLEAR,
         inhibits=("margin_too_small",),
         causes=(
             Cause(text="The preference labels are shuffled, or mostly noise"),

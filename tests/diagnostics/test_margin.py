@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
-from runvitals.diagnostics.margin import MarginSettings, MarginTracker, MarginVerdict, judge, verdict
+from runvitals.diagnostics.margin import MarginCourse, MarginSettings, MarginTracker, MarginVerdict, verdict
 from runvitals.diagnostics.margin_history import (
     MOST_BLOCKS,
     RING,
@@ -39,10 +39,10 @@ def rows(
 
 
 def judged(made: Sequence[Mapping[str, float]], settings: MarginSettings = DPO) -> MarginVerdict:
-    tracker = MarginTracker(settings)
+    course = MarginCourse(settings)
     for row in made:
-        tracker.add(int(row["step"]), row)
-    return judge(tracker)
+        course.add(int(row["step"]), row)
+    return course.verdict()
 
 
 def coin(_: float, noise: random.Random) -> float:
@@ -71,6 +71,34 @@ def test_growing_margin_rises() -> None:
 def test_margin_that_rose_and_is_flat_has_levelled_off() -> None:
     found = judged(rows(lambda share, noise: min(share * 5, 1.0) + noise.gauss(0, 0.05), accuracy=winning))
     assert (found.state, found.severity) == ("levelled_off", None)
+
+
+def test_low_margin_that_settled_without_telling_pairs_apart_has_not_levelled_off() -> None:
+    def barely(_: float, noise: random.Random) -> float:
+        return sum(noise.random() < 0.535 for _ in range(32)) / 32
+
+    many_pairs = MarginSettings(trainer="dpo", beta=0.1, pairs=32, max_steps=300)
+    for seed_like in range(20):  # each longer by one row, so that the noise differs at the end
+        made = rows(lambda share, noise: 0.014 + noise.gauss(0, 0.03), accuracy=barely, count=300 + seed_like, every=1)
+        assert judged(made, many_pairs).state == "stagnant"
+
+
+def test_flat_margin_whose_accuracy_leaves_it_open_is_neither_good_nor_a_fault() -> None:
+    made = rows(lambda share, noise: 0.03 + noise.gauss(0, 0.05), accuracy=lambda share, noise: noise.gauss(0.6, 0.1))
+    found = judged(made)
+    assert (found.state, found.severity) == ("start", None)
+    assert "chosen wins over 60 %" in found.sentence
+
+
+def test_large_margin_has_levelled_off_however_noisy_its_labels_are() -> None:
+    made = rows(lambda share, noise: 0.4 + noise.gauss(0, 0.1), accuracy=lambda share, noise: noise.gauss(0.58, 0.05))
+    assert judged(made).state == "levelled_off"
+
+
+def test_ipo_margin_is_measured_by_the_spread_of_its_pairs() -> None:
+    ipo = MarginSettings.of_run("dpo", {"loss_type": "ipo", "per_device_train_batch_size": 16}, 200)
+    assert judged(rows(lambda share, noise: 2.0 + noise.gauss(0, 0.5)), ipo).state == "levelled_off"
+    assert judged(rows(lambda share, noise: 0.2 + noise.gauss(0, 0.5)), ipo).state != "levelled_off"
 
 
 def test_flat_margin_at_nothing_is_stagnant_and_critical_when_late() -> None:
@@ -112,7 +140,7 @@ def test_negative_margin_with_losing_accuracy_is_inverted() -> None:
 
 
 def test_negative_margin_that_recovers_is_not_inverted() -> None:
-    found = judged(rows(lambda share, noise: -0.6 + 0.5 * share + noise.gauss(0, 0.02), accuracy=lambda s, n: 0.2))
+    found = judged(rows(lambda share, noise: -0.6 + 0.5 * share + noise.gauss(0, 0.002), accuracy=lambda s, n: 0.2))
     assert found.state != "inverted"
 
 
@@ -182,7 +210,8 @@ def test_flat_held_out_margin_is_no_fault_where_training_does_not_optimise_it() 
         {"step": float(step), "probe_margin": 0.0, "probe_accuracy": 0.5, "probe_margin_se": 0.01}
         for step in range(1, 100)
     ]
-    assert judged(made, ppo).severity is None
+    found = judged(made, ppo)
+    assert (found.state, found.severity) == ("stagnant", "info")
 
 
 def test_held_out_margin_of_ppo_that_gets_worse_is_inverted_but_only_a_warning() -> None:
@@ -228,10 +257,10 @@ def test_numbers_carry_the_interval_of_a_second_computation() -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, None])
 def test_margins_that_are_no_numbers_are_counted_and_left_out(value: float | None) -> None:
-    tracker = MarginTracker(DPO)
-    assert not tracker.add(1, {"reward_margin": value})
-    assert (tracker.lost, tracker.history.count) == (1, 0)
-    assert judge(tracker).state == "start"
+    course = MarginCourse(DPO)
+    course.add(1, {"reward_margin": value})
+    assert (course.tracker.lost, course.tracker.history.count) == (1, 0)
+    assert course.verdict().state == "start"
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0, -1.0, 1e30, -1e30, 1e300])
