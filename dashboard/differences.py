@@ -19,6 +19,9 @@ LAST_ROWS = 10
 FIRST = ("trainer", "recipe", "model", "dataset", "injected_fault", "learning_rate", "beta")
 """Settings that explain the most; listed first, also where only some runs have them."""
 
+SLIGHT = 0.02
+"""A difference of at most this share of the baseline is called neither better nor worse."""
+
 SIGNALS_COMPARED = (
     "probe_margin",
     "reward_margin",
@@ -129,7 +132,8 @@ def _final(store: Store, run_id: str, key: str | None) -> float | None:
 
 def _best(signal: Signal, keys: Mapping[str, Latest], key: str | None) -> float | None:
     """The best value of the whole run, for signals with a direction."""
-    if key is None or signal.direction not in ("up", "down"):
+    # The one fastest step of a run says nothing about the run.
+    if key is None or signal.group == "throughput" or signal.direction not in ("up", "down"):
         return None
     return keys[key].best_max if signal.direction == "up" else keys[key].best_min
 
@@ -144,12 +148,14 @@ def _cell(signal: Signal, final: float | None, baseline: float | None, best: flo
         return cell
     delta = final - baseline
     cell["delta"] = signed(100 * delta) if signal.kind == "percent" else signed(delta)
-    cell["verdict"] = _better(signal, delta)
+    cell["verdict"] = _better(signal, delta, baseline)
     return cell
 
 
-def _better(signal: Signal, delta: float) -> str:
-    if delta == 0 or signal.direction not in ("up", "down"):
+def _better(signal: Signal, delta: float, baseline: float) -> str:
+    """Better or worse, for signals with a direction; nothing for a difference too small to be told from noise."""
+    slight = SLIGHT * (1.0 if signal.kind == "percent" else abs(baseline))
+    if abs(delta) <= slight or signal.direction not in ("up", "down"):
         return ""
     return "better" if (delta > 0) == (signal.direction == "up") else "worse"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,9 @@ from runvitals.dashboard.tokens import SEVERITIES
 from runvitals.store import Store
 
 _SHOWN = "runvitals.open_shown"
+_NAME_SHOWN = 60
+_MOST_NAMED = 3
+"""A link may name anything at any length."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +44,13 @@ def pulse(seen: Look | Problem, *, now_s: float, every_s: float) -> dict[str, An
     if isinstance(seen, Problem):
         return {"now_s": now_s, "every_s": every_s, "watch": None, "notices": [_store_notice(seen)]}
     return {"now_s": now_s, "every_s": every_s, "watch": _watch(seen), "notices": _notices(seen)}
+
+
+def unknown(what: str, names: Sequence[str]) -> dict[str, str]:
+    """The line for a link that names a run or an alert that this store does not hold."""
+    listed = ", ".join(name if len(name) <= _NAME_SHOWN else f"{name[:_NAME_SHOWN]}…" for name in names[:_MOST_NAMED])
+    text = f"{listed} is not in this store. The link may be of another store, or older than this one."
+    return {"key": "link", "severity": "unknown", "title": f"No such {what}", "text": text}
 
 
 def page_title(seen: Look | Problem) -> str:

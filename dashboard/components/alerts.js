@@ -8,6 +8,12 @@ import { drawState, serverNow, takePulse, updatedText } from "./watch.js";
 
 const TABS = [["open", "Open"], ["acknowledged", "Acknowledged"], ["muted", "Muted"], ["resolved", "Resolved"]];
 const NOTHING = { open: "Nothing is open. Healthy means that no rule fires, which is not the same as correct.", acknowledged: "Nobody has acknowledged an open incident.", muted: "Nothing is muted.", resolved: "Nothing was resolved yet." };
+// What stands at the right while no alert does.
+const LESSONS = [
+  ["When one opens", "A rule reads every step. Where its condition holds, an alert is pending; where it holds long enough, it fires and shows here, in the tab's title and, if a channel is set, on your phone."],
+  ["What it brings", "The curve as it was, frozen; the numbers against what was expected; causes ranked by evidence; remedies to tick off. Alerts that follow from one another are one incident, the root first."],
+  ["How it ends", "It resolves by itself once the condition is gone for long enough. Acknowledge it to say that you know; mute it for a while. Neither touches training."],
+];
 
 export default function alerts({ data, parentElement, setTriggerValue }) {
   const state = kept(parentElement, () => build(parentElement));
@@ -33,6 +39,7 @@ function build(parent) {
   state.cards = el("div", { onkeydown: (event) => walk(event) });
   state.nothing = el("p", { class: "none", hidden: true });
   state.list.append(state.cards, state.nothing);
+  state.teaching = el("div", { class: "detail teaching", hidden: true }, LESSONS.map(([title, text]) => el("div", {}, el("h3", {}, title), el("p", { class: "ink2" }, text))));
   state.detail = makeDetail((event, value) => state.send(event, value));
   state.updated = el("span", { class: "updated" });
   const marks = [["critical", "critical"], ["warning", "warning"]].map(([name, word]) => el("span", { class: "mark" }, severityMark(name), word));
@@ -42,7 +49,7 @@ function build(parent) {
     state.noticeBox,
     el("div", { class: "title" }, el("h1", {}, "Alerts"), state.count, el("div", { class: "controls" }, state.tabs, state.search.node)),
     state.troubles,
-    el("div", { class: "panes" }, state.list, state.detail.node),
+    el("div", { class: "panes" }, state.list, state.detail.node, state.teaching),
     el("div", { class: "foot" }, marks, el("span", { class: "mark" }, severityMark("critical", { hollow: true }), "acknowledged"), state.updated),
   );
   parent.append(state.root);
@@ -76,6 +83,7 @@ function drawBody(state, body) {
   });
   setText(state.nothing, NOTHING[body.tab]);
   state.nothing.hidden = cards.length > 0;
+  state.teaching.hidden = body.shown !== null;
   drawDetail(state.detail, body.shown, body.shown ? colors[body.shown.color % colors.length] : "");
 }
 

@@ -27,7 +27,7 @@ function loadPlotly() {
 }
 
 function mounted(parent) {
-  const parts = { notices: el("div", { class: "notices" }), head: el("header"), empty: el("p", { class: "empty ink2", hidden: true }), body: el("main"), foot: el("footer", { class: "foot" }) };
+  const parts = { notices: el("div", { class: "notices" }), head: el("header"), empty: el("div", { class: "empty", hidden: true }), body: el("main"), foot: el("footer", { class: "foot" }) };
   const root = el("div", { class: "rv page" }, parts.notices, parts.head, parts.empty, parts.body, parts.foot);
   parent.append(root);
   const state = { root, parts, empty: parts.empty, frame: {}, words: {}, page: new ChartPage(root), received_ms: performance.now(), every_s: 1 };
@@ -100,10 +100,18 @@ function lookedAt(page, name) {
   return name;
 }
 
-// What stands in place of a page that has nothing to show yet.
-function drawEmpty(state, text) {
-  setText(state.empty, text ?? "");
-  state.empty.hidden = !text;
+// What stands in place of a page that has nothing to show yet: what will, and how to bring it about.
+function drawEmpty(state, lesson) {
+  const text = lesson ? JSON.stringify(lesson) : "";
+  state.empty.hidden = !lesson;
+  if (!lesson || state.empty.dataset.text === text) return;
+  state.empty.dataset.text = text;
+  const open = (event) => {
+    event.preventDefault();
+    state.trigger("go", { page: "runs" });
+  };
+  state.empty.replaceChildren(el("h1", {}, lesson.title), el("p", { class: "ink2" }, lesson.text), lesson.code ? el("div", { class: "code" }, el("pre", {}, lesson.code)) : "",
+    el("a", { class: "button", href: "./", onclick: open }, "Open Runs"));
 }
 
 // Each second: the ages on the screen, and whether the server has gone quiet.

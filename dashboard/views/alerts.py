@@ -39,6 +39,9 @@ def _live() -> None:
     if isinstance(found, Problem):
         data = pulse if isinstance(seen, Problem) else head.pulse(found, now_s=now_s, every_s=EVERY_S)
     else:
+        missing = found.pop("missing")
+        if missing:
+            pulse["notices"] = [*pulse["notices"], head.unknown("alert", [missing])]
         data = {**live.changed("alerts", found), **pulse}
     sent = mount("alerts", key="alerts", data=data, events=_EVENTS)
     if sent.open:
@@ -52,8 +55,10 @@ def _body(store: Store, query: Query, now_s: float) -> dict[str, Any]:
     asked = st.query_params.get("alert", "")
     tab = _tab(incidents, asked)
     here = [card for card in found if card["incident_state"] == tab]
-    shown = holding(incidents, asked) or (holding(incidents, here[0]["id"]) if here else None)
+    held = holding(incidents, asked)
+    shown = held or (holding(incidents, here[0]["id"]) if here else None)
     return {
+        "missing": asked if held is None else "",
         "tab": tab,
         "counts": {state: sum(card["incident_state"] == state for card in found) for state in STATES},
         "cards": found,

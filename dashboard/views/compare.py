@@ -28,6 +28,13 @@ READ_EVERY_S = 10.0
 _STATE = "runvitals.compare"
 _LEAST_RUNS = 2
 
+_NO_RUN = {
+    "title": "Nothing to compare yet.",
+    "text": "Runs of any trainer stand side by side here: one yardstick for the margin, what differs in their settings, "
+    "and each signal against the baseline. Two runs are enough; choose them on the Runs page with Space.",
+    "code": "python -m runvitals.trainers.recipes.dpo",
+}
+
 
 @dataclass(slots=True)
 class _Page:
@@ -35,6 +42,7 @@ class _Page:
 
     run_ids: tuple[str, ...]
     feed: Feed
+    unknown: list[str] = field(default_factory=list)
     read_s: float = 0.0
     words: dict[str, Any] = field(default_factory=dict)
 
@@ -61,6 +69,8 @@ def _live() -> None:
         if not pulse["notices"]:
             pulse = head.pulse(found, now_s=now_s, every_s=EVERY_S)
         found = {}
+    elif state.unknown:
+        pulse["notices"] = [*pulse["notices"], head.unknown("run", state.unknown)]
     _mounted({**found, **pulse})
 
 
@@ -68,8 +78,10 @@ def _data(store: Store, state: _Page, now_s: float) -> dict[str, Any]:
     """The next message for the browser."""
     known = store.runs()
     runs = _chosen(known, state.run_ids)
+    ids = {run.id for run in known}
+    state.unknown = [run_id for run_id in state.run_ids if run_id not in ids]
     if not runs:
-        return {"empty": "No run yet. Runs can be compared as soon as there are two."}
+        return {"empty": _NO_RUN}
     keys = {run.id: store.keys(run.id) for run in runs}
     others = [run for run in known if run not in runs]
     if not state.words or (now_s - state.read_s >= READ_EVERY_S and any(run.status in LIVE for run in runs)):

@@ -33,6 +33,16 @@ MARKED_EVENTS = ("checkpoint", "eval", "resume")
 _MORE = "more"
 """In the address while the section of all that the page has no plan for is open."""
 
+_NO_RUN = {
+    "title": "No run yet.",
+    "text": "The newest run shows here by itself, with its curves, verdicts and alerts, seconds after its first step.",
+    "code": 'trainer = DPOTrainer(..., callbacks=[runvitals.Callback("dpo-7b")])',
+}
+_UNKNOWN = {
+    "title": "This run is not here.",
+    "text": "All runs of this store are on the Runs page; a name, a trainer or a setting finds one there.",
+}
+
 
 @dataclass(slots=True)
 class _Page:
@@ -63,9 +73,13 @@ def _live() -> None:
     pulse = head.pulse(seen, now_s=now_s, every_s=EVERY_S)
     found = read(lambda store: _data(store, state, seen, now_s), now_s=now_s) if isinstance(seen, head.Look) else seen
     if isinstance(found, Problem):
-        if not pulse["notices"]:
-            pulse = head.pulse(found, now_s=now_s, every_s=EVERY_S)
-        found = {}
+        if found.kind == "unknown_run":
+            pulse["notices"] = [*pulse["notices"], head.unknown("run", [state.run_id])]
+            found = {"empty": _UNKNOWN}
+        else:
+            if not pulse["notices"]:
+                pulse = head.pulse(found, now_s=now_s, every_s=EVERY_S)
+            found = {}
     _mounted({**found, **pulse})
 
 
@@ -74,7 +88,7 @@ def _data(store: Store, state: _Page, seen: head.Look, now_s: float) -> dict[str
     if not state.run_id:
         newest = store.runs()
         if not newest:
-            return {"empty": "No run yet. Runs appear here as soon as a training process starts one."}
+            return {"empty": _NO_RUN}
         state.run_id = newest[0].id
     run = store.run(state.run_id)
     keys = store.keys(run.id)
