@@ -55,4 +55,6 @@ def watch_until(settings: Settings, receivers: Sequence[str], stop: threading.Ev
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - the command's own output
+    """One write, because messages come from several threads."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
