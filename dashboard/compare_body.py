@@ -34,8 +34,8 @@ MOST_RUNS = 6
 BUCKETS = 400
 
 _SELDOM = ("probe_", "eval_")
-_NAME_IN_LABEL = 36
-"""Characters of a run's name above a chart; names may be of any length."""
+_LABEL = 34
+"""Characters of a run's name where room is short; names may be of any length."""
 
 
 def run_code(index: int, run: RunInfo, runs: Sequence[RunInfo]) -> dict[str, Any]:
@@ -43,11 +43,18 @@ def run_code(index: int, run: RunInfo, runs: Sequence[RunInfo]) -> dict[str, Any
     return {
         "id": run.id,
         "name": run.name,
+        "label": _label(run.name),
         "short": _short(run, runs),
         "health": run.health,
         "color": SERIES[run.color % len(SERIES)],
         "dash": DASHES[index % len(DASHES)],
     }
+
+
+def _label(name: str) -> str:
+    """The name cut in its middle, for runs of one sweep differ at the end."""
+    half = (_LABEL - 1) // 2
+    return name if len(name) <= _LABEL else f"{name[:half]}…{name[-half:]}"
 
 
 def _short(run: RunInfo, runs: Sequence[RunInfo]) -> str:
@@ -98,6 +105,7 @@ def frame(runs: Sequence[RunInfo], others: Sequence[RunInfo], keys: Keys) -> dic
     }
     margin = _chart("margin", MARGINS, runs, keys, codes)
     charts = [chart for name, wanted in CHARTS if (chart := _chart(name, wanted, runs, keys, codes))]
+    charts = [chart | {"span": max(3, 12 // len(charts))} for chart in charts]
     table = {"id": "table", "kind": "table", "span": 12}
     sections = [
         {"id": "margin", "title": "", "blocks": [margin or _no_margin(), differs]},
@@ -154,7 +162,7 @@ def _chart(
         {
             "id": f"{index}|{best_key(chosen[run.id], keys[run.id])}",
             "clock": str(index),
-            "label": code["name"] if name == "margin" else "",
+            "label": code["label"] if name == "margin" else "",
             "color": code["color"],
             "dash": code["dash"],
             "style": "line",
@@ -165,7 +173,7 @@ def _chart(
         for index, (run, code) in enumerate(zip(runs, codes, strict=True))
         if run.id in chosen
     ]
-    absent = [code["short"] for run, code in zip(runs, codes, strict=True) if run.id not in chosen]
+    absent = [_label(code["short"]) for run, code in zip(runs, codes, strict=True) if run.id not in chosen]
     return {
         "id": name,
         "kind": "chart",
@@ -233,8 +241,7 @@ def words(store: Store, runs: Sequence[RunInfo], keys: Keys) -> dict[str, Any]:
 def _parted_label(names: Sequence[str], step: int, *, named: bool) -> str:
     if not named:
         return f"≠ {step}"
-    cut = [name if len(name) <= _NAME_IN_LABEL else f"{name[: _NAME_IN_LABEL - 1]}…" for name in names]
-    return f"≠ {', '.join(cut)} parted at step {step}"
+    return f"≠ {', '.join(map(_label, names))} parted at step {step}"
 
 
 def _parted(store: Store, runs: Sequence[RunInfo], keys: Keys, wanted: Sequence[str]) -> dict[int, list[str]]:

@@ -4,6 +4,7 @@ import { breaks, gapped, places, smoothed, thinned, visible, windowFor } from ".
 
 // A curve of seldom measured points shows each of them, until there are too many to tell apart.
 const MOST_RINGS = 40;
+const CROSS_PX = 11;
 
 export function withAlpha(hex, alpha) {
   const value = parseInt(hex.slice(1), 16);
@@ -16,7 +17,7 @@ export function plotlyDash(dash) {
 }
 
 // What is drawn of one series within the view: places, values, band, breaks, smoothing and the latest value.
-export function prepared(columns, view, { clock, pixels, smooth, band }) {
+export function prepared(columns, view, { clock, pixels, range, smooth, band }) {
   const all = places(columns, view.axis, clock);
   const seen = visible(columns, all, view.range);
   const { columns: shown, xs } = thinned(seen.columns, seen.xs, mostBuckets(seen.xs.length, pixels, band));
@@ -25,7 +26,7 @@ export function prepared(columns, view, { clock, pixels, smooth, band }) {
   const finite = shown.mean.reduce((n, value) => n + (value !== null), 0);
   const window = smooth && !banded ? windowFor(finite) : 1;
   const line = smoothed(shown.mean, broken, window);
-  return { columns: shown, xs, broken, banded, window, line, raw: window > 1, stride: stride(shown.step) };
+  return { columns: shown, xs, broken, banded, window, line, raw: window > 1, stride: stride(shown.step), pixels, range };
 }
 
 // Beyond two points a pixel a curve becomes a band. Several runs on one chart are bands from the start: raw lines would hide one another.
@@ -101,9 +102,15 @@ function ringTrace(part, color, paper) {
   return { ...quiet, type: "scatter", mode: "markers", x: part.xs, y: part.columns.mean, marker: { symbol: "circle", size: 7, color: paper, line } };
 }
 
-// A × at the top edge wherever a bucket holds NaN, Inf or None.
+// A × at the top edge wherever a bucket holds NaN, Inf or None; where they stand closer than a × is wide, not every one is drawn.
 function crossTrace(part, color) {
-  const x = part.xs.filter((_, i) => part.columns.kinds[i] > 0);
+  const every = (CROSS_PX * Math.abs(part.range[1] - part.range[0])) / part.pixels;
+  let last = -Infinity;
+  const x = part.xs.filter((place, i) => {
+    if (!(part.columns.kinds[i] > 0) || place === null || Math.abs(place - last) < every) return false;
+    last = place;
+    return true;
+  });
   const marker = { symbol: "x-thin", size: 7, line: { color, width: 1.6 } };
   return { ...quiet, type: "scatter", mode: "markers", x, y: x.map(() => 0.97), yaxis: "y2", marker };
 }
@@ -173,7 +180,8 @@ export function yRange(chart, shown) {
   let [low, high] = found;
   if (chart.values === "percent" && low >= 0 && high <= 1 && high > 0.25) return [0, 1];
   if (chart.log) return logRange(low, high);
-  const span = Math.max(high - low, Math.abs(high) * 1e-3, 1e-9);
+  // One value alone has no span of its own: a tenth of it is room enough for ticks that are round.
+  const span = Math.max(high - low, Math.abs(high) * (high === low ? 0.1 : 1e-3), 1e-9);
   for (const { value } of chart.references ?? []) {
     if (value > high && value - high < 0.8 * span) high = value;
     if (value < low && low - value < 0.8 * span) low = value;

@@ -188,6 +188,8 @@ export class ChartPage {
       high = Math.max(high, ends[1] ?? high);
     }
     if (!(high > -Infinity)) return [0, 1];
+    // A single point stands in the middle, not on the axis.
+    if (high === low) return [Math.max(0, low - 1), high + 1];
     if (axis !== "step" || low < 0.2 * high) low = 0;
     if (axis === "share") high = Math.max(1, high);
     return [low, high > low ? high + (high - low) * 0.02 : low + 1];

@@ -113,6 +113,8 @@ export function xTicks(axis, range, wanted, startS) {
   if (axis === "share") return linearTicks(range, wanted, "percent");
   const ticks = linearTicks(range, wanted, "count");
   if (axis !== "step") return ticks;
-  const whole = ticks.values.map((value) => Math.abs(value - Math.round(value)) < 1e-9);
-  return { values: ticks.values.filter((_, i) => whole[i]), texts: ticks.texts.filter((_, i) => whole[i]) };
+  // There is no half step, and no tick says 1.00.
+  if (ticks.values.every((value) => Number.isInteger(value))) return ticks;
+  const values = ticks.values.filter((value) => Math.abs(value - Math.round(value)) < 1e-9).map(Math.round);
+  return { values, texts: values.map((value) => tickText(value, 1, "count")) };
 }

@@ -87,7 +87,7 @@ export class ChartView {
     this.shown = spec.series.map((one) => ({
       spec: one,
       hidden: page.isHidden(spec.id, one),
-      part: prepared(this.columns(one), page.view, { clock: page.clockOf(one), pixels: this.width, smooth: one.smooth, band: spec.band && one.smooth }),
+      part: prepared(this.columns(one), page.view, { clock: page.clockOf(one), pixels: this.width, range: page.range(), smooth: one.smooth, band: spec.band && one.smooth }),
     }));
   }
 
@@ -167,7 +167,7 @@ export class ChartView {
     if (part.raw && spec.tell) label = `${label ? `${label}, ` : ""}mean of ${Math.round(part.window * part.stride)} steps`;
     else if (part.banded && spec.tell) label = `${label ? `${label}, ` : ""}mean and min–max`;
     let text = this.spec.stack ? this.share(spec) : value(this.spec.values, latest(part.line));
-    if (part.columns.kinds.length && part.columns.kinds.at(-1) && spec.style !== "rings") text = "not a number";
+    if (part.columns.kinds.length && part.columns.kinds.at(-1) && spec.style !== "rings") [label, text] = [spec.label, "not a number"];
     return { id: spec.id, kind: spec.style ?? "line", color: spec.color, dash: spec.dash, label, text: spec.plain ? "" : text, hidden, loading };
   }
 
@@ -183,7 +183,7 @@ export class ChartView {
 
   keyNode(entry) {
     const mark = entry.kind === "reference" ? keySwatch("reference", "") : keySwatch(this.spec.stack ? "area" : entry.kind, entry.color, entry.dash);
-    const words = [mark, el("span", {}, entry.label), el("b", {}, entry.text)];
+    const words = [mark, el("span", { class: "cut" }, entry.label), el("b", {}, entry.text)];
     if (entry.kind === "reference") return el("span", { class: "key-entry" }, ...words);
     const node = el("button", { class: `key-entry${entry.hidden ? " off" : ""}`, type: "button", "aria-pressed": String(!entry.hidden) }, ...words);
     node.title = entry.hidden ? "Show" : "Hide";

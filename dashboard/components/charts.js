@@ -104,6 +104,7 @@ function lookedAt(page, name) {
 function drawEmpty(state, lesson) {
   const text = lesson ? JSON.stringify(lesson) : "";
   state.empty.hidden = !lesson;
+  state.parts.foot.hidden = Boolean(lesson);
   if (!lesson || state.empty.dataset.text === text) return;
   state.empty.dataset.text = text;
   const open = (event) => {

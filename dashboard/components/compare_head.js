@@ -52,7 +52,7 @@ function chip(run, { baseline, runs, state }) {
   };
   const remove = el("button", { class: "chip-remove", type: "button", "aria-label": `Remove ${run.name}`, onclick: () => choose(rest) }, "×");
   return el("div", { class: `run-chip${baseline ? " baseline" : ""}` }, keySwatch("line", run.color, run.dash),
-    el("a", { class: "run-chip-name cut", href: `run?run=${encodeURIComponent(run.id)}`, onclick: open }, run.name), bad, lead, runs.length > 1 ? remove : null);
+    el("a", { class: "run-chip-name cut", href: `run?run=${encodeURIComponent(run.id)}`, onclick: open, title: run.name }, run.label), bad, lead, runs.length > 1 ? remove : null);
 }
 
 function adder(others, { runs, state }) {

@@ -7,7 +7,7 @@ export function drawTable(node, { block }) {
   const text = JSON.stringify(block);
   if (node.dataset.text === text) return;
   node.dataset.text = text;
-  const heads = block.runs.map((run, i) => el("th", { scope: "col", colspan: i ? 3 : 1 }, el("span", { class: `row${i ? "" : " end"}` }, keySwatch("line", run.color, run.dash), el("span", { class: "cut" }, i ? run.name : `${run.name}, baseline`))));
+  const heads = block.runs.map((run, i) => el("th", { scope: "col", colspan: i ? 3 : 1 }, el("span", { class: `row${i ? "" : " end"}` }, keySwatch("line", run.color, run.dash), el("span", { class: "cut", title: run.name }, i ? run.label : `${run.label}, baseline`))));
   const rows = block.rows.map((row) => el("tr", {},
     el("th", { scope: "row" }, row.title, row.unit ? el("span", { class: "unit" }, ` ${row.unit}`) : null),
     row.cells.flatMap((cell, i) => cells(cell, i === 0))));

@@ -25,7 +25,7 @@ function drawTitle(parent, { state, head }) {
     event.preventDefault();
     state.trigger("go", { page: name, ...value });
   };
-  const name = el("h1", { class: "run-name" }, el("a", { href: "./", class: "crumb", onclick: go("runs", {}) }, "Runs /"), swatch(seriesColor(state.root, head.color)), el("span", { class: "cut" }, head.name));
+  const name = el("h1", { class: "run-name" }, el("a", { href: "./", class: "crumb", onclick: go("runs", {}) }, "Runs /"), swatch(seriesColor(state.root, head.color)), el("span", { class: "cut", title: head.name }, head.name));
   const chips = head.chips.map((chip) => el("span", { class: "chip" }, chip));
   const axes = Object.fromEntries(Object.entries(AXES).filter(([axis]) => head.axes.includes(axis)));
   const controls = el("div", { class: "controls" },

@@ -11,6 +11,8 @@ const COLUMNS = ["run", "trainer", "health", "finding", "status", "step", "age",
 const HEADS = ["Run", "Trainer", "Health", "First finding", "Status", "Step", "Last step", "Loss", "Margin", "Alerts"];
 const RIGHT = new Set(["step", "age", "alerts"]);
 const MOST_COMPARED = 6;
+const LONG_NAME = 40;
+const NAME_END = 8;
 
 export default function runs({ data, parentElement, setTriggerValue }) {
   const state = kept(parentElement, () => build(parentElement));
@@ -132,7 +134,7 @@ function makeRow(state, row) {
     type: "checkbox", class: "pick", "aria-label": `Compare ${row.name}`, tabindex: -1,
     onclick: (event) => event.stopPropagation(), onchange: () => choose(state, row.id, pick.checked),
   });
-  const link = el("a", { href: `./run?run=${encodeURIComponent(row.id)}`, tabindex: -1, title: row.project ? `${row.project} / ${row.name}` : row.name }, row.name);
+  const link = el("a", { href: `./run?run=${encodeURIComponent(row.id)}`, tabindex: -1, title: row.project ? `${row.project} / ${row.name}` : row.name });
   const finding = el("div", { class: "under cut ink2" });
   cells.run.append(el("div", { class: "name" }, pick, el("div", { class: "grow" }, el("div", { class: "cut" }, link), finding)));
   const open = (event) => {
@@ -178,7 +180,7 @@ function cell(node, name, shown, draw) {
 function updateRow(state, node, row) {
   node.runvitals.row = row;
   node.style.setProperty("--run", state.colors[row.color % state.colors.length]);
-  setText(node.runvitals.link, row.name);
+  drawName(node.runvitals.link, row.name);
   setText(node.runvitals.finding, row.finding);
   drawPicked(state, node);
   cell(node, "trainer", row.trainer, () => el("span", { class: "ink2" }, row.trainer.toUpperCase()));
@@ -189,6 +191,14 @@ function updateRow(state, node, row) {
   cell(node, "loss", row.loss, () => (row.loss.length ? spark(row.loss) : el("span", { class: "ink3 small" }, row.step === null ? "no step yet" : "not logged")));
   cell(node, "margin", [row.margin, row.margin_now, row.margin_of], () => margin(row));
   cell(node, "alerts", [row.alerts, row.health], () => el("span", { class: row.alerts ? (row.health === "critical" ? "critical" : "warning") : "ink2" }, count(row.alerts)));
+}
+
+/** A long name is cut in its middle: runs of one sweep differ at the end. */
+function drawName(link, name) {
+  if (link.textContent === name) return;
+  if (name.length <= LONG_NAME) link.replaceChildren(name);
+  else link.replaceChildren(el("span", { class: "cut" }, name.slice(0, -NAME_END)), el("span", {}, name.slice(-NAME_END)));
+  link.classList.toggle("long", name.length > LONG_NAME);
 }
 
 function steps(row) {
