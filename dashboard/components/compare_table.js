@@ -11,7 +11,7 @@ export function drawTable(node, { block }) {
   const rows = block.rows.map((row) => el("tr", {},
     el("th", { scope: "row" }, row.title, row.unit ? el("span", { class: "unit" }, ` ${row.unit}`) : null),
     row.cells.flatMap((cell, i) => cells(cell, i === 0))));
-  node.replaceChildren(el("div", { class: "scroll" }, el("table", { class: "against-table" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Signal"), heads)), el("tbody", {}, rows))));
+  node.replaceChildren(el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Against the baseline" }, el("table", { class: "against-table" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Signal"), heads)), el("tbody", {}, rows))));
 }
 
 function cells(cell, first) {

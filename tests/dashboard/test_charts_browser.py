@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -152,3 +153,59 @@ def test_live_points_zoom_legend_and_hostile_names(page: sync_api.Page, store: S
     assert page.locator(".hover:visible").count() == 2, "one box for each chart that shows a series"
     page.get_by_role("button", name="Time", exact=True).click()
     wait_until(page, lambda: all(":" in (text or "") for text in ticks(page, "loss")))
+
+
+def boxes(page: sync_api.Page) -> dict[str, list[int]]:
+    """Where every chart, fact and section stands."""
+    found = page.locator("figure.chart, .fact, .section").evaluate_all("""nodes => nodes.map((node, at) => {
+      const { x, y, width, height } = node.getBoundingClientRect();
+      return [`${at} ${node.dataset.chart ?? node.className}`, [x, y, width, height].map(Math.round)];
+    })""")
+    return dict(found)
+
+
+def test_no_chart_moves_over_five_refreshes_of_a_live_run(page: sync_api.Page, store: Store) -> None:
+    before = boxes(page)
+    assert len(before) > 8
+    for tick in range(5):
+        seen = counts(page)["messages"]
+        log(store, 200 + 50 * tick, 50)
+        wait_until(page, lambda seen=seen: counts(page)["messages"] > seen)
+        assert boxes(page) == before
+
+
+def focused(page: sync_api.Page) -> dict[str, Any]:
+    return dict(
+        page.evaluate("""() => {
+      let node = document.activeElement;
+      while (node?.shadowRoot?.activeElement) node = node.shadowRoot.activeElement;
+      const ring = getComputedStyle(node);
+      return { chart: node.dataset.chart ?? '', text: node.textContent.trim(), ring: ring.outlineStyle };
+    }""")
+    )
+
+
+def test_tab_reaches_controls_and_charts_and_the_ring_is_seen(page: sync_api.Page) -> None:
+    page.get_by_role("button", name="Whole run").focus()
+    reached = []
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        reached.append(focused(page))
+    words = {one["text"] for one in reached}
+    assert {"Last 50 steps", "Follow", "Step", "Time", "Compare"} <= words
+    assert {"loss", "grad_norm", "reward_margin"} <= {one["chart"] for one in reached}
+    assert all(one["ring"] == "solid" for one in reached if one["chart"] or one["text"] in ("Follow", "Time"))
+
+
+def test_an_unknown_run_leads_back_to_the_table(page: sync_api.Page, server: str) -> None:
+    page.goto(f"{server}/run?run=nobody")
+    page.locator(".notice").filter(has_text="No such run").wait_for(timeout=30_000)
+    page.get_by_role("link", name="Open Runs").click()
+    page.locator("tr.run").first.wait_for(timeout=30_000)
+
+
+def test_deep_links_at_the_root_lead_to_their_pages(page: sync_api.Page, server: str) -> None:
+    for query, landed in (("run=r", "/run?run=r"), ("compare=r", "/compare?compare=r"), ("alert=x", "/alerts?alert=x")):
+        page.goto(f"{server}/?{query}")
+        page.wait_for_url(f"**{landed}", timeout=30_000)
+        assert not page.get_by_text("Traceback").count()
