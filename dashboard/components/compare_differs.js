@@ -7,6 +7,7 @@ import { count } from "./format.js";
 
 // A list that fits needs no search.
 const SEARCHED_FROM = 12;
+const HEAD_PX = 40;
 
 export function drawDiffers(node, { block }) {
   const text = JSON.stringify(block);
@@ -23,6 +24,9 @@ export function drawDiffers(node, { block }) {
   parts.toggle.addEventListener("click", () => {
     state.open = !state.open;
     drawRows(state);
+    // What was just opened lies below the edge: it comes up, and the page stays where it is.
+    const scroller = parts.toggle.closest(".scroll");
+    if (state.open) scroller.scrollTop += parts.toggle.getBoundingClientRect().top - scroller.getBoundingClientRect().top - HEAD_PX;
   });
   const heads = block.runs.map((run, i) => el("th", { scope: "col" }, el("span", { class: "row end" }, keySwatch("line", run.color, run.dash), el("span", { class: "cut", title: run.name }, i ? run.short : "baseline"))));
   const fold = el("tbody", {}, el("tr", {}, el("th", { colspan: block.runs.length + 1, class: "fold-cell" }, parts.toggle)));

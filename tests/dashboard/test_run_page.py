@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from runvitals.dashboard.run_body import words
+from runvitals.dashboard.panels import folded, sections
+from runvitals.dashboard.run_body import wants, words
+from runvitals.dashboard.verdicts import SectionWords, agreed
 from runvitals.store import Store
+from runvitals.store.types import Latest
 
 
 def opened(app: AppTest, run_id: str) -> dict[str, Any]:
@@ -92,12 +96,48 @@ def test_an_unknown_run_is_said_so_and_not_a_traceback(app: AppTest, watched: St
 
 @pytest.mark.parametrize("rule, note", [("masked_nan", "the log hides NaN since 60"), ("loss_spike", "")])
 def test_the_loss_chart_says_since_when_the_log_hides_nan(watched: Store, rule: str, note: str) -> None:
-    from dataclasses import replace
-
-    from runvitals.dashboard.panels import sections
-
     run = next(run for run in watched.runs() if run.name == "sft-7b-filtered")
     alert = replace(watched.alerts(run_id=run.id)[0], rule=rule, onset_step=60, fired_step=62, fired_s=1.0)
     drawn = sections(run, watched.keys(run.id))
     said = words(run, drawn, series={}, alerts=[alert], events=[], health="critical", now_s=0.0)
     assert said["charts"]["loss"]["note"] == note
+
+
+def test_an_alert_on_a_twin_signal_marks_the_curve_that_the_chart_shows(watched: Store) -> None:
+    run = next(run for run in watched.runs() if run.name == "ppo-7b-helpful-kl0")
+    drawn = sections(run, watched.keys(run.id))
+    found = next(alert for alert in watched.alerts(run_id=run.id) if alert.rule == "kl_blowup")
+    alert = replace(found, signal="kl", severity="critical", state="firing", onset_step=8, fired_step=16, fired_s=1.0)
+    said = words(run, drawn, series={}, alerts=[alert], events=[], health="critical", now_s=0.0)
+    kl = said["charts"]["sequence_kl"]["alerts"]
+    assert [(one["onset_step"], one["fired_step"], one["own"]) for one in kl] == [(8, 16, True)]
+    assert [one["own"] for one in said["charts"]["reward"]["alerts"]] == [False]
+
+
+@pytest.mark.parametrize(
+    "before, severity, after",
+    [("healthy", "critical", "critical"), ("unknown", "warning", "warning"), ("critical", "warning", "critical")],
+)
+def test_no_section_is_milder_than_the_alerts_on_its_curves(
+    watched: Store, before: str, severity: str, after: str
+) -> None:
+    run = next(run for run in watched.runs() if run.name == "dpo-7b-uf-b01")
+    margin = next(section for section in sections(run, watched.keys(run.id)) if section.id == "margin")
+    found = next(alert for alert in watched.alerts(run_id=run.id) if alert.signal == "reward_margin")
+    words_before = SectionWords(severity=before, word="Rising", sentence="with numbers")
+    said = agreed(words_before, margin, [replace(found, severity=severity, state="firing")])
+    assert said.severity == after
+    assert said.sentence == "with numbers"
+    ended = agreed(words_before, margin, [replace(found, severity=severity, state="resolved")])
+    assert ended == words_before
+
+
+def test_what_else_was_logged_is_folded_and_costs_nothing(watched: Store) -> None:
+    run = next(run for run in watched.runs() if run.name == "sft-7b-base")
+
+    one = Latest(step=50, time_s=1.0, value=1.0, best_min=0.0, best_max=1.0, count=50, nonfinite=0)
+    keys = dict.fromkeys(("loss", "my/metric", "entropy", "eval_entropy"), one)
+    whole, shut = sections(run, keys), folded(sections(run, keys))
+    assert [section.folds for section in shut if section.id == "others"] == [2], "an evaluation is no chart of its own"
+    assert {"my/metric", "eval_entropy"} <= {want.key for want in wants(run, keys, whole)}
+    assert {want.key for want in wants(run, keys, shut)} == {"loss"}
