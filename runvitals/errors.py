@@ -7,6 +7,7 @@
     │   ├── StoreUnreachable     the database does not answer; trying again may help
     │   ├── ForeignStore         the file or database is not a runvitals store, or is corrupt
     │   ├── NewerStore           the store was written by a newer runvitals; we refuse to write
+    │   ├── OverlappingBatch     part of a batch is stored already; cut it and append the rest
     │   └── UnknownRun           no run has this id
     └── RecipeError          a training recipe was given settings that cannot work together
 
@@ -40,6 +41,10 @@ class ForeignStore(StoreError):
 
 class NewerStore(StoreError):
     """The store was written by a newer runvitals; we refuse to write."""
+
+
+class OverlappingBatch(StoreError):
+    """Part of a batch is stored already; cut it and append the rest."""
 
 
 class UnknownRun(StoreError):
