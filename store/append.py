@@ -122,7 +122,7 @@ def _moved(run: Row[Any], batch: Batch) -> Mapping[str, Any]:
     if batch.phase is not None:
         changes["phase"] = batch.phase
     newest = max((found for found in map(_newest_step, batch.series.values()) if found), default=None)
-    if newest is not None and (run.last_step_s is None or newest[0] >= run.last_step_s):
+    if newest is not None:  # later batches are newer, even where the clock of the training host went back
         changes["last_step_s"], changes["last_step"] = newest
     return changes
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from runvitals.collectors.records import Event
 from runvitals.diagnostics.convert import alert_detail
-from runvitals.diagnostics.types import Alert
+from runvitals.diagnostics.types import SEVERITIES, Alert, Severity
 from runvitals.store.types import AlertRow
 
 USER_RULE = "user_alert"
@@ -33,27 +35,35 @@ def from_engine(alert: Alert) -> AlertRow | None:
     )
 
 
-def from_user(event: Event, run_id: str, writer_id: str) -> AlertRow:
-    """The alert that the user's code raised. It fires until somebody acknowledges it."""
+def from_user(event: Event, run_id: str, earlier: AlertRow | None) -> AlertRow:
+    """The alert that the user's code raised; `earlier` is the one it raised before under the same title, which this one counts up.
+
+    It fires until somebody acknowledges it: only a person knows whether it still holds.
+    """
+    title = str(event.data.get("title", "Alert"))
     severity = event.data.get("severity")
-    alert_id = f"{run_id}:{USER_RULE}:{writer_id}:{event.seq}"
+    said: Severity = severity if severity in SEVERITIES else "warning"
+    worst = said if earlier is None else max(said, earlier.severity, key=SEVERITIES.index)
+    alert_id = f"{run_id}:{USER_RULE}:{hashlib.blake2b(title.encode(), digest_size=8).hexdigest()}"
+    times = 1 if earlier is None else int(earlier.detail["times"]) + 1
     return AlertRow(
         id=alert_id,
         run_id=run_id,
         rule=USER_RULE,
         signal="",
-        severity=severity if severity in ("info", "warning", "critical") else "warning",
+        severity=worst,
         state="firing",
         incident=alert_id,
-        onset_step=event.step,
-        onset_s=event.time_s,
-        fired_step=event.step,
-        fired_s=event.time_s,
+        onset_step=earlier.onset_step if earlier else event.step,
+        onset_s=earlier.onset_s if earlier else event.time_s,
+        fired_step=earlier.fired_step if earlier else event.step,
+        fired_s=earlier.fired_s if earlier else event.time_s,
         resolved_step=None,
         resolved_s=None,
         detail={
-            "title": str(event.data.get("title", "Alert")),
-            "sentence": str(event.data.get("text", "")),
+            "title": title,
+            "sentence": str(event.data.get("text", "")) + (f" ({times} times)" if times > 1 else ""),
+            "times": times,
             "evidence": None,
             "causes": [],
             "remedies": [],

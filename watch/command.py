@@ -38,7 +38,7 @@ def watch_once(settings: Settings, receivers: Sequence[str]) -> int:
     """Takes in all that is there and ends; 1 where a journal could not be read whole."""
     watcher = make_watcher(settings, receivers)
     done = watcher.run_once()
-    _say(f"{done.rows} rows of {done.runs} runs taken in, {len({row.id for row in done.changed})} alerts changed")
+    _say(f"{done.rows} rows of {done.runs} runs taken in, {done.alerts} changes of alerts")
     if done.elsewhere:
         _say(f"{len(done.elsewhere)} runs left to another watcher that is at work")
     for line in done.failed.values():

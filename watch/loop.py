@@ -15,7 +15,7 @@ from pathlib import Path
 from runvitals.diagnostics.catalogue import default_rules
 from runvitals.errors import RunvitalsError, StoreUnreachable
 from runvitals.store.store import Store
-from runvitals.store.types import AlertRow, WatcherInfo
+from runvitals.store.types import WatcherInfo
 from runvitals.watch.monitor import Alive, RunMonitor
 from runvitals.watch.notify import Desk, Notifier, due
 from runvitals.watch.processes import is_alive
@@ -37,7 +37,7 @@ class Pass:
     runs: int = 0
     behind_bytes: int = 0
     catching_up: bool = False
-    changed: list[AlertRow] = field(default_factory=list)
+    alerts: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     elsewhere: set[str] = field(default_factory=set)
 
@@ -62,19 +62,20 @@ class Watcher:
         self._store = store
         self._clock = clock
         self._alive = alive
-        self._desk = Desk(store, notifiers)
+        self._desk = Desk(store, notifiers, clock=clock)
         self._monitors: dict[str, RunMonitor] = {}
         self._names: dict[str, str] = {}
         self._leased: dict[str, float] = {}
+        self._odd: dict[str, str] = {}
         self._started_s = clock()
         self._beat_s = 0.0
+        self._message = ""
 
     def step(self) -> Pass:
-        """One pass over all runs. Raises StoreUnreachable; anything wrong with a single run is reported and leaves the rest alone."""
+        """One pass over all runs, each for a bounded time. Raises StoreUnreachable; what is wrong with one run leaves the rest alone."""
         done = Pass()
-        now_s = self._clock()
         for folder in self._run_folders():
-            if not self._holds(folder.name, now_s):
+            if not self._holds(folder.name):
                 self._monitors.pop(folder.name, None)
                 done.elsewhere.add(folder.name)
                 continue
@@ -84,13 +85,20 @@ class Watcher:
                 raise
             except (RunvitalsError, OSError) as error:
                 done.failed[folder.name] = f"{folder.name}: {error}"
-        self._tell(done.changed, now_s)
+            except Exception as error:  # the worker's guard: one odd run must not blind us to all others
+                done.failed[folder.name] = f"{folder.name}: {type(error).__name__}: {error}"
+                if self._odd.get(folder.name) != done.failed[folder.name]:
+                    self._odd[folder.name] = done.failed[folder.name]
+                    logger.exception("run %s could not be watched", folder.name)
+            self._beat(done)
+        self._desk.step()
         self._beat(done)
         return done
 
-    def _holds(self, run_id: str, now_s: float) -> bool:
+    def _holds(self, run_id: str) -> bool:
         """Whether the run is this watcher's to watch; renews the lease when a third of it is gone."""
-        if self._leased.get(run_id, 0.0) - now_s > LEASE_S * 2 / 3:
+        now_s = self._clock()
+        if LEASE_S * 2 / 3 < self._leased.get(run_id, 0.0) - now_s <= LEASE_S:
             return True
         held = self._store.lease(run_id, self.id, now_s + LEASE_S, now_s)
         self._leased[run_id] = now_s + LEASE_S if held else 0.0
@@ -115,19 +123,26 @@ class Watcher:
         if not monitor.caught_up:
             done.catching_up = True
             return
-        done.changed += monitor.judge(self._clock(), alive=alive)
-        if monitor.is_over and monitor.is_closed and not monitor.damage:
+        done.alerts += monitor.judge(self._clock(), alive=alive)
+        self._tell(monitor)
+        is_done = monitor.is_over and monitor.is_closed and not monitor.damage
+        if is_done and not self._desk.waits_for(monitor.run_id):
             monitor.remove_journals()
             del self._monitors[folder.name]
             self._leased.pop(folder.name, None)
 
-    def _tell(self, changed: Sequence[AlertRow], now_s: float) -> None:
-        for row in changed:
-            stored = next((known for known in self._store.alerts(run_id=row.run_id) if known.id == row.id), row)
-            message = due(stored, run_name=self._name(row.run_id), now_s=now_s)
-            if message:
-                self._desk.tell(message)
-        self._desk.step()
+    def _tell(self, monitor: RunMonitor) -> None:
+        """Hands what changed to the desk. An alert stays untold until it was handed over, whatever the store does meanwhile."""
+        if not monitor.untold:
+            return
+        now_s = self._clock()
+        for row in self._store.alerts(run_id=monitor.run_id):
+            if row.id in monitor.untold:
+                message = due(row, run_name=self._name(row.run_id), now_s=now_s)
+                if message:
+                    self._desk.tell(message, run_id=row.run_id)
+                monitor.untold.discard(row.id)
+        monitor.untold.clear()
 
     def _name(self, run_id: str) -> str:
         if run_id not in self._names:
@@ -136,9 +151,10 @@ class Watcher:
 
     def _beat(self, done: Pass) -> None:
         now_s = self._clock()
-        if now_s - self._beat_s < BEAT_EVERY_S and not done.failed:
+        message = " · ".join(done.failed.values())
+        if abs(now_s - self._beat_s) < BEAT_EVERY_S and message == self._message:
             return
-        self._beat_s = now_s
+        self._beat_s, self._message = now_s, message
         self._store.watcher_beat(
             WatcherInfo(
                 id=self.id,
@@ -148,7 +164,7 @@ class Watcher:
                 pass_s=now_s,
                 behind_bytes=done.behind_bytes,
                 rules=len(default_rules()),
-                message=" · ".join(done.failed.values()),
+                message=message,
             )
         )
 
@@ -177,7 +193,7 @@ class Watcher:
             done = self.step()
             total.rows += done.rows
             total.runs = max(total.runs, done.runs)
-            total.changed += done.changed
+            total.alerts += done.alerts
             total.failed.update(done.failed)
             total.elsewhere = done.elsewhere
             if done.rows > 0 or done.catching_up:
@@ -187,6 +203,7 @@ class Watcher:
             pause(0.5)
             patience_s -= 0.5
         self._desk.drain(timeout_s=20.0)
+        self.step()  # removes journals that waited for their messages
         self._release()
         return total
 

@@ -11,6 +11,7 @@ from runvitals.collectors.records import Beat, Event, Record, Rows, Start
 from runvitals.diagnostics.catalogue import default_rules
 from runvitals.diagnostics.engine import Engine
 from runvitals.diagnostics.types import Alert, Happening, Pulse, RunContext
+from runvitals.errors import OverlappingBatch
 from runvitals.store.store import Store
 from runvitals.store.types import LIVE, AlertRow
 from runvitals.watch.alert_rows import USER_RULE, from_engine, from_user
@@ -30,7 +31,10 @@ Alive = Callable[[Mapping[str, Any]], bool | None]
 
 
 class RunMonitor:
-    """Everything the watcher knows of one run. `alive` says whether the process of a writer exists."""
+    """Everything the watcher knows of one run. `alive` says whether the process of a writer exists.
+
+    untold: ids of alerts that changed in the store and that nobody was told of yet; who tells takes them out.
+    """
 
     def __init__(self, run_folder: Path, store: Store, alive: Alive) -> None:
         self.run_id = run_folder.name
@@ -39,21 +43,23 @@ class RunMonitor:
         self._alive = alive
         self._tails: dict[str, Tail] = {}
         self._unsaved: dict[str, Sequence[Record]] = {}
-        self._stored_seq = {state.writer_id: state.last_seq for state in store.writers(self.run_id)}
+        self._stored_seq = _stored_seq(store, self.run_id)
         self._engine = Engine(default_rules(), RunContext(run_id=self.run_id))  # until the first Start tells more
-        self._writers: dict[str, Start] = {}
+        self._writers: dict[Any, Start] = {}  # by rank, the newest process of each
+        self._seen_writers: set[str] = set()
         self._finish: dict[str, str] = {}
         self._ended_s: float | None = None
         self._heard_s = 0.0
         self._phase = "init"
         self._stepped = False
         self._pulsed_s = 0.0
-        self._user_alerts: list[AlertRow] = []
+        self._user_alerts: dict[str, AlertRow] = {}
         self._written: dict[str, AlertRow] = {}
         self._seen: dict[str, Alert] = {}
         self._replayed = False
         self._shown: dict[str, Any] = {}
         self.status: Status = "starting"
+        self.untold: set[str] = set()
         self.damage: tuple[str, ...] = ()
 
     # ── taking in ────────────────────────────────────────────────────────────────────────────────────────
@@ -63,13 +69,16 @@ class RunMonitor:
         stored = 0
         for tail in find_tails(self._folder, self._tails):
             records = self._unsaved.get(tail.writer_id) or tail.read()
-            if not records:
-                continue
-            self._unsaved[tail.writer_id] = records  # kept until the store has it: an unreachable store loses nothing
-            stored += self._save(tail, records)
-            del self._unsaved[tail.writer_id]
-            for record in records:
-                self._diagnose(record, tail.writer_id)
+            if records:
+                self._unsaved[tail.writer_id] = (
+                    records  # kept until the store has it: an unreachable store loses nothing
+                )
+                stored += self._save(tail, records)
+                del self._unsaved[tail.writer_id]
+                for record in records:
+                    self._diagnose(record, tail.writer_id)
+            if not tail.caught_up:
+                break  # a later writer (a resume) comes after the earlier one, read anew or live
         self.damage = tuple(note for tail in self._tails.values() for note in tail.damage)
         return stored
 
@@ -77,8 +86,13 @@ class RunMonitor:
         fresh = cut(records, self._stored_seq.get(tail.writer_id, -1))
         if not fresh:
             return 0
-        batch = make_batch(fresh, run_id=self.run_id, writer_id=tail.writer_id, position=tail.position)
-        stored = self._store.append(batch)
+        try:
+            stored = self._store.append(
+                make_batch(fresh, run_id=self.run_id, writer_id=tail.writer_id, position=tail.position)
+            )
+        except OverlappingBatch:  # another watcher was here while we thought the run ours
+            self._stored_seq = _stored_seq(self._store, self.run_id)
+            return self._save(tail, records)
         self._stored_seq[tail.writer_id] = last_seq(fresh)
         return stored
 
@@ -101,22 +115,35 @@ class RunMonitor:
                 self._engine.feed(row)
                 self._stepped = self._stepped or row.step is not None
             return
+        if isinstance(record, Start):
+            self._begin(record)
+            return
         self._hear(record.time_s)
         if isinstance(record, Beat):
             self._phase = record.phase
-        elif isinstance(record, Start):
-            self._begin(record)
         else:
             self._event(record, writer_id)
 
     def _begin(self, start: Start) -> None:
-        """A writer's Start; rotation repeats it, which changes nothing."""
-        if start.writer_id in self._writers:
+        """A writer's Start; rotation repeats it, which changes nothing.
+
+        A process of the same rank that began later takes the place of the earlier one, which is over whether it said so or not;
+        the silence before it says nothing, so the rules on time are not asked about it.
+        """
+        if start.writer_id in self._seen_writers:
             return
-        if not self._writers:
+        if not self._seen_writers:
             context = RunContext(run_id=self.run_id, config=start.config, started_s=start.time_s)
             self._engine = Engine(default_rules(), context)
-        self._writers[start.writer_id] = start
+        else:
+            self._engine.happen(Happening(time_s=start.time_s, step=None, kind="config", data=start.config))
+        rank = start.info.get("rank", 0)
+        if rank in self._writers:
+            self._engine.happen(Happening(time_s=start.time_s, step=None, kind="resume"))
+        self._seen_writers.add(start.writer_id)
+        self._writers[rank] = start
+        self._heard_s = max(self._heard_s, start.time_s)
+        self._pulsed_s = start.time_s
         self._ended_s = None
 
     def _event(self, event: Event, writer_id: str) -> None:
@@ -126,14 +153,15 @@ class RunMonitor:
         if event.kind == "phase":
             self._phase = str(event.data.get("phase", self._phase))
         if event.kind == "alert":
-            self._user_alerts.append(from_user(event, self.run_id, writer_id))
+            title = str(event.data.get("title", "Alert"))
+            self._user_alerts[title] = from_user(event, self.run_id, self._user_alerts.get(title))
         if event.kind in HAPPENINGS:
             self._engine.happen(Happening(time_s=event.time_s, step=event.step, kind=event.kind, data=event.data))
 
     def _hear(self, time_s: float) -> None:
         """A record came, which is a sign of life. Asks the time-based rules first if it comes later than their last answer."""
         if self._writers and time_s - self._pulsed_s >= PULSE_EVERY_S:
-            self._pulse(time_s, alive=True)
+            self._pulse(time_s, alive=None)
         self._heard_s = max(self._heard_s, time_s)
 
     def _pulse(self, now_s: float, *, alive: bool | None) -> None:
@@ -148,32 +176,32 @@ class RunMonitor:
 
     @property
     def ended(self) -> str | None:
-        """The status of the finish record of the run's first process, or of all where several write."""
-        if not self._writers or any(writer_id not in self._finish for writer_id in self._writers):
+        """The status that the run's first rank ended with, once the newest process of every rank has ended."""
+        if not self._writers or any(writer.writer_id not in self._finish for writer in self._writers.values()):
             return None
-        return self._finish[next(iter(self._writers))]
+        return self._finish[self._writers[min(self._writers)].writer_id]
 
     def is_alive(self) -> bool | None:
         """Whether any of the run's processes exists; None where that cannot be known."""
         answers = [
-            self._alive(writer.info) for writer_id, writer in self._writers.items() if writer_id not in self._finish
+            self._alive(writer.info) for writer in self._writers.values() if writer.writer_id not in self._finish
         ]
         if True in answers:
             return True
         return None if None in answers or not answers else False
 
-    def judge(self, now_s: float, *, alive: bool | None) -> list[AlertRow]:
-        """Brings status, health and alerts in the store up to date; returns alerts that changed.
+    def judge(self, now_s: float, *, alive: bool | None) -> int:
+        """Brings status, health and alerts in the store up to date; the number of alerts that changed, which `untold` names.
 
         alive: what `is_alive` said before the journal was read; asked afterwards, a process that ended well in between would
         look like one that was killed.
         """
         if not self._writers:
-            return []
+            return 0
         if self.ended:
             alive = None
         is_news = self.status in LIVE and (self.ended is not None or alive is False)
-        if is_news or now_s - self._pulsed_s >= PULSE_EVERY_S:
+        if is_news or abs(now_s - self._pulsed_s) >= PULSE_EVERY_S:  # abs: clocks differ between hosts, and go back
             self._pulse(now_s, alive=alive)
         self.status = derive_status(
             Signs(
@@ -199,22 +227,23 @@ class RunMonitor:
         if self._replayed:
             return []
         self._replayed = True
-        known = {alert.id for alert in self._engine.alerts()} | {row.id for row in self._user_alerts}
+        known = {alert.id for alert in self._engine.alerts()}
         return [
             replace(row, state="resolved", resolved_s=now_s)
             for row in self._store.alerts(run_id=self.run_id, states=("firing", "pending"))
-            if row.id not in known
+            if row.id not in known and row.rule != USER_RULE
         ]
 
-    def _put_alerts(self, now_s: float) -> list[AlertRow]:
+    def _put_alerts(self, now_s: float) -> int:
         moved = [alert for alert in self._engine.alerts() if self._seen.get(alert.id) is not alert]
-        current = [row for row in map(from_engine, moved) if row is not None] + self._user_alerts
+        current = [row for row in map(from_engine, moved) if row is not None] + list(self._user_alerts.values())
         changed = [row for row in current if self._written.get(row.id) != row] + self._orphans(now_s)
         if changed:
             self._store.put_alerts(changed)
             self._written.update((row.id, row) for row in changed)
+            self.untold.update(row.id for row in changed)
         self._seen.update((alert.id, alert) for alert in moved)
-        return changed
+        return len(changed)
 
     def _put_run(self, now_s: float) -> None:
         firing = [
@@ -273,3 +302,8 @@ class RunMonitor:
             self._folder.rmdir()
         except OSError:
             return
+
+
+def _stored_seq(store: Store, run_id: str) -> dict[str, int]:
+    """Per writer the last record that the store holds."""
+    return {state.writer_id: state.last_seq for state in store.writers(run_id)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ from runvitals.store.types import AlertRow
 
 logger = logging.getLogger("runvitals.watch")
 
-RETRIES = 5
-"""Attempts for one message before it is given up and counted."""
+FIRST_WAIT_S = 1.0
+LONGEST_WAIT_S = 300.0
+GIVE_UP_S = 3600.0
+"""How long a message that nobody takes is tried again, with waits of 1, 2, 4 … 300 s between; then it is given up and counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,59 +111,91 @@ def due(row: AlertRow, *, run_name: str, now_s: float) -> Message | None:
     )
 
 
+Key = tuple[str, str, str]
+"""Alert, transition and receiver."""
+
+
+@dataclass(slots=True)
+class _Errand:
+    """A message on its way to one receiver."""
+
+    run_id: str
+    notifier: Notifier
+    message: Message
+    began_s: float
+    next_s: float
+    wait_s: float = FIRST_WAIT_S
+    under_way: Future[bool] | None = None
+
+
 class Desk:
     """Sends what is due to every receiver once, off the watcher's thread, and keeps count of failures."""
 
-    def __init__(self, ledger: Ledger, notifiers: Sequence[Notifier]) -> None:
+    def __init__(
+        self, ledger: Ledger, notifiers: Sequence[Notifier], *, clock: Callable[[], float] = time.time
+    ) -> None:
         self._ledger = ledger
         self._notifiers = notifiers
+        self._clock = clock
         self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="runvitals-notify")
-        self._under_way: dict[tuple[str, str, str], Future[bool]] = {}
-        self._attempts: dict[tuple[str, str, str], int] = {}
-        self._waiting: dict[tuple[str, str, str], tuple[Notifier, Message]] = {}
+        self._errands: dict[Key, _Errand] = {}
         self.failed = 0
 
-    def tell(self, message: Message) -> None:
+    def tell(self, message: Message, *, run_id: str = "") -> None:
         """Queues a message for every receiver that has not had it. A resolution is told only to those who heard of the alert."""
+        now_s = self._clock()
         for notifier in self._notifiers:
             key = (message.alert_id, message.transition, notifier.receiver)
-            if key in self._waiting or key in self._under_way or self._ledger.sent(*key):
+            if key in self._errands or self._ledger.sent(*key):
                 continue
             if message.transition == "resolved" and not self._heard(message.alert_id, notifier.receiver):
                 continue
-            self._waiting[key] = (notifier, message)
+            self._errands[key] = _Errand(run_id, notifier, message, began_s=now_s, next_s=now_s)
 
     def _heard(self, alert_id: str, receiver: str) -> bool:
-        return any(self._ledger.sent(alert_id, f"firing {severity}", receiver) for severity in ("warning", "critical"))
+        return any(
+            (alert_id, f"firing {severity}", receiver) in self._errands
+            or self._ledger.sent(alert_id, f"firing {severity}", receiver)
+            for severity in ("warning", "critical")
+        )
+
+    def waits_for(self, run_id: str) -> bool:
+        """Whether a message about this run is still on its way: its journal must stay, for a restart to tell it."""
+        return any(errand.run_id == run_id for errand in self._errands.values())
 
     def step(self) -> None:
-        """Records what was delivered and starts what waits. Call once a pass."""
+        """Records what was delivered and starts what is due. Call once a pass."""
         self._collect()
-        for key, (notifier, message) in self._waiting.items():
-            if key not in self._under_way:
-                self._under_way[key] = self._pool.submit(notifier.send, message)
+        now_s = self._clock()
+        for errand in self._errands.values():
+            if errand.under_way is None and errand.next_s <= now_s:
+                errand.under_way = self._pool.submit(errand.notifier.send, errand.message)
 
     def _collect(self) -> None:
-        for key, future in list(self._under_way.items()):
-            if future.done():
-                del self._under_way[key]
-                self._settle(key, delivered=future.exception() is None and future.result())
+        for key, errand in list(self._errands.items()):
+            future = errand.under_way
+            if future is None or not future.done():
+                continue
+            if future.exception() is None and future.result():
+                self._ledger.mark_sent(*key)  # first: a store that is away now leaves the errand as it is
+                del self._errands[key]
+            else:
+                self._failed(key, errand)
 
-    def _settle(self, key: tuple[str, str, str], *, delivered: bool) -> None:
-        if delivered:
-            self._ledger.mark_sent(*key)
-            self._waiting.pop(key, None)
-            return
-        self._attempts[key] = self._attempts.get(key, 0) + 1
-        if self._attempts[key] >= RETRIES:
-            self._waiting.pop(key, None)
+    def _failed(self, key: Key, errand: _Errand) -> None:
+        now_s = self._clock()
+        errand.under_way = None
+        errand.next_s = now_s + errand.wait_s
+        errand.wait_s = min(errand.wait_s * 2, LONGEST_WAIT_S)
+        if now_s - errand.began_s >= GIVE_UP_S:
+            del self._errands[key]
             self.failed += 1
-            logger.warning("alert %s could not be sent to %s after %d attempts", key[0], key[2], RETRIES)
+            logger.warning("alert %s could not be sent to %s within an hour; given up", key[0], key[2])
 
     def drain(self, timeout_s: float) -> None:
         """Waits for messages under way, up to `timeout_s` in all, and records them."""
         self.step()
-        wait(list(self._under_way.values()), timeout=timeout_s)
+        wait([errand.under_way for errand in self._errands.values() if errand.under_way], timeout=timeout_s)
         self._collect()
 
     def close(self) -> None:

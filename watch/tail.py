@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from runvitals.collectors import journal
-from runvitals.collectors.records import Record, Rows
+from runvitals.collectors.records import Record, Rows, Start
+
+READ_BYTES = 1 << 20
+"""What one call reads of a journal: small enough that runs take turns while a watcher catches up."""
 
 
 class Tail:
@@ -23,6 +26,7 @@ class Tail:
         self.files: list[Path] = []
         self.damage: tuple[str, ...] = ()
         self.caught_up = False
+        self.started_s = float("inf")
         self._number = 0
         self._position: Mapping[str, Any] | None = None
 
@@ -44,7 +48,7 @@ class Tail:
         Bytes at the end that are no whole record (yet) do not count: a process may have been killed while it wrote them.
         """
         while self._number < len(self.files):
-            result = journal.read(self.files[self._number], self._position)
+            result = journal.read(self.files[self._number], self._position, max_bytes=READ_BYTES)
             self._position = result.position
             if result.damage:
                 self.damage = (*self.damage, *map(str, result.damage))
@@ -57,14 +61,22 @@ class Tail:
         return ()
 
 
-def find_tails(run_folder: Path, known: dict[str, Tail]) -> Iterable[Tail]:
-    """The tails of all writers of a run, new ones added to `known`; files that rotation added are appended."""
+def find_tails(run_folder: Path, known: dict[str, Tail]) -> list[Tail]:
+    """The tails of all writers of a run in the order in which they began; new ones are added to `known`, rotated files appended."""
     for path in journal.files(run_folder):
         writer_id = journal.writer_id(path)
         tail = known.setdefault(writer_id, Tail(run_folder.name, writer_id))
         if path not in tail.files:
             tail.files.append(path)
-    return known.values()
+        if tail.started_s == float("inf"):
+            tail.started_s = _started_s(tail.files[0])
+    return sorted(known.values(), key=lambda tail: (tail.started_s, tail.writer_id))
+
+
+def _started_s(path: Path) -> float:
+    """When the writer of a file began; infinity where its first record is not there yet."""
+    first = journal.read(path, max_bytes=1).records[:1]
+    return first[0].time_s if first and isinstance(first[0], Start) else float("inf")
 
 
 def cut(records: Sequence[Record], after_seq: int) -> list[Record]:

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from runvitals.errors import StoreUnreachable
 from runvitals.store.types import AlertRow
-from runvitals.watch.notify import RETRIES, AppriseNotifier, Console, Desk, Message, due
+from runvitals.watch.notify import AppriseNotifier, Console, Desk, Message, due
 
 FIRING = AlertRow(
     id="r:loss_divergence::1",
@@ -47,16 +48,19 @@ class Ledger:
 
 
 class Deaf:
-    """A receiver that never takes a message."""
+    """A receiver that takes no message until it hears."""
 
     receiver = "deaf"
 
     def __init__(self) -> None:
         self.asked = 0
+        self.hears = False
 
     def send(self, message: Message) -> bool:
         self.asked += 1
-        raise ConnectionError("no answer")
+        if not self.hears:
+            raise ConnectionError("no answer")
+        return True
 
 
 def message_of(row: AlertRow) -> Message:
@@ -113,15 +117,65 @@ def test_resolution_is_not_told_to_who_never_heard_of_the_alert() -> None:
     assert lines == []
 
 
-def test_receiver_that_fails_is_given_up_and_counted_and_hides_nobody() -> None:
-    lines: list[str] = []
+class Clock:
+    """A clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_receiver_that_is_away_for_minutes_gets_the_message_when_it_is_back() -> None:
+    clock, ledger = Clock(), Ledger()
     deaf = Deaf()
-    desk = Desk(Ledger(), [deaf, Console(lines.append)])
-    desk.tell(message_of(FIRING))
-    for _ in range(RETRIES + 3):
+    desk = Desk(ledger, [deaf], clock=clock)
+    desk.tell(message_of(FIRING), run_id="r")
+    for _ in range(600):
         desk.drain(5.0)
+        clock.now_s += 1.0
+    assert deaf.asked == 10  # after 1, 2, 4 … 256 s
+    assert desk.waits_for("r")
+    deaf.hears = True
+    clock.now_s += 300.0
+    desk.drain(5.0)
     desk.close()
-    assert (deaf.asked, desk.failed, len(lines)) == (RETRIES, 1, 1)
+    assert not desk.waits_for("r")
+    assert ledger.done == {(FIRING.id, "firing warning", "deaf")}
+
+
+def test_receiver_that_never_answers_is_given_up_after_an_hour_and_hides_nobody() -> None:
+    clock, lines = Clock(), []
+    desk = Desk(Ledger(), [Deaf(), Console(lines.append)], clock=clock)
+    desk.tell(message_of(FIRING))
+    for _ in range(30):
+        desk.drain(5.0)
+        clock.now_s += 300.0
+    desk.close()
+    assert (desk.failed, len(lines)) == (1, 1)
+
+
+def test_store_that_stumbles_after_delivery_does_not_double_the_message() -> None:
+    class Stumbling(Ledger):
+        away = True
+
+        def mark_sent(self, alert_id: str, transition: str, receiver: str) -> None:
+            if self.away:
+                raise StoreUnreachable("away")
+            super().mark_sent(alert_id, transition, receiver)
+
+    ledger, lines = Stumbling(), []
+    desk = Desk(ledger, [Console(lines.append)])
+    desk.tell(message_of(FIRING))
+    with pytest.raises(StoreUnreachable):
+        desk.drain(5.0)
+    ledger.away = False
+    desk.tell(message_of(FIRING))
+    desk.drain(5.0)
+    desk.close()
+    assert len(lines) == 1
+    assert len(ledger.done) == 1
 
 
 @pytest.fixture

@@ -251,6 +251,138 @@ def test_alert_of_an_earlier_watcher_that_no_longer_holds_is_resolved(scene: Sce
     run.finish()
 
 
+@pytest.mark.parametrize("method", ["set_run", "sent", "mark_sent", "run", "put_alerts", "alerts"])
+def test_alert_is_told_once_whatever_the_store_fails_at(scene: Scene, method: str) -> None:
+    run = scene.run()
+    run.event("trainer", {"kind": "sft", "max_steps": 100})
+    scene.train(run, range(1, 31))
+    flaky = FlakyStore(scene.store)
+    watcher = Watcher(
+        scene.journals,
+        flaky,  # type: ignore[arg-type]
+        notifiers=[Console(scene.lines.append)],
+        clock=scene.clock,
+        alive=scene.is_alive,
+    )
+    watcher.run_once()
+    scene.train(run, range(31, 36), loss=math.nan)
+    flaky.fails_once.add(method)
+    for _ in range(4):
+        scene.clock.now_s += 2.0
+        try:
+            watcher.run_once()
+        except StoreUnreachable:
+            continue
+    assert flaky.fails_once == set()
+    assert len([line for line in scene.lines if "NaN" in line]) == 1
+    run.finish()
+
+
+def test_odd_event_leaves_all_runs_watched(scene: Scene) -> None:
+    odd = scene.run(name="odd")
+    for value in ("many", math.inf, 10**30, None, {"deep": [1]}):
+        odd.event("trainer", {"kind": value, "max_steps": value})
+        odd.event("phase", {"phase": value})
+        odd.event("alert", {"title": value, "text": value, "severity": value})
+        odd.event("finish", {"status": value, "exit_code": value})
+    good = scene.run(name="good")
+    scene.train(good, range(1, 6))
+    scene.watcher().run_once()
+    assert {info.name: info.last_step for info in scene.store.runs()}["good"] == 5
+    good.finish()
+
+
+def test_repeated_alert_of_the_user_is_one_alert_with_a_count(scene: Scene) -> None:
+    run = scene.run()
+    for step in range(1, 301):
+        run.log({"loss": 1.0}, step=step)
+        run.alert("Odd sample", f"at {step}", "critical" if step > 100 else "warning")
+    scene.watcher().run_once()
+    scene.watcher().run_once()
+    (row,) = scene.store.alerts(run_id=run.id)
+    assert (row.severity, row.detail["times"], row.fired_step) == ("critical", 300, 1)
+    assert len(scene.lines) <= 2
+    run.finish()
+
+
+def resume(scene: Scene, run: Run) -> Run:
+    options = Options(run_id=run.id, sample=False, heartbeat_s=3600.0, clock=scene.clock)
+    return Run(scene.journals, "p", name=run.name, options=options)
+
+
+def test_killed_run_that_is_resumed_and_finishes_is_finished(scene: Scene) -> None:
+    first = scene.run()
+    scene.train(first, range(1, 31))
+    scene.clock.now_s += 8 * 3600.0  # it was killed, and nobody watched
+    second = resume(scene, first)
+    scene.train(second, range(21, 41))
+    second.finish()
+    scene.alive = None
+    scene.watcher().run_once()
+    (info,) = scene.store.runs()
+    assert (info.status, info.last_step) == ("finished", 40)
+    assert [row.rule for row in scene.store.alerts(run_id=first.id) if row.severity != "info"] == []
+    assert not first.path.exists()
+    first.finish()
+
+
+def test_second_fault_of_a_resumed_run_is_a_new_alert_and_told(scene: Scene) -> None:
+    first = scene.run()
+    first.event("trainer", {"kind": "sft", "max_steps": 1000})
+    scene.train(first, range(1, 31))
+    scene.train(first, range(31, 34), loss=math.nan)
+    first.finish()
+    scene.watcher().run_once()
+    told = len(scene.lines)
+    assert told >= 1
+    assert not first.path.exists()
+    for row in scene.store.alerts(run_id=first.id):
+        scene.store.acknowledge(row.id, "seen", scene.clock.now_s)
+    second = resume(scene, first)
+    second.event("trainer", {"kind": "sft", "max_steps": 1000})
+    scene.train(second, range(31, 101))
+    scene.train(second, range(101, 104), loss=math.nan)
+    scene.watcher().run_once()
+    rows = [row for row in scene.store.alerts(run_id=first.id) if row.rule == "non_finite"]
+    assert sorted((row.state, row.acknowledged_s is not None) for row in rows) == [
+        ("firing", False),
+        ("resolved", True),
+    ]
+    assert len(scene.lines) > told
+    second.finish()
+
+
+def test_watcher_that_lost_its_lease_in_a_long_pass_stops_nobody(scene: Scene) -> None:
+    run = scene.run()
+    scene.train(run, range(1, 51))
+    slow, other = scene.watcher(), scene.watcher()
+    slow.step()
+    scene.train(run, range(51, 54))
+    scene.clock.now_s += LEASE_S + 1
+    other.step()
+    scene.train(run, range(54, 101))
+    monitor = slow._monitors[run.id]
+    monitor.take_in()  # the slow watcher still thinks the run its own
+    for _ in range(3):
+        done = other.step()
+    assert done.failed == {}
+    assert scene.store.read(run.id, "loss").steps.tolist() == list(range(1, 101))
+    run.finish()
+
+
+def test_clock_that_goes_back_does_not_stop_the_watcher(scene: Scene) -> None:
+    run = scene.run()
+    scene.train(run, range(1, 31))
+    watcher = scene.watcher()
+    watcher.step()
+    scene.clock.now_s -= 7200.0
+    scene.train(run, range(31, 61))
+    watcher.step()
+    assert scene.store.runs()[0].last_step == 60
+    assert scene.store.watchers()[0].pass_s == pytest.approx(scene.clock.now_s)
+    run.finish()
+
+
 def test_corrupt_journal_is_named_and_leaves_other_runs_alone(scene: Scene) -> None:
     good = scene.run(name="good")
     scene.train(good, range(1, 6))
@@ -266,14 +398,16 @@ def test_corrupt_journal_is_named_and_leaves_other_runs_alone(scene: Scene) -> N
 
 
 class FlakyStore:
-    """A store that does not answer while `away` is set; everything else is the real one."""
+    """A store that does not answer while `away` is set, or once at the methods named; everything else is the real one."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.away = False
+        self.fails_once: set[str] = set()
 
     def __getattr__(self, name: str) -> Any:
-        if self.away:
+        if self.away or name in self.fails_once:
+            self.fails_once.discard(name)
             raise StoreUnreachable("the database does not answer")
         return getattr(self._store, name)
 
