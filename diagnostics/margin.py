@@ -6,7 +6,7 @@ serves the rules (row by row) and the dashboard (`verdict` over whole series).
 
 Scale: DPO's margin is in beta-units, beta times a log-probability ratio; it is compared with 0.1 nat times beta
 (0.01 where beta is unknown). Where the loss is none on a sigmoid (IPO, hinge), only its own sampling error and spread count.
-Held-out pairs (eval, else the probe) are believed before training pairs. Not enough data is the state `start` and says what is missing.
+Held-out pairs (eval, else the probe) are believed before training pairs, within the error of drawing them once: see `margin_held_out`. Not enough data is the state `start` and says what is missing.
 """
 
 from __future__ import annotations

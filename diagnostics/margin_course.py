@@ -106,6 +106,10 @@ class MarginCourse:
         """The run's length became known."""
         self.tracker.settings = replace(self.tracker.settings, max_steps=max_steps)
 
+    def learn_probe_pairs(self, pairs: float) -> None:
+        """The number of the probe's held-out pairs became known."""
+        self.tracker.settings = replace(self.tracker.settings, probe_pairs=pairs)
+
     def verdict(self) -> MarginVerdict:
         """The verdict on all so far: what is found now, or the fault that stands where that is graver."""
         measured = measure(self.tracker)

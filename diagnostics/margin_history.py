@@ -64,6 +64,7 @@ class Block:
     accuracy: Mean = field(default_factory=Mean)
     loss: Mean = field(default_factory=Mean)
     chosen: Mean = field(default_factory=Mean)
+    margin_se: Mean = field(default_factory=Mean)
 
     def add(self, point: MarginPoint) -> None:
         self.last_step = point.step
@@ -71,6 +72,7 @@ class Block:
         self.accuracy.add(point.accuracy)
         self.loss.add(point.loss)
         self.chosen.add(point.chosen)
+        self.margin_se.add(point.margin_se)
 
     def join(self, later: Block) -> None:
         self.last_step = later.last_step
@@ -78,6 +80,7 @@ class Block:
         self.accuracy.join(later.accuracy)
         self.loss.join(later.loss)
         self.chosen.join(later.chosen)
+        self.margin_se.join(later.margin_se)
 
 
 class MarginHistory:

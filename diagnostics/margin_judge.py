@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice, pairwise
 from statistics import median
 
+from runvitals.diagnostics.margin_held_out import accuracy_over, margin_over, opposed, pairs_read, reading_error
 from runvitals.diagnostics.margin_history import (
     Block,
     Estimate,
@@ -18,6 +20,7 @@ from runvitals.diagnostics.margin_history import (
     swing,
     trend,
 )
+from runvitals.diagnostics.margin_numerals import measure_of, on_pairs, signed
 from runvitals.diagnostics.margin_tracker import NEEDED_POINTS, MarginState, MarginTracker
 from runvitals.diagnostics.types import Severity
 
@@ -54,6 +57,7 @@ class Measured:
     """The figures that states are decided on. window: the last half of the run, at least NEEDED_POINTS points.
 
     recent: course over the last 30 %. chosen: newest chosen reward. last: mean of the newest five margins. peak: highest block mean.
+    held_out_error: standard error of the newest held-out margin; held_out_pairs: how many pairs it is on, None where that is unknown.
     """
 
     window: list[Block]
@@ -66,6 +70,8 @@ class Measured:
     peak: float
     held_out_source: str
     held_out: MarginPoint | None
+    held_out_error: float
+    held_out_pairs: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +137,7 @@ def measure(tracker: MarginTracker) -> Measured:
         last.add(point.margin)
     return Measured(
         window=window,
-        margin=estimate(block.margin.value for block in window),
+        margin=_margin(tracker, window),
         accuracy=_accuracy(tracker, window),
         loss=losses.value,
         recent=trend([block.margin.value for block in recent]),
@@ -140,6 +146,8 @@ def measure(tracker: MarginTracker) -> Measured:
         peak=max((block.margin.value for block in history.blocks), default=math.nan),
         held_out_source=held_out[0] if held_out else "",
         held_out=held_out[1][-1] if held_out else None,
+        held_out_error=reading_error(tracker, held_out[0], held_out[1][-1]) if held_out else math.nan,
+        held_out_pairs=pairs_read(tracker, held_out[0]) if held_out else None,
     )
 
 
@@ -186,8 +194,17 @@ def _pair_spread(tracker: MarginTracker) -> float:
     return swing([point.margin for point in tracker.history.newest]) * math.sqrt(tracker.settings.pairs or 1.0)
 
 
+def _margin(tracker: MarginTracker, window: list[Block]) -> Estimate:
+    """The mean margin over the window. Training pairs are others at each point, held-out pairs always the same."""
+    if not tracker.settings.optimises:
+        return margin_over(window)
+    return estimate(block.margin.value for block in window)
+
+
 def _accuracy(tracker: MarginTracker, window: list[Block]) -> Estimate:
     """Share of pairs won over the window; the error is at least that of drawing so many pairs."""
+    if not tracker.settings.optimises:
+        return accuracy_over(tracker, window)
     found = estimate(block.accuracy.value for block in window)
     pairs = tracker.settings.pairs
     if not pairs or math.isnan(found.mean):
@@ -206,23 +223,20 @@ def _inverted_held_out(tracker: MarginTracker) -> Ruling | None:
     found = tracker.newest_held_out()
     if found is None:
         return None
-    points = list(found[1])[-3:]
+    source, points = found[0], list(found[1])[-3:]
     settings = tracker.settings
+    against = partial(opposed, tracker, source)
     if not settings.optimises or settings.reference_free:
         worse = len(points) == 3 and points[0].margin > points[1].margin > points[2].margin
-        if worse and all(_opposed(point, settings.material, 0.5) for point in points):
+        if worse and all(against(point, least=settings.material, accuracy=0.5) for point in points):
             return Ruling(state="inverted", severity="warning", onset_step=points[0].step)
         return None
-    if len(points) >= 2 and all(_opposed(point, settings.material, 0.4) for point in points[-2:]):
+    if len(points) >= 2 and all(against(point, least=settings.material, accuracy=0.4) for point in points[-2:]):
         return Ruling(state="inverted", severity="critical", onset_step=points[-2].step)
-    if len(points) == 3 and _training_agrees(tracker) and all(_opposed(p, settings.smallest, 0.35) for p in points):
+    all_against = all(against(point, least=settings.smallest, accuracy=0.35) for point in points)
+    if len(points) == 3 and all_against and _training_agrees(tracker):
         return Ruling(state="inverted", severity="critical", onset_step=points[0].step)
     return None
-
-
-def _opposed(point: MarginPoint, least: float, accuracy: float) -> bool:
-    error = 0.0 if math.isnan(point.margin_se) else point.margin_se
-    return point.margin < -max(least, 3 * error) and not point.accuracy >= accuracy
 
 
 def _training_agrees(tracker: MarginTracker) -> bool:
@@ -264,12 +278,18 @@ def _low(tracker: MarginTracker, measured: Measured) -> bool:
     if _too_early(tracker):
         return False
     point = measured.held_out
-    if point is not None and point.margin > max(settings.smallest, settings.negligible) and point.accuracy >= 0.6:
+    if point is not None and _tells_apart(tracker, point) and point.accuracy >= 0.6:
         return False
     if abs(margin.mean) < settings.negligible and measured.last < settings.negligible:
         return True
     weak = math.isnan(accuracy.mean) or (accuracy.mean < CHANCE and accuracy.high < CLEAR)
     return margin.mean <= max(settings.smallest, 2 * margin.error) and weak
+
+
+def _tells_apart(tracker: MarginTracker, point: MarginPoint) -> bool:
+    """True where a held-out margin is more than nothing, and than its error where that is logged."""
+    error = point.margin_se if math.isfinite(point.margin_se) else 0.0
+    return point.margin > max(tracker.settings.smallest, tracker.settings.negligible, 1.96 * error)
 
 
 def _too_early(tracker: MarginTracker) -> str:
@@ -310,12 +330,29 @@ def _level(tracker: MarginTracker, measured: Measured) -> Ruling:
     if told_apart(tracker, measured):
         return Ruling(state="levelled_off")
     if not tracker.settings.optimises:
-        return Ruling(state="stagnant", severity="info", onset_step=measured.window[0].first_step)
+        return _level_held_out(tracker, measured)
     low = measured.margin.mean < tracker.settings.material and measured.accuracy.high < CLEAR
     if low and _late(tracker):
         return _stuck(tracker, measured)
     return Ruling(
         state="start", missing="the margin is flat, and it cannot be told yet whether chosen wins over 60 % of pairs"
+    )
+
+
+def _level_held_out(tracker: MarginTracker, measured: Measured) -> Ruling:
+    """A flat held-out margin that does not tell pairs apart: stagnant only where its error leaves no room for more."""
+    margin, pairs = measured.margin, measured.held_out_pairs
+    if margin.high < max(tracker.settings.material, tracker.settings.smallest):
+        return Ruling(state="stagnant", severity="info", onset_step=measured.window[0].first_step)
+    if not math.isfinite(margin.error):
+        return Ruling(
+            state="start", missing=f"held-out margin {signed(margin.mean)}, whose sampling error is not logged"
+        )
+    text = f"held-out margin {measure_of(margin.mean, margin.error)}{on_pairs(pairs)}"
+    if margin.low <= tracker.settings.smallest:
+        return Ruling(state="start", missing=f"{text} cannot be told from zero")
+    return Ruling(
+        state="start", missing=f"{text} is flat, and it cannot be told yet whether chosen wins over 60 % of pairs"
     )
 
 
@@ -348,15 +385,20 @@ def _course(tracker: MarginTracker, measured: Measured) -> Ruling:
     """Rising, falling or levelled off; for a margin that is big enough."""
     direction = measured.recent.direction
     dropped = measured.peak - measured.last > max(0.3 * abs(measured.peak), tracker.settings.material)
-    if direction < 0 and dropped:
+    if direction < 0 and dropped and _beyond_error(tracker, measured, measured.peak - measured.last):
         severity: Severity | None = "warning" if tracker.settings.optimises else None
         return Ruling(state="falling", severity=severity, onset_step=_recent_step(tracker))
-    if direction > 0:
+    if direction > 0 and _beyond_error(tracker, measured, measured.last):
         return Ruling(state="rising")
     missing = _too_early(tracker)
     if missing:
         return Ruling(state="start", missing=missing)
     return _level(tracker, measured)
+
+
+def _beyond_error(tracker: MarginTracker, measured: Measured, size: float) -> bool:
+    """True where a size is more than the error of one held-out reading; always where the margin is that of training pairs."""
+    return tracker.settings.optimises or size > 1.96 * measured.held_out_error
 
 
 def _recent(tracker: MarginTracker) -> list[Block]:

@@ -42,13 +42,14 @@ class MarginSettings:
     """What must be known of a run to judge its margin.
 
     other_scale: the loss does not put the margin through a sigmoid (IPO, hinge), so that no size of it means anything by itself.
-    pairs: pairs behind one logged point, if known.
+    pairs: pairs behind one logged training point, probe_pairs: behind each reading of the probe, which are always the same ones; if known.
     """
 
     trainer: str = "custom"
     beta: float | None = None
     other_scale: bool = False
     pairs: float | None = None
+    probe_pairs: float | None = None
     max_steps: int | None = None
 
     @property
@@ -92,6 +93,7 @@ class MarginSettings:
             beta=beta if beta and beta > 0 and not other_scale else None,
             other_scale=other_scale,
             pairs=_pairs_a_point(config),
+            probe_pairs=probe_pairs(config),
             max_steps=max_steps,
         )
 
@@ -221,6 +223,12 @@ def _finite(value: float | None) -> float:
 def _number(config: Mapping[str, Any], name: str) -> float | None:
     value = config.get(name)
     return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+def probe_pairs(config: Mapping[str, Any]) -> float | None:
+    """The number of held-out pairs of the probe, which its config event tells; None where it does not."""
+    probe = config.get("probe")
+    return _number(probe, "pairs") if isinstance(probe, Mapping) else None
 
 
 def _pairs_a_point(config: Mapping[str, Any]) -> float | None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 
+from runvitals.diagnostics.margin_held_out import share_error
+from runvitals.diagnostics.margin_history import MarginPoint
 from runvitals.diagnostics.margin_judge import Measured, Ruling, swings
+from runvitals.diagnostics.margin_numerals import measure_of, on_pairs, percent, signed
 from runvitals.diagnostics.margin_tracker import MarginState, MarginTracker, MarginVerdict
 from runvitals.diagnostics.types import Number
 
@@ -37,22 +40,6 @@ def put(tracker: MarginTracker, measured: Measured, ruling: Ruling) -> MarginVer
     )
 
 
-def signed(value: float, error: float = math.nan) -> str:
-    """A margin as text: its sign, a real minus, as many digits as its error allows (two of the error; else three in all)."""
-    if not math.isfinite(value):
-        return "—"
-    if value != 0.0 and not 1e-4 <= abs(value) < 1e6:
-        return f"{value:+.1e}".replace("-", "−").replace("e−0", "e−").replace("e+0", "e")
-    size = error if 0 < error < math.inf else abs(value) / 10
-    decimals = min(max(1 - math.floor(math.log10(size)), 0), 5) if size > 0 else 3
-    return f"{value:+.{decimals}f}".replace("-", "−")
-
-
-def percent(share: float) -> str:
-    """A share as text: 51.6 %."""
-    return f"{100 * share:.1f} %".replace(".0 %", " %")
-
-
 def numbers(tracker: MarginTracker, measured: Measured) -> tuple[Number, ...]:
     """The figures one by one, those that there are: margin, accuracy, loss, gradient norm, learning rate, GPU, held-out pairs."""
     settings, point = tracker.settings, measured.held_out
@@ -70,8 +57,13 @@ def numbers(tracker: MarginTracker, measured: Measured) -> tuple[Number, ...]:
         Number(label="margins that were no number", value=tracker.lost or math.nan, expected="0"),
     ]
     if point is not None:
-        shown.append(Number(label=f"held-out margin ({measured.held_out_source})", value=point.margin, unit="reward"))
-        shown.append(Number(label="held-out: chosen wins", value=point.accuracy, unit="of pairs", expected="above 0.5"))
+        pairs = settings.probe_pairs if measured.held_out_source == "probe" else None
+        shown += [
+            Number(label=f"held-out margin ({measured.held_out_source})", value=point.margin, unit="reward"),
+            Number(label="held-out margin, 95 % ±", value=1.96 * measured.held_out_error, unit="reward"),
+            Number(label="held-out: chosen wins", value=point.accuracy, unit="of pairs", expected="above 0.5"),
+            Number(label="held-out pairs", value=pairs or math.nan),
+        ]
     return tuple(number for number in shown if math.isfinite(number.value))
 
 
@@ -87,7 +79,8 @@ def _numbers_line(tracker: MarginTracker, measured: Measured, ruling: Ruling) ->
     margin, accuracy, point = measured.margin, measured.accuracy, measured.held_out
     if measured.window:
         count = sum(block.margin.count for block in measured.window)
-        text = f"mean {signed(margin.mean, margin.error)} over {count:,} logged steps".replace(",", "\u2009")
+        over = "logged steps" if tracker.settings.optimises else f"readings{_same_pairs(measured)}"
+        text = f"mean {signed(margin.mean, margin.error)} over {count:,} {over}".replace(",", "\u2009")
         if math.isfinite(margin.error):
             low, high = signed(margin.low, margin.error), signed(margin.high, margin.error)
             text += f", 95 % interval {low} to {high}" + (", which holds 0" if margin.low <= 0 <= margin.high else "")
@@ -97,9 +90,24 @@ def _numbers_line(tracker: MarginTracker, measured: Measured, ruling: Ruling) ->
         coin = ", a coin wins 50 %" if accuracy.mean < 0.6 else ""
         parts.append(f"chosen wins {percent(accuracy.mean)}{width} of pairs{coin}")
     if point is not None:
-        wins = f", chosen wins {percent(point.accuracy)}" if math.isfinite(point.accuracy) else ""
-        parts.append(f"held-out margin {signed(point.margin, point.margin_se)}{wins}")
+        parts.append(_held_out(tracker, measured, point))
     return " · ".join(parts)
+
+
+def _same_pairs(measured: Measured) -> str:
+    pairs = measured.held_out_pairs
+    return f" of the same {pairs:.0f} pairs" if pairs else " of the same pairs"
+
+
+def _held_out(tracker: MarginTracker, measured: Measured, point: MarginPoint) -> str:
+    """The newest held-out reading with its errors; those of an evaluation are taken from training and said to be so."""
+    probe = measured.held_out_source == "probe"
+    text = f"held-out margin {measure_of(point.margin, measured.held_out_error)}"
+    text += on_pairs(measured.held_out_pairs) if probe else " (error: the scatter of training points)"
+    if not math.isfinite(point.accuracy):
+        return text
+    error = share_error(point.accuracy, measured.held_out_pairs) if probe else math.inf
+    return f"{text}, chosen wins {percent(point.accuracy)}" + (f" ± {196 * error:.0f}" if error < math.inf else "")
 
 
 def _finding(tracker: MarginTracker, measured: Measured, ruling: Ruling) -> str:
@@ -114,7 +122,7 @@ def _finding(tracker: MarginTracker, measured: Measured, ruling: Ruling) -> str:
         against = ""
         if tracker.settings.optimises and measured.margin.mean > 0:
             against = f", while on the training pairs it is {margin}{wins}"
-        return f"On held-out pairs the model prefers the rejected answer: at step {point.step} the margin is {signed(point.margin, point.margin_se)}{held_wins}{against}."
+        return f"On held-out pairs the model prefers the rejected answer: at step {point.step} the margin is {measure_of(point.margin, point.margin_se)}{held_wins}{against}."
     sentences: dict[MarginState, str] = {
         "start": f"Not enough data: {ruling.missing}.",
         "rising": f"The margin rises: {margin} on average, {signed(measured.last)} at step {step}.",

@@ -98,7 +98,7 @@ def _inverted() -> RuleSpec:
         code="P2",
         title="Margin inverted",
         family="preference",
-        summary="The model prefers rejected answers, by more than four standard errors, or on held-out pairs twice running. In SFT, PPO, GRPO and ORPO a held-out margin that is negative and gets worse is a warning.",
+        summary="The model prefers rejected answers, by more than four standard errors, or on held-out pairs twice running, by more than three errors of one reading. In SFT, PPO, GRPO and ORPO a held-out margin that is negative and gets worse is a warning.",
         main_signal="reward_margin",
         signals=_SIGNALS,
         trainers=(*PREFERENCE, "sft", *REINFORCED),

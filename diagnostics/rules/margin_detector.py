@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from runvitals.diagnostics.margin import MarginCourse, MarginSettings, MarginState, MarginTracker, MarginVerdict
 from runvitals.diagnostics.margin_course import Judgement
+from runvitals.diagnostics.margin_tracker import probe_pairs
 from runvitals.diagnostics.margin_words import put
 from runvitals.diagnostics.rules.definition import NEAR, OK, RowDetector
 from runvitals.diagnostics.types import Cause, Curve, Evidence, Happening, Reading, RunContext, Sample
@@ -56,6 +57,9 @@ class SharedCourse:
         max_steps = happening.data.get("max_steps")
         if isinstance(max_steps, int) and max_steps > 0:
             self.course.learn_length(max_steps)
+        pairs = probe_pairs(happening.data) if happening.kind == "config" else None
+        if pairs is not None:
+            self.course.learn_probe_pairs(pairs)
 
 
 class MarginDetector(RowDetector):
