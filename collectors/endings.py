@@ -14,6 +14,8 @@ import weakref
 from types import FrameType, TracebackType
 from typing import Protocol
 
+from runvitals.collectors.rescue import Rescue
+
 
 class Ending(Protocol):
     """What a run does when its process ends."""
@@ -27,6 +29,8 @@ class Ending(Protocol):
 _runs: weakref.WeakSet[Ending] = weakref.WeakSet()
 _installed: set[str] = set()
 _previous_term: signal.Handlers | signal._HANDLER = signal.SIG_DFL
+_rescue: Rescue | None = None
+_forking = threading.local()
 
 
 def watch(run: Ending) -> None:
@@ -35,7 +39,7 @@ def watch(run: Ending) -> None:
     if "hooks" not in _installed:
         _installed.add("hooks")
         atexit.register(_at_exit)
-        os.register_at_fork(after_in_child=_after_fork)
+        os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork)
         _chain_excepthook()
     if "term" not in _installed and threading.current_thread() is threading.main_thread():
         _installed.add("term")
@@ -52,7 +56,18 @@ def _at_exit() -> None:
         run.end()
 
 
+def _before_fork() -> None:
+    """Holds SIGTERM back in this thread: a child must not get it while it still has the parent's handler and the parent's pipe."""
+    _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+def _after_fork_in_parent() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _forking.mask)
+
+
 def _after_fork() -> None:
+    _unchain_term()
+    signal.pthread_sigmask(signal.SIG_SETMASK, _forking.mask)
     for run in list(_runs):
         run.go_inert()
     _runs.clear()
@@ -71,19 +86,40 @@ def _chain_excepthook() -> None:
 
 
 def _chain_term() -> None:
-    global _previous_term
+    """Puts our handler before the one that is there. Where that is the system's default, only with somebody to act for a stuck main thread."""
+    global _previous_term, _rescue
     found = signal.getsignal(signal.SIGTERM)
     if found is None:  # set by C code: we could not put it back
         return
+    if found is signal.SIG_DFL:
+        _rescue = Rescue.begin(signal.SIGTERM, _on_term, note=_note_term)
+        if _rescue is None:
+            return
     _previous_term = found
     signal.signal(signal.SIGTERM, _on_term)
 
 
+def _unchain_term() -> None:
+    """In a forked child: SIGTERM does again what it did before us, so that a worker can be ended whatever it is busy with."""
+    global _rescue
+    if _rescue is not None:
+        _rescue.forget()
+        _rescue = None
+    if signal.getsignal(signal.SIGTERM) is _on_term:
+        signal.signal(signal.SIGTERM, _previous_term)
+    _installed.discard("term")
+
+
 def _on_term(number: int, frame: FrameType | None) -> None:
+    if _note_term(number):
+        _pass_on(number, frame)
+
+
+def _note_term(number: int) -> bool:
+    """True once every run has it."""
     deadly = _previous_term is signal.SIG_DFL
     noted = [run.note_signal(number, deadly=deadly) for run in list(_runs)]
-    if all(noted):
-        _pass_on(number, frame)
+    return all(noted)
 
 
 def _pass_on(number: int, frame: FrameType | None) -> None:

@@ -37,7 +37,8 @@ _TRACEBACK_LETTERS = 20_000
 class Options:
     """How a run is recorded; the defaults are right for training.
 
-    run_id: join this run instead of beginning one (a resume, another rank). sample: take samples of host and GPUs; None: only the first
+    run_id: join this run instead of beginning one: a resume where the process is its training's first (RANK 0 or none), else another rank
+    of a run that is alive. sample: take samples of host and GPUs; None: only the first
     process of each machine does. clock: seconds since 1970.
     """
 
@@ -83,6 +84,9 @@ class Run:
         self._late_signal = 0
         self._inert = False
         self._ending: tuple[Status, int] | None = None
+        self._abandoned = False
+        self.in_training = False
+        """True while a training is under way that records here: a process that ends by then has not finished, whatever the reason."""
         self._writer: Writer | None = self._opened(config, now_s, options)
         endings.watch(self)
         self._tickers = [Ticker("heartbeat", options.heartbeat_s, self._beat, failed=self._failed)]
@@ -97,6 +101,7 @@ class Run:
                 self._failed(ticker.name, error)
 
     def _opened(self, config: Any, now_s: float, options: Options) -> Writer:
+        facts = process_facts(os.environ)
         start = {
             "time_s": now_s,
             "run_id": self.id,
@@ -104,8 +109,9 @@ class Run:
             "project": self.project,
             "name": self.name,
             "config": _as_config(config),
-            "info": process_facts(os.environ),
-            "resumed": options.run_id is not None and self.path.is_dir(),
+            "info": facts,
+            # Not whether the folder is there: the watcher removes what it has stored. Other ranks join what rank 0 has begun or resumed.
+            "resumed": options.run_id is not None and facts["rank"] == 0,
         }
         writer = Writer(self.path, start, rotate_bytes=options.rotate_bytes)
         if writer.failure:
@@ -207,9 +213,16 @@ class Run:
         return True
 
     def end(self) -> None:
-        """Ends the run as the process ends: as what was noted, finished where nothing was."""
-        status, exit_code = self._ending or ("finished", None)
+        """Ends the run as the process ends: as what was noted, else as crashed in the middle of a training, else as finished."""
+        status, exit_code = self._ending or ("crashed" if self.in_training else "finished", None)
         self.finish(status, exit_code=exit_code)
+
+    def abandon(self) -> None:
+        """Lets the next heartbeat end the run as crashed: its training is gone and has not come to its end.
+
+        Takes no lock, for garbage collection may call it in the middle of anything, our own writing included.
+        """
+        self._abandoned = True
 
     def go_inert(self) -> None:
         """In a forked child: nothing here writes any more; the parent's run goes on."""
@@ -290,7 +303,9 @@ class Run:
 
     def _beat(self) -> None:
         with self._held("") as writer:
-            if writer is not None:
+            if writer is not None and self._abandoned:
+                self._close(writer, "crashed", None)
+            elif writer is not None:
                 writer.check()
                 step = as_step(self._last_step)[0]
                 kept = writer.beat(self._phase, None if step == NO_STEP else step, self._clock())

@@ -244,6 +244,23 @@ def test_two_writers_of_one_run_keep_to_their_own_files(tmp_path: Path, told: Ca
     assert len(say.training) == 2
 
 
+def test_a_resumed_run_says_so_though_the_watcher_has_taken_its_folder_away(
+    tmp_path: Path, told: Callable[[Path], Any]
+) -> None:
+    run = Run(tmp_path, "p", options=Options(sample=False, heartbeat_s=1000.0, run_id="before"))
+    run.finish()
+    assert [start.resumed for start in told(run.path).starts] == [True]
+
+
+def test_another_rank_that_joins_a_run_is_no_resume(
+    tmp_path: Path, told: Callable[[Path], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    run = Run(tmp_path, "p", options=Options(sample=False, heartbeat_s=1000.0, run_id="alive"))
+    run.finish()
+    assert [start.resumed for start in told(run.path).starts] == [False]
+
+
 @pytest.mark.parametrize("run_id", ["../evil", "a/b", "..", "", "/abs"])
 def test_a_run_id_that_is_no_folder_name_is_refused(run_id: str) -> None:
     with pytest.raises(ValueError, match="run_id"):

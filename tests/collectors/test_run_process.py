@@ -87,6 +87,123 @@ def test_sigterm_stops_the_run_and_ends_the_process_as_it_would_have(script: Any
     assert not told.damage
 
 
+STUCK = """
+import ctypes
+mutex = ctypes.create_string_buffer(256)
+system = ctypes.CDLL(None)
+system.pthread_mutex_lock(mutex)
+"""
+"""The second lock never returns, releases the interpreter's lock, and no signal interrupts it: as a collective that waits for a dead rank."""
+
+
+def test_sigterm_ends_a_process_that_hangs_in_c_code_and_is_noted(script: Any) -> None:
+    process = script.start(
+        BEGIN + STUCK + "run.log({'loss': 1}, 1)\nos.write(1, b'up\\n')\nsystem.pthread_mutex_lock(mutex)"
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.terminate()
+    try:
+        assert process.wait(timeout=5) == -signal.SIGTERM
+    finally:
+        process.kill()
+        process.communicate()
+    told = script.told()
+    assert told.of("signal") == [{"name": "SIGTERM"}]
+    assert told.of("finish") == [{"status": "stopped", "exit_code": 143}]
+
+
+@pytest.mark.parametrize("work", [STUCK + "system.pthread_mutex_lock(mutex)", "sum(itertools.repeat(1))"])
+def test_a_forked_worker_dies_at_once_by_sigterm_whatever_it_does_and_the_parent_goes_on(
+    script: Any, work: str
+) -> None:
+    code, out, err = script.run(
+        "import itertools, multiprocessing\nsys.setswitchinterval(1e-4)\n"
+        + BEGIN
+        + f"""
+def work():
+    os.write(tell, b"up")
+{"".join(f"    {line}{chr(10)}" for line in work.splitlines())}
+ready, tell = os.pipe()
+worker = multiprocessing.get_context("fork").Process(target=work, daemon=True)
+worker.start()
+os.read(ready, 2)
+begun = time.monotonic()
+worker.terminate()
+worker.join(5)
+print(worker.exitcode, time.monotonic() - begun < 0.5)
+worker.kill()
+for _ in range(20):
+    worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(30,), daemon=True)
+    worker.start()
+    worker.terminate()  # often before it has run a line
+    worker.join(5)
+    assert worker.exitcode == -15, worker.exitcode
+    worker.kill()
+until = time.monotonic() + 1.3
+while time.monotonic() < until:
+    time.sleep(0.1)
+run.log({{"loss": 1}}, 1)
+"""
+    )
+    assert (code, out, err) == (0, "-15 True\n", "")
+    told = script.told()
+    assert told.of("signal") == [] and told.of("finish")[0]["status"] == "finished"
+    assert [step for step, _ in told.training] == [1]
+
+
+def test_a_handler_installed_after_ours_has_all_the_time_it_needs(script: Any) -> None:
+    code, out, _ = script.run(
+        BEGIN
+        + """
+import signal
+def save(*_):
+    until = time.monotonic() + 1.5
+    while time.monotonic() < until:
+        time.sleep(0.1)
+    print("saved")
+signal.signal(signal.SIGTERM, save)
+os.kill(os.getpid(), signal.SIGTERM)
+"""
+    )
+    assert (code, out) == (0, "saved\n")
+
+
+def test_other_codes_wake_up_pipe_is_left_alone_and_sigterm_with_it(script: Any) -> None:
+    code, out, err = script.run(
+        """
+import signal
+read, written = os.pipe()
+os.set_blocking(written, False)
+signal.set_wakeup_fd(written)
+"""
+        + BEGIN
+        + "print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, signal.set_wakeup_fd(-1) == written)"
+    )
+    assert (code, out, err) == (0, "True True\n", "")
+
+
+def test_an_abandoned_run_ends_as_crashed_by_itself(script: Any) -> None:
+    code, out, _ = script.run(
+        BEGIN
+        + """
+run.abandon()
+until = time.monotonic() + 5
+while not run.ended and time.monotonic() < until:
+    time.sleep(0.01)
+print(run.ended)
+"""
+    )
+    assert (code, out) == (0, "True\n")
+    assert script.told().of("finish") == [{"status": "crashed", "exit_code": None}]
+
+
+def test_a_process_that_ends_in_the_middle_of_a_training_has_not_finished(script: Any) -> None:
+    code, _, _ = script.run(BEGIN + "run.in_training = True\nsys.exit(0)")
+    assert code == 0
+    assert script.told().of("finish") == [{"status": "crashed", "exit_code": None}]
+
+
 def test_a_handler_of_the_users_own_decides_and_the_run_goes_on(script: Any) -> None:
     code, out, _ = script.run(
         """
