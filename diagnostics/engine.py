@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from runvitals.diagnostics.health import Health, health
+from runvitals.diagnostics.health import ALWAYS, JUDGED_BY, Freshness, Health, health
 from runvitals.diagnostics.history import History
 from runvitals.diagnostics.incidents import Incidents
 from runvitals.diagnostics.lifecycle import Moment, Track, advance
@@ -55,6 +55,7 @@ class Engine:
         self._history = History(sorted({rule.spec.main_signal for rule in rules}))
         self._plans: dict[tuple[str, ...], tuple[_Seat, ...]] = {}
         self._logged: set[str] = set()
+        self._freshness = {name: Freshness() for name in (ALWAYS, *JUDGED_BY) if name in self._tracks}
         self._phase: Happening | None = None
 
     def feed(self, row: Row) -> list[Transition]:
@@ -117,7 +118,14 @@ class Engine:
 
     def health(self) -> Health:
         """The run's health as its rules see it; see `runvitals.diagnostics.health`."""
-        return health(self._incidents.firing, self._tracks, logged=self._logged, trainer=self.context.trainer)
+        travelled = self._history.travelled
+        return health(
+            self._incidents.firing,
+            judging={name for name, freshness in self._freshness.items() if freshness.is_fresh(travelled)},
+            broken=any(seat.track.error and self._applies(seat) for seat in self._seats),
+            logged=self._logged,
+            trainer=self.context.trainer,
+        )
 
     def _plan(self, keys: tuple[str, ...], signals: dict[str, float | None]) -> tuple[_Seat, ...]:
         """The seats that rows with these keys concern, their detectors started."""
@@ -162,6 +170,9 @@ class Engine:
         seat.track.error = f"{type(error).__name__}: {error}"
 
     def _judge(self, seat: _Seat, reading: Reading, moment: Moment) -> list[Transition]:
+        freshness = self._freshness.get(seat.track.spec.name)
+        if freshness is not None:
+            freshness.note(reading, self._history.travelled)
         transition = advance(seat.track, reading, moment)
         if transition is None:
             return []

@@ -1,6 +1,6 @@
-"""The health of a run: the worst firing alert, or healthy only where the rules that matter for its trainer have judged it.
+"""The health of a run: the worst firing alert, or healthy only where the rules that matter for its trainer judge it, and lately did.
 
-Healthy is never called correct, and never said of a run that nothing looked at.
+Healthy is never called correct, and never said of a run that nothing looks at. Time plays no part: an ended run keeps its last word.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 from typing import Literal
 
-from runvitals.diagnostics.lifecycle import Track
-from runvitals.diagnostics.types import Alert
+from runvitals.diagnostics.baseline import SortedWindow
+from runvitals.diagnostics.types import Alert, Reading
 
 Health = Literal["unknown", "healthy", "warning", "critical"]
 
@@ -36,12 +36,45 @@ CORE: Mapping[str, tuple[str, ...]] = {
     "rloo": _REINFORCED,
     "custom": _SUPERVISED,
 }
-"""For each trainer, the rules without which nothing good can be said. Of those whose signals are logged, all must have judged."""
+"""For each trainer, the rules without which nothing good can be said, beside `ALWAYS`. All whose signals are logged must judge."""
+
+ALWAYS = "non_finite"
+"""Belongs to the core of every trainer: a run whose numbers nobody looks at is not healthy, whatever else is said of them."""
+
+_PATIENCE_STEPS = 200
+_PATIENCE_FACTOR = 20
+_GAPS = 64
 
 
-def health(firing: Iterable[Alert], tracks: Mapping[str, Track], *, logged: Set[str], trainer: str) -> Health:
-    """The worst severity above info that fires uninhibited; else healthy where the core rules have judged, else unknown.
+class Freshness:
+    """How many steps ago a rule last judged, and how many usually lie between its answers. A rule that cannot judge yet answers too."""
 
+    def __init__(self) -> None:
+        """Nothing was judged."""
+        self._gaps = SortedWindow(_GAPS)
+        self._answered_at: int | None = None
+        self._judged_at: int | None = None
+
+    def note(self, reading: Reading, at: int) -> None:
+        """Takes an answer. at: the steps that the run had travelled."""
+        if self._answered_at is not None:
+            self._gaps.add(float(at - self._answered_at))
+        self._answered_at = at
+        if reading.state != "unknown":
+            self._judged_at = at
+
+    def is_fresh(self, at: int) -> bool:
+        """True where the rule has judged, at most 200 steps ago or twenty times as many as usually lie between its answers."""
+        if self._judged_at is None:
+            return False
+        usual = self._gaps.median() if len(self._gaps) else 0.0
+        return at - self._judged_at <= max(_PATIENCE_STEPS, _PATIENCE_FACTOR * usual)
+
+
+def health(firing: Iterable[Alert], *, judging: Set[str], broken: bool, logged: Set[str], trainer: str) -> Health:
+    """The worst severity above info that fires uninhibited; else healthy where no rule broke and the core rules judge, else unknown.
+
+    judging: the rules whose last judgement is fresh. broken: a rule that applies to this run has failed.
     logged: the signals that were logged at least once.
     """
     severities = {alert.severity for alert in firing if not alert.inhibited_by}
@@ -49,5 +82,5 @@ def health(firing: Iterable[Alert], tracks: Mapping[str, Track], *, logged: Set[
         return "critical"
     if "warning" in severities:
         return "warning"
-    core = [tracks[name] for name in CORE.get(trainer, _SUPERVISED) if name in tracks and JUDGED_BY[name] & logged]
-    return "healthy" if core and all(track.judged and not track.error for track in core) else "unknown"
+    core = {name for name in CORE.get(trainer, _SUPERVISED) if JUDGED_BY[name] & logged}
+    return "healthy" if core and not broken and {ALWAYS, *core} <= judging else "unknown"

@@ -23,12 +23,16 @@ class History:
         self._rings: dict[str, deque[tuple[int, float]]] = {name: deque(maxlen=CURVE_POINTS) for name in signals}
         self._times: deque[tuple[int, float]] = deque(maxlen=REMEMBERED_STEPS)
         self.last_step: int | None = None
+        self.travelled = 0
+        """Steps that the run has gone forward in all; never falls, though a resumed run steps back."""
 
     def add(self, time_s: float, step: int | None, signals: Mapping[str, float | None]) -> None:
         """Remembers one row. A row without a step stands at the last step that was logged."""
         if step is not None:
             if step != self.last_step:
                 self._times.append((step, time_s))
+                if self.last_step is not None and step > self.last_step:
+                    self.travelled += step - self.last_step
             self.last_step = step
         place = self.last_step if step is None else step
         if place is None:

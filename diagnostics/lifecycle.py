@@ -10,7 +10,7 @@ Pending has no alert and no transition: there is nothing to tell yet. `Engine.st
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from runvitals.diagnostics.history import History
 from runvitals.diagnostics.types import (
@@ -37,7 +37,10 @@ class Moment:
 
 @dataclass(slots=True, kw_only=True)
 class Track:
-    """Where one rule stands on one run. `judged`: it had enough data at least once. `alert`: its current or last episode."""
+    """Where one rule stands on one run. `judged`: it had enough data at least once. `alert`: its current or last episode.
+
+    ids: those of all its episodes.
+    """
 
     spec: RuleSpec
     run_id: str
@@ -47,7 +50,7 @@ class Track:
     judged: bool = False
     bad: int = 0
     clear: int = 0
-    episodes: int = 0
+    ids: set[str] = field(default_factory=set)
     onset_step: int | None = None
     onset_s: float = 0.0
     alert: Alert | None = None
@@ -68,42 +71,55 @@ def advance(track: Track, reading: Reading, moment: Moment) -> Transition | None
     track.bad = 0
     if track.state == "firing":
         return _count_clear(track, reading, moment)
-    track.state = "resolved" if track.episodes else "inactive"
+    track.state = "resolved" if track.ids else "inactive"
     return None
 
 
 def _count_bad(track: Track, reading: Reading, moment: Moment) -> Transition | None:
     if track.bad == 0:
-        track.onset_step, track.onset_s = _onset(reading, moment)
+        track.onset_step, track.onset_s = _onset(track, reading, moment)
     track.bad += 1
     before = track.state
     if track.bad < track.spec.hold:
         track.state = "pending"
         return None
-    track.episodes += 1
     track.state = "firing"
     track.alert = _fresh_alert(track, reading, moment)
     return Transition(time_s=moment.time_s, step=moment.step, before=before, alert=track.alert)
 
 
-def _onset(reading: Reading, moment: Moment) -> tuple[int | None, float]:
+def _onset(track: Track, reading: Reading, moment: Moment) -> tuple[int | None, float]:
+    """Step and time at which the condition began: as the reading says, but not before the episode before it was over."""
+    if reading.onset_s is not None:
+        return reading.onset_step, reading.onset_s
     if reading.onset_step is None or reading.onset_step == moment.step:
         return moment.step, moment.time_s
     logged_s = moment.history.time_of(reading.onset_step)
-    return reading.onset_step, moment.time_s if logged_s is None else logged_s
+    onset_s = moment.time_s if logged_s is None else logged_s
+    last = track.alert
+    if last is not None and last.resolved_s is not None and onset_s <= last.resolved_s:
+        return moment.step, moment.time_s
+    return reading.onset_step, onset_s
 
 
 def _alert_id(track: Track) -> str:
-    """`run:rule:signal:episode`. A timed rule is not replayed pulse by pulse, so it is numbered by the step it happened at."""
+    """`run:rule:signal:step@milliseconds` of the onset, which are in the records: a watcher that has seen only a part of the run
+    gives an episode the id that any other gives it. Rows of the same step and millisecond are told apart by a number."""
     spec = track.spec
-    number = track.episodes if not spec.timed else f"s{track.onset_step if track.onset_step is not None else 0}"
-    return f"{track.run_id}:{spec.name}:{spec.main_signal}:{number}"
+    step = "" if track.onset_step is None else track.onset_step
+    own_id = onset_id = f"{track.run_id}:{spec.name}:{spec.main_signal}:{step}@{track.onset_s * 1000:.0f}"
+    twins = 1
+    while own_id in track.ids:
+        twins += 1
+        own_id = f"{onset_id}~{twins}"
+    return own_id
 
 
 def _fresh_alert(track: Track, reading: Reading, moment: Moment) -> Alert:
     spec = track.spec
     evidence = _frozen(spec, reading, moment)
     own_id = _alert_id(track)
+    track.ids.add(own_id)
     return Alert(
         id=own_id,
         run_id=track.run_id,

@@ -110,8 +110,9 @@ class Reading:
     """What a detector says at one row: `unknown` (not enough data, `reason` says what is missing), `ok` or `bad`.
 
     For `bad`: severity, onset_step (where the condition began, if before this row), one plain sentence with the numbers,
-    evidence, and causes ranked for this run (the rule's own list where empty). `clear` is true where an `ok` is clearly below
-    the lower line (hysteresis); an `ok` that is not clear keeps a firing alert firing.
+    evidence, and causes ranked for this run (the rule's own list where empty). `onset_s` is the time of the record that the
+    condition began with, where its step does not say (a last heartbeat); it must come from records, never from a pulse's time.
+    `clear` is true where an `ok` is clearly below the lower line (hysteresis); an `ok` that is not clear keeps a firing alert firing.
     """
 
     state: Literal["unknown", "ok", "bad"]
@@ -121,6 +122,7 @@ class Reading:
     evidence: Evidence | None = None
     causes: Sequence[Cause] = ()
     onset_step: int | None = None
+    onset_s: float | None = None
     clear: bool = True
 
 
@@ -191,7 +193,7 @@ class Rule(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """One episode of one rule on one run. `id` is made of run, rule and episode number, so a replay gives the same ids."""
+    """One episode of one rule on one run. `id` is made of run, rule, signal and onset, so that whoever reads the records gives it."""
 
     id: str
     run_id: str

@@ -49,10 +49,11 @@ _CRITICAL_S = 120.0
 
 
 class _Detector:
-    """The step that was reached; all else comes with the pulse."""
+    """The step that was reached, and when the run was taken up again; all else comes with the pulse."""
 
     def __init__(self) -> None:
         self._step: int | None = None
+        self._resumed_s: float | None = None
 
     def update(self, sample: Sample) -> Reading | None:
         """Remembers the step."""
@@ -61,7 +62,11 @@ class _Detector:
         return None
 
     def happen(self, happening: Happening) -> Reading | None:
-        return None
+        """A run that is taken up again lives; the silence before was another process's."""
+        if happening.kind != "resume":
+            return None
+        self._resumed_s = happening.time_s
+        return OK
 
     def pulse(self, pulse: Pulse) -> Reading | None:
         """Compares the age of the last heartbeat with the line."""
@@ -69,7 +74,8 @@ class _Detector:
             return OK
         if pulse.beat_s is None:
             return Reading(state="unknown", reason="needs a first heartbeat")
-        age_s = pulse.now_s - pulse.beat_s
+        beat_s = pulse.beat_s if self._resumed_s is None else max(pulse.beat_s, self._resumed_s)
+        age_s = pulse.now_s - beat_s
         if age_s <= _WARNING_S:
             return OK
         seen = "It is still there" if pulse.alive else "Whether it is still there cannot be seen from here"
@@ -77,6 +83,7 @@ class _Detector:
             state="bad",
             severity="critical" if age_s > _CRITICAL_S else "warning",
             onset_step=self._step,
+            onset_s=beat_s,
             sentence=f"No heartbeat from the process for {age_s:,.0f} s; the last step came {at(self._step)}. {seen}.",
             evidence=Evidence(
                 numbers=(Number(label="Since the last heartbeat", value=age_s, unit="s", expected="below 60"),),

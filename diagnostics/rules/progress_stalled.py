@@ -69,6 +69,9 @@ class _Detector:
     """When the last step came, how long steps take, and how long each phase took."""
 
     def __init__(self, started_s: float) -> None:
+        self._begin(started_s)
+
+    def _begin(self, started_s: float) -> None:
         self._intervals = SortedWindow(256)
         self._step: int | None = None
         self._moved_s = started_s
@@ -89,10 +92,13 @@ class _Detector:
         return OK
 
     def happen(self, happening: Happening) -> Reading | None:
-        """A new phase is progress too; after a resume the gap to the last row is no interval."""
+        """A new phase is progress too. A resume begins anew: another process, maybe on another machine, that starts up first."""
         if happening.kind == "phase":
             self._enter(str(happening.data.get("phase", self._phase)), happening.time_s)
-        elif happening.kind in ("resume", "trainer"):
+        elif happening.kind == "resume":
+            self._begin(happening.time_s)
+            return OK
+        elif happening.kind == "trainer":
             self._row_s = None
             self._moved_s = max(self._moved_s, happening.time_s)
         return None
@@ -112,7 +118,8 @@ class _Detector:
         """Compares the time since the last progress with the patience of the phase."""
         if pulse.ended or pulse.alive is False:
             return OK
-        self._enter(pulse.phase, pulse.now_s)
+        # The newest record's time, not the pulse's: a replay must date the phase alike.
+        self._enter(pulse.phase, pulse.now_s if pulse.beat_s is None else pulse.beat_s)
         if self._moved_s <= 0.0:
             return Reading(state="unknown", reason="needs a first row or the time of the start")
         waited_s = pulse.now_s - self._moved_s
@@ -153,6 +160,7 @@ class _Detector:
             state="bad",
             severity="critical" if waited_s > 2 * patience_s else "warning",
             onset_step=self._step,
+            onset_s=self._moved_s,
             sentence=sentence,
             evidence=Evidence(numbers=tuple(numbers), window=(self._step, self._step)),
         )

@@ -70,17 +70,20 @@ class _Detector:
         return OK
 
     def happen(self, happening: Happening) -> Reading | None:
-        """An exception, or an end that calls itself a crash, fires at once."""
+        """An exception, or an end that calls itself a crash, fires at once; a resume takes the run up again."""
         data = happening.data
-        if happening.kind == "exception":
-            kind = str(data.get("type", "exception"))
-            return None if kind in _ON_PURPOSE else self._by_exception(kind, str(data.get("message", "")))
+        if happening.kind == "resume":
+            self._said = False
+            return OK
+        if happening.kind == "exception" and str(data.get("type")) not in _ON_PURPOSE:
+            self._said = True
+            return self._by_exception(happening)
         if happening.kind == "finish":
             if data.get("status") == "crashed":
+                self._said = True
                 code = data.get("exit_code")
-                return self._crashed(
-                    f"The run ended as crashed {at(self._step)}" + (f", exit code {code}." if code is not None else ".")
-                )
+                tail = f", exit code {code}." if code is not None else "."
+                return self._crashed(f"The run ended as crashed {at(self._step)}{tail}", happening.time_s)
             # An exception that the run survived, or a process that was gone before its last record was read.
             return None if self._said else OK
         return None
@@ -94,10 +97,11 @@ class _Detector:
         if pulse.alive is None:
             return None
         return self._crashed(
-            f"The process is gone {at(self._step)} and never said that the run ended: it was killed.", said=False
+            f"The process is gone {at(self._step)} and never said that the run ended: it was killed.", pulse.beat_s
         )
 
-    def _by_exception(self, kind: str, message: str) -> Reading:
+    def _by_exception(self, happening: Happening) -> Reading:
+        kind, message = str(happening.data.get("type", "exception")), str(happening.data.get("message", ""))
         first_line = message.strip().splitlines()[0][:200] if message.strip() else ""
         memory, *others = SPEC.causes
         causes: tuple[Cause, ...] = (others[0], others[1], memory)
@@ -105,15 +109,16 @@ class _Detector:
             causes = (Cause(text="Out of memory", likelihood="likely", because=f"the exception is {kind}"), *others)
         elif "cuda" in message.lower():
             causes = (others[1], memory, others[0])
-        return self._crashed(f"{kind} {at(self._step)}{': ' + first_line if first_line else ''}.", causes=causes)
+        sentence = f"{kind} {at(self._step)}{': ' + first_line if first_line else ''}."
+        return self._crashed(sentence, happening.time_s, causes=causes)
 
-    def _crashed(self, sentence: str, *, said: bool = True, causes: tuple[Cause, ...] = ()) -> Reading:
-        self._said = self._said or said
+    def _crashed(self, sentence: str, onset_s: float | None, *, causes: tuple[Cause, ...] = ()) -> Reading:
         numbers = () if self._step is None else (Number(label="Last step", value=float(self._step), unit="steps"),)
         return Reading(
             state="bad",
             severity="critical",
             onset_step=self._step,
+            onset_s=onset_s,
             sentence=sentence,
             evidence=Evidence(numbers=numbers, window=(self._step, self._step)),
             causes=causes,

@@ -64,7 +64,7 @@ def test_alerts_that_overlap_share_the_incident_of_the_earliest_onset() -> None:
     late_but_early_onset = Scripted(spec("slow", hold=4), "wwww")
     engine, changed = play(Scripted(spec("quick"), "ow"), late_but_early_onset)
     incidents = {alert.rule: alert.incident for alert in engine.alerts()}
-    assert incidents == {"quick": "run:slow:loss:1", "slow": "run:slow:loss:1"}
+    assert incidents == {"quick": "run:slow:loss:1@1001000", "slow": "run:slow:loss:1@1001000"}
     assert [(each.alert.rule, each.before) for each in changed] == [
         ("quick", "inactive"),
         ("slow", "pending"),
@@ -84,7 +84,7 @@ def test_cause_inhibits_a_symptom_until_it_resolves() -> None:
     assert seen == [
         (1, "symptom", ""),
         (2, "cause", ""),
-        (2, "symptom", "run:cause:loss:1"),
+        (2, "symptom", "run:cause:loss:2@1002000"),
         (4, "cause", ""),
         (4, "symptom", ""),
     ]
@@ -114,7 +114,7 @@ def test_run_that_logs_nothing_known_is_never_healthy() -> None:
 
 
 def test_information_does_not_change_health() -> None:
-    engine, _ = play(Scripted(spec("loss_divergence"), "ooi"))
+    engine, _ = play(Scripted(spec("non_finite"), "ooooooo"), Scripted(spec("loss_divergence"), "ooi"))
     assert engine.health() == "healthy"
 
 

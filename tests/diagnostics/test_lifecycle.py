@@ -85,7 +85,7 @@ def test_missing_data_never_resolves() -> None:
 
 def test_second_episode_has_its_own_id() -> None:
     engine, _ = play("wooiw", clear=2)
-    assert [alert.id for alert in engine.alerts()] == ["run:rule:loss:1", "run:rule:loss:2"]
+    assert [alert.id for alert in engine.alerts()] == ["run:rule:loss:1@1001000", "run:rule:loss:4@1004000"]
     assert [alert.state for alert in engine.alerts()] == ["resolved", "firing"]
 
 

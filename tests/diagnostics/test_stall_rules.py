@@ -162,4 +162,82 @@ def test_stall_keeps_its_id_when_its_history_is_read_again() -> None:
         engine.pulse(pulse(START + 101.0))
         engine.pulse(pulse(START + 300.0))
         ids.append(fired(engine)["progress_stalled"].id)
-    assert ids == ["run:progress_stalled:loss:s100"] * 2
+    assert ids == ["run:progress_stalled:loss:100@1000000100000"] * 2
+
+
+def test_second_loss_of_the_heartbeat_at_the_same_step_is_another_alert() -> None:
+    engine = trained(100)
+    for now_s, beat_s in ((101.0, 100.5), (200.0, 100.5), (201.0, 200.5), (300.0, 200.5)):
+        engine.pulse(pulse(START + now_s, beat_s=START + beat_s, alive=None))
+    losses = [alert for alert in engine.alerts() if alert.rule == "heartbeat_lost"]
+    assert [(alert.state, alert.onset_step, alert.onset_s) for alert in losses] == [
+        ("resolved", 100, START + 100.5),
+        ("firing", 100, START + 200.5),
+    ]
+    assert len({alert.id for alert in losses}) == 2
+
+
+def test_stalls_before_the_first_step_are_alerts_of_their_own() -> None:
+    engine = Engine(default_rules(), RunContext(run_id="run", started_s=START))
+    engine.pulse(pulse(START + 1201.0, phase="init"))
+    engine.happen(Happening(time_s=START + 1300.0, step=None, kind="phase", data={"phase": "eval"}))
+    engine.pulse(pulse(START + 1301.0, phase="eval"))
+    engine.pulse(pulse(START + 9000.0, phase="eval"))
+    stalls = [alert for alert in engine.alerts() if alert.rule == "progress_stalled"]
+    assert [alert.onset_s for alert in stalls] == [START, START + 1300.0]
+    assert len({alert.id for alert in stalls}) == 2
+
+
+@pytest.mark.parametrize("rule", ["heartbeat_lost", "progress_stalled"])
+@pytest.mark.parametrize("first_pulse_s", [161.0, 200.0])
+def test_id_of_a_timed_rule_does_not_depend_on_when_it_was_asked(rule: str, first_pulse_s: float) -> None:
+    engine = trained(100)
+    stale = {"beat_s": START + 100.5} if rule == "heartbeat_lost" else {}
+    engine.pulse(pulse(START + first_pulse_s, alive=None, **stale))
+    when_ms = {"heartbeat_lost": 1000000100500, "progress_stalled": 1000000100000}
+    assert fired(engine)[rule].id == f"run:{rule}:loss:100@{when_ms[rule]}"
+
+
+def test_phase_that_only_beats_tell_of_is_dated_by_them() -> None:
+    ids = set()
+    for delay_s in (0.2, 1.7):
+        engine = trained(100)
+        engine.pulse(pulse(START + 105.0 + delay_s, beat_s=START + 105.0, phase="save"))
+        engine.pulse(pulse(START + 2000.0, phase="save"))
+        ids.add(fired(engine)["progress_stalled"].id)
+    assert len(ids) == 1
+
+
+def resumed(engine: Engine, at_s: float) -> None:
+    """A new process takes the run up."""
+    engine.happen(Happening(time_s=at_s, step=None, kind="resume"))
+
+
+def test_gap_before_a_resume_raises_nothing() -> None:
+    engine = trained(100)
+    engine.pulse(pulse(START + 101.0))
+    resumed(engine, START + 30000.0)
+    engine.pulse(pulse(START + 30001.0, beat_s=START + 100.0, alive=None))
+    engine.pulse(pulse(START + 30002.0, alive=None))
+    assert engine.alerts() == []
+
+
+def test_resume_ends_what_was_said_of_the_process_before() -> None:
+    for changes in ({"beat_s": START + 100.0, "alive": None}, {}, {"alive": False}):
+        engine = trained(100)
+        engine.pulse(pulse(START + 300.0, **changes))
+        assert fired(engine)
+        resumed(engine, START + 30000.0)
+        assert fired(engine) == {}
+        engine.pulse(pulse(START + 30001.0, alive=None))
+        assert fired(engine) == {}
+
+
+def test_resumed_process_has_the_patience_of_a_start_and_is_watched_again() -> None:
+    engine = trained(100)
+    resumed(engine, START + 30000.0)
+    engine.pulse(pulse(START + 31100.0, phase="init"))
+    assert fired(engine) == {}
+    engine.pulse(pulse(START + 31300.0, phase="init", beat_s=START + 31150.0))
+    assert fired(engine)["progress_stalled"].onset_s == START + 30000.0
+    assert fired(engine)["heartbeat_lost"].onset_s == START + 31150.0
