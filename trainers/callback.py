@@ -12,15 +12,18 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from transformers import TrainerCallback
 
 from runvitals.errors import SettingsError
 from runvitals.trainers import notebook
+from runvitals.trainers.abandoned import Whereabouts
 from runvitals.trainers.description import describe_arguments, describe_model, versions
 from runvitals.trainers.guard import Guard, guarded
 from runvitals.trainers.kinds import find_trainer, kind_of_arguments, trainer_kind
+from runvitals.trainers.logs import is_summary
 from runvitals.trainers.pairs import checked_pairs
 from runvitals.trainers.probe import DEFAULT_BUDGET
 from runvitals.trainers.probing import build_probe, describe_probe, find_reference, kept_in_checkpoint
@@ -29,6 +32,9 @@ from runvitals.trainers.session import Session, Training
 from runvitals.trainers.unwrap import unwrap_policy
 
 _log = logging.getLogger("runvitals")
+
+_recording: WeakSet[Callback] = WeakSet()
+"""Callbacks whose training has begun and not ended."""
 
 
 class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
@@ -60,15 +66,19 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
         self._session: Session | None = None
         self._ours = True
         self._unwatch: Callable[[], None] | None = None
+        self._whereabouts: Whereabouts | None = None
         self.guard = Guard(self._report)
 
     @guarded("begin")
     def on_train_begin(self, args: Any, state: Any, control: Any, **found: Any) -> None:
         if not state.is_world_process_zero:
             return
-        self._abandon("crashed")  # the training before this one never came to its end
+        self._leave_behind()  # the training before this one never came to its end
+        for other in list(_recording):
+            if other._whereabouts is not None and other._whereabouts.left():
+                other._leave_behind()
         self.guard = Guard(self._report)
-        trainer = find_trainer()
+        trainer = self.guard.call("trainer", find_trainer)
         kind = trainer_kind(type(trainer)) if trainer is not None else kind_of_arguments(type(args))
         model = unwrap_policy(found.get("model"))
         training = Training(
@@ -79,6 +89,7 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
         )
         run = self._begin_run(args, kept_in_checkpoint(state))
         self._session = session = Session(run, training, state, guard=self.guard)
+        self.guard.call("whereabouts", partial(self._keep_track, run, trainer))
         told = {"kind": kind, "max_steps": state.max_steps, "class": class_name(trainer), "versions": versions()}
         run.event("trainer", told, step=state.global_step)
         described = self.guard.call("description", partial(describe_model, model))
@@ -104,8 +115,14 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
 
     @guarded("rows")
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **found: Any) -> None:
-        if self._session is not None and logs:
+        if not logs:
+            return
+        if self._session is not None:
             self._session.log(state, logs)
+        elif not is_summary(logs):
+            run = self._run_outside(state)
+            if run is not None:
+                run.log(dict(logs), step=state.global_step)
 
     @guarded("events")
     def on_prediction_step(self, args: Any, state: Any, control: Any, **found: Any) -> None:
@@ -116,6 +133,10 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
     def on_evaluate(self, args: Any, state: Any, control: Any, **found: Any) -> None:
         if self._session is not None:
             self._session.evaluated(state, control)
+            return
+        run = self._run_outside(state)
+        if run is not None:
+            run.event("eval", {}, step=state.global_step)
 
     @guarded("events")
     def on_predict(self, args: Any, state: Any, control: Any, metrics: Any, **found: Any) -> None:
@@ -134,9 +155,30 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
             session.end(state, found.get("model"))
             self._abandon("finished")
 
+    def _run_outside(self, state: Any) -> Any | None:
+        """The run that takes what comes while no training is under way: the user's own, as a run of ours has ended with its training."""
+        return self._users_run() if state.is_world_process_zero else None
+
+    def _users_run(self) -> Any | None:
+        return self._given if self._given is not None else users_run()
+
+    def _keep_track(self, run: Any, trainer: Any | None) -> None:
+        if self._ours:
+            run.in_training = True
+        _recording.add(self)
+        if trainer is not None:
+            self._whereabouts = Whereabouts(trainer, run.abandon if self._ours else nothing)
+
+    def _leave_behind(self) -> None:
+        """Ends the training that is still open here, with the exception that ended it where that can be known."""
+        error = self._whereabouts.error() if self._whereabouts is not None else None
+        if self._session is not None and error is not None and self._ours:
+            self._session.run.note_exception(error)
+        self._abandon("crashed")
+
     def _begin_run(self, args: Any, kept: Mapping[str, Any]) -> Any:
         config = {**describe_arguments(args), **self._config}
-        there = self._given if self._given is not None else users_run()
+        there = self._users_run()
         self._ours = there is None
         if there is not None:
             there.event("config", config)
@@ -177,6 +219,10 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
     def _abandon(self, status: str) -> None:
         """Lets go of the session, if there is one, and ends its run with `status`, if it is ours."""
         session, self._session = self._session, None
+        _recording.discard(self)
+        if self._whereabouts is not None:
+            self._whereabouts.forget()
+            self._whereabouts = None
         if self._unwatch is not None:
             self._unwatch()
             self._unwatch = None
@@ -189,6 +235,10 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
         _log.warning("runvitals: %(where)s failed, training goes on: %(message)s", fault)
         if self._session is not None:
             self._session.run.event("fault", fault)
+
+
+def nothing() -> None:
+    """Nothing: a run of the user's own is the user's to end."""
 
 
 def class_name(trainer: Any | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from types import FrameType
 from typing import Any, Literal
@@ -46,13 +47,19 @@ def kind_of_arguments(arguments_class: type) -> Kind:
 def find_trainer(callback_event: FrameType | None = None) -> Any | None:
     """The trainer that fired the callback event which is being handled, or None.
 
-    No event carries it, so the stack is walked up to the first `self` that has a callback handler and a state.
+    No event carries it, so the stack is walked up to the first `self` that has a callback handler and a state. Looked up statically:
+    a strange object on the way, whose `__getattr__` raises or works, is not asked.
     """
     frame = callback_event or sys._getframe(1)
     current: FrameType | None = frame
     while current is not None:
         candidate = current.f_locals.get("self")
-        if candidate is not None and hasattr(candidate, "callback_handler") and hasattr(candidate, "state"):
+        if candidate is not None and _has(candidate, "callback_handler") and _has(candidate, "state"):
             return candidate
         current = current.f_back
     return None
+
+
+def _has(candidate: Any, name: str) -> bool:
+    missing = object()
+    return inspect.getattr_static(candidate, name, missing) is not missing

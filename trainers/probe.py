@@ -7,9 +7,10 @@ as `rewards/margins`, and it is defined for every policy that has a reference, h
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -26,7 +27,7 @@ DEFAULT_BETA = 0.1
 """TRL's default for DPO, taken where the trainer has no beta of this meaning, so that runs stay comparable."""
 
 LOGIT_BYTES = 256 * 2**20
-"""Bound on the float32 logits of one forward pass; a model trains with more than that, so that the probe never sets the peak."""
+"""Bound on the float32 logits that are held at once. It is 441 tokens at a vocabulary of 152,000: a long sequence is taken in slices."""
 
 ReferenceKind = Literal["adapters off", "trainer's reference model", "weights at the start", "checkpoint"]
 
@@ -64,7 +65,8 @@ class MarginProbe:
 
     def __init__(self, pairs: TokenisedPairs, *, beta: float, budget: float, vocabulary: int, padding: int) -> None:
         self.pairs, self.beta, self.budget = pairs, beta, budget
-        self._batches = batched(pairs, tokens=max(1, LOGIT_BYTES // (4 * vocabulary)), padding=padding)
+        self._tokens = max(1, LOGIT_BYTES // (4 * vocabulary))
+        self._batches = batched(pairs, tokens=self._tokens, padding=padding)
         self.reference: Reference | None = None
         self.spent_s = 0.0
         self.last_step: int | None = None
@@ -88,7 +90,7 @@ class MarginProbe:
         else:
             model, kind = policy, "weights at the start"
         with untouched(model), adapters_off(model) if has_adapters(model) else nullcontext():
-            values = log_probabilities(model, self._batches)
+            values = log_probabilities(model, self._batches, tokens=self._tokens)
         self.reference = Reference(log_probabilities=values, kind=kind)
         self._pay(_synchronised_s(policy) - started_s)
         return self.reference
@@ -99,7 +101,7 @@ class MarginProbe:
             raise RuntimeError("the margin probe was read before it had a reference")
         started_s = _synchronised_s(policy)
         with untouched(policy):
-            values = log_probabilities(policy, self._batches)
+            values = log_probabilities(policy, self._batches, tokens=self._tokens)
         cost_s = _synchronised_s(policy) - started_s
         self._pay(cost_s)
         self.last_step = step
@@ -140,19 +142,50 @@ def margin_of(rewards: torch.Tensor, cost_s: float) -> Margin:
     )
 
 
-def log_probabilities(model: Any, batches: Sequence[Batch]) -> torch.Tensor:
-    """Summed log-probability of each completion, (2n,) float64 on the CPU. To be called inside `untouched`."""
+def log_probabilities(model: Any, batches: Sequence[Batch], *, tokens: int) -> torch.Tensor:
+    """Summed log-probability of each completion, (2n,) float64 on the CPU. To be called inside `untouched`.
+
+    tokens: whose float32 logits may be held at once; what is longer is taken in slices of the sequence, which gives the same numbers.
+    """
     values = torch.zeros(sum(len(batch.places) for batch in batches), dtype=torch.float64)
     device = next(model.parameters()).device
     for batch in batches:
-        ids = batch.ids.to(device)
-        logits = model(input_ids=ids, attention_mask=batch.attention.to(device), use_cache=False).logits[:, :-1].float()
-        targets = ids[:, 1:].to(logits.device)
-        picked = logits.gather(-1, targets.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(-1)
-        # `where` and not a product: an infinite value under the prompt must not become NaN.
-        kept = torch.where(batch.completion.to(logits.device), picked, 0.0)
-        values[batch.places] = kept.sum(1).double().cpu()
+        targets = batch.ids[:, 1:]
+        for first, last, logits in _slices(model, batch, tokens, device):
+            logits = logits.float()
+            wanted = targets[:, first:last].to(logits.device)
+            picked = logits.gather(-1, wanted.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(-1)
+            # `where` and not a product: an infinite value under the prompt must not become NaN.
+            kept = torch.where(batch.completion[:, first:last].to(logits.device), picked, 0.0)
+            values[batch.places] += kept.sum(1).double().cpu()
     return values
+
+
+def _slices(model: Any, batch: Batch, tokens: int, device: torch.device) -> Iterator[tuple[int, int, torch.Tensor]]:
+    """(first, last, logits of the positions from first to before last), in order, over all positions that predict a completion.
+
+    Where one slice is not enough, the model runs once for each, and makes only the logits of that slice; a model that cannot (no
+    `logits_to_keep`) runs once, and its logits are all there in its own precision.
+    """
+    named = {"input_ids": batch.ids.to(device), "attention_mask": batch.attention.to(device), "use_cache": False}
+    rows, positions = batch.completion.shape
+    if rows * positions <= tokens:
+        yield 0, positions, model(**named).logits[:, :-1]
+        return
+    places = batch.completion.any(0).nonzero()
+    whole = None if _takes_slices(model) else model(**named).logits
+    begin, end, width = int(places[0]), int(places[-1]) + 1, max(1, tokens // rows)
+    for first in range(begin, end, width):
+        last = min(first + width, end)
+        if whole is None:
+            yield first, last, model(**named, logits_to_keep=torch.arange(first, last, device=device)).logits
+        else:
+            yield first, last, whole[:, first:last]
+
+
+def _takes_slices(model: Any) -> bool:
+    inner = model.get_base_model() if has_adapters(model) else model
+    return "logits_to_keep" in inspect.signature(inner.forward).parameters
 
 
 def why_not(policy: Any, kind: str) -> str | None:

@@ -96,8 +96,49 @@ def test_log_probabilities_are_those_of_a_plain_computation_whatever_the_batches
 
     for size in (1, 30, 10_000):
         with untouched(model):
-            found = log_probabilities(model, batched(tokens, tokens=size, padding=0))
+            found = log_probabilities(model, batched(tokens, tokens=size, padding=0), tokens=size)
         assert found.tolist() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning:transformers.*")
+@pytest.mark.parametrize("adapters", [False, True])
+def test_a_long_sequence_is_taken_in_slices_and_no_more_logits_are_ever_made(tiny: Any, adapters: bool) -> None:
+    model = tiny.policy()
+    if adapters:
+        peft = pytest.importorskip("peft")
+        model = peft.get_peft_model(model, peft.LoraConfig(target_modules=["q_proj"], task_type="CAUSAL_LM"))
+    long = {"prompt": "say: fire is", "chosen": " warm" * 40, "rejected": " cold" * 30}
+    tokens = tokenise([long], tiny.tokenizer, None)
+    with untouched(model):
+        whole = log_probabilities(model, batched(tokens, tokens=10_000, padding=0), tokens=10_000)
+        made: list[int] = []
+        hook = model.get_output_embeddings().register_forward_hook(
+            lambda _module, _inputs, output: made.append(output.shape[0] * output.shape[1])
+        )
+        sliced = log_probabilities(model, batched(tokens, tokens=7, padding=0), tokens=7)
+        hook.remove()
+
+    assert sliced.tolist() == pytest.approx(whole.tolist(), abs=1e-4)
+    assert max(made) == 7
+
+
+def test_a_model_that_cannot_make_slices_gives_the_same_numbers(tiny: Any) -> None:
+    inner = tiny.policy()
+
+    class Plain(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, input_ids: Any, attention_mask: Any, use_cache: bool) -> Any:
+            return self.inner(input_ids=input_ids, attention_mask=attention_mask, use_cache=use_cache)
+
+    tokens = tokenise(tiny.pairs(3), tiny.tokenizer, None)
+    batches = batched(tokens, tokens=3, padding=0)
+    with untouched(inner):
+        assert log_probabilities(Plain(), batches, tokens=3).tolist() == pytest.approx(
+            log_probabilities(inner, batches, tokens=3).tolist(), abs=1e-5
+        )
 
 
 def test_a_look_leaves_no_trace(tiny: Any) -> None:

@@ -66,3 +66,22 @@ def test_the_trainer_is_found_up_the_stack() -> None:
     trainer = Trainer()
     assert trainer.train() is trainer
     assert find_trainer() is None
+
+
+def test_a_strange_object_on_the_way_costs_no_trainer() -> None:
+    class Strange:
+        def __getattr__(self, name: str) -> Any:
+            raise KeyError(name)
+
+        def fire(self) -> Any:
+            return find_trainer()
+
+    class Trainer:
+        def __init__(self) -> None:
+            self.callback_handler, self.state = Strange(), None
+
+        def train(self) -> Any:
+            return self.callback_handler.fire()
+
+    trainer = Trainer()
+    assert trainer.train() is trainer
