@@ -44,7 +44,11 @@ class NewerStore(StoreError):
 
 
 class OverlappingBatch(StoreError):
-    """Part of a batch is stored already; cut it and append the rest."""
+    """Part of a batch is stored already, up to `last_seq`; cut it there and append the rest."""
+
+    def __init__(self, message: str, *, last_seq: int) -> None:
+        super().__init__(message)
+        self.last_seq = last_seq
 
 
 class UnknownRun(StoreError):

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Column, Connection, Row, Select, select, update
 
 from runvitals.errors import StoreError
+from runvitals.store.clean_text import clean, cleaned
 from runvitals.store.database import Database
 from runvitals.store.json_text import dumps, loads
 from runvitals.store.runs import touch_run
@@ -18,15 +19,17 @@ from runvitals.store.types import AlertRow
 
 _PEOPLES = ("acknowledged_s", "acknowledged_note", "muted_until_s", "feedback", "ticked", "history")
 _WORST_FIRST = {"critical": 0, "warning": 1, "info": 2}
+_IDS_AT_ONCE = 500
+"""How many ids one statement asks for: databases take only so many parameters."""
 
 
 def put_alerts(database: Database, connection: Connection, rows: Sequence[AlertRow]) -> None:
     """Inserts or updates alerts by id. Rows that say nothing new change nothing; what people did stays."""
     if not rows:
         return
-    query = select(alerts).where(alerts.c.id.in_([row.id for row in rows])).with_for_update()
-    stored = {row.id: row for row in connection.execute(query)}
-    changed = [found for row in rows if (found := _merged(stored.get(row.id), row)) is not None]
+    query = select(alerts).with_for_update()
+    stored = {row.id: row for row in _by_ids(connection, query, [row.id for row in rows])}
+    changed = [found for row in rows if (found := _merged(stored.get(clean(row.id)), row)) is not None]
     database.upsert(connection, alerts, changed)
     for run_id in sorted({values["run_id"] for values in changed}):
         touch_run(connection, run_id)
@@ -34,7 +37,7 @@ def put_alerts(database: Database, connection: Connection, rows: Sequence[AlertR
 
 def _merged(stored: Row[Any] | None, row: AlertRow) -> dict[str, Any] | None:
     """The alert's columns after the engine said `row`; None where nothing changes."""
-    values = asdict(row)
+    values = {name: cleaned(value) for name, value in asdict(row).items()}
     values["detail"] = dumps(row.detail)
     engines = {name: value for name, value in values.items() if name not in _PEOPLES}
     if stored is None:
@@ -57,15 +60,35 @@ def _history(before: list[Any], row: AlertRow) -> str:
     return dumps([*before, {"time_s": time_s, "text": f"{row.state}, {row.severity}"}])
 
 
-def list_alerts(connection: Connection, *, run_id: str | None, states: Collection[str] | None) -> list[AlertRow]:
+def list_alerts(
+    connection: Connection,
+    *,
+    run_ids: Collection[str] | None = None,
+    states: Collection[str] | None = None,
+    ids: Collection[str] | None = None,
+) -> list[AlertRow]:
     """Alerts, the newest onset first and the worse first among equals."""
     query = select(alerts)
-    if run_id is not None:
-        query = query.where(alerts.c.run_id == run_id)
     if states is not None:
         query = query.where(alerts.c.state.in_(list(states)))
-    found = [_alert_row(row) for row in connection.execute(query)]
-    return sorted(found, key=lambda alert: (-alert.onset_s, _WORST_FIRST[alert.severity], alert.id))
+    if ids is not None:
+        found = _by_ids(connection, query, ids)
+        found = found if run_ids is None else [row for row in found if row.run_id in run_ids]
+    elif run_ids is not None:
+        found = _by_ids(connection, query, run_ids, column=alerts.c.run_id)
+    else:
+        found = list(connection.execute(query))
+    decoded = [_alert_row(row) for row in found]
+    return sorted(decoded, key=lambda alert: (-alert.onset_s, _WORST_FIRST[alert.severity], alert.id))
+
+
+def _by_ids(
+    connection: Connection, query: Select[Any], ids: Collection[str], *, column: Column[Any] = alerts.c.id
+) -> list[Row[Any]]:
+    """The query's rows whose column holds one of the ids, asked for in parts."""
+    wanted = sorted({clean(one) for one in ids})
+    parts = [wanted[first : first + _IDS_AT_ONCE] for first in range(0, len(wanted), _IDS_AT_ONCE)]
+    return [row for part in parts for row in connection.execute(query.where(column.in_(part)))]
 
 
 def _alert_row(row: Row[Any]) -> AlertRow:

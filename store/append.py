@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from runvitals.errors import StoreError, UnknownRun
+from runvitals.errors import OverlappingBatch, StoreError, UnknownRun
+from runvitals.store import told
+from runvitals.store.clean_text import clean
 from runvitals.store.database import Database
 from runvitals.store.grow import grow
 from runvitals.store.json_text import dumps, loads
 from runvitals.store.schema import events, runs, writers
-from runvitals.store.types import Batch, SeriesPoints
+from runvitals.store.types import LIVE, Batch, SeriesPoints
 
 COLORS = 10
 """Series colours; the eleventh run has the first one's."""
@@ -22,7 +24,7 @@ COLORS = 10
 def append(database: Database, batch: Batch) -> int:
     """Rows committed; 0 for a replay.
 
-    Raises StoreError where the batch overlaps what is stored, UnknownRun where neither the store nor the batch knows its run.
+    Raises OverlappingBatch where part of the batch is stored, UnknownRun where neither the store nor the batch knows its run.
     """
     _check(batch)
     with database.writing() as connection:
@@ -33,14 +35,15 @@ def append(database: Database, batch: Batch) -> int:
         if writer is not None and batch.last_seq <= writer.last_seq:
             return 0
         if writer is not None and batch.first_seq <= writer.last_seq:
-            raise StoreError(
+            raise OverlappingBatch(
                 f"run {batch.run_id}, writer {batch.writer_id}: expected records after {writer.last_seq}, "
-                f"got {batch.first_seq} to {batch.last_seq}; cut the batch"
+                f"got {batch.first_seq} to {batch.last_seq}; cut the batch",
+                last_seq=writer.last_seq,
             )
-        changes = dict(_started(run, batch)) if batch.start is not None else {}
+        changes = dict(_taken_over(run, batch)) if writer is None and _takes_over(connection, run, batch) else {}
         changes |= _moved(run, batch)
         changes |= _happened(run, batch, changes)
-        grow(database, connection, batch.run_id, {_plain(key): points for key, points in batch.series.items()})
+        grow(database, connection, batch.run_id, {clean(key): points for key, points in batch.series.items()})
         _add_events(connection, batch)
         database.upsert(connection, writers, [_writer_row(writer, batch)])
         changed = update(runs).where(runs.c.id == batch.run_id)
@@ -81,16 +84,16 @@ def _create(connection: Connection, batch: Batch, start: Mapping[str, Any]) -> N
         insert(runs).values(
             id=batch.run_id,
             ordinal=ordinal,
-            project=_plain(start.get("project") or ""),
-            name=_plain(start.get("name") or batch.run_id),
+            project=told.text(start.get("project"), ""),
+            name=told.text(start.get("name"), batch.run_id),
             trainer="custom",
             status="starting",
             phase="init",
             health="unknown",
-            created_s=float(start["time_s"]),
+            created_s=_began_s(batch, start),
             color=ordinal % COLORS,
-            config=dumps(dict(start.get("config") or {})),
-            info=dumps(dict(start.get("info") or {})),
+            config=dumps(told.mapping(start.get("config"))),
+            info=dumps(told.mapping(start.get("info"))),
             rules="[]",
             finding="",
             alerts=0,
@@ -99,19 +102,35 @@ def _create(connection: Connection, batch: Batch, start: Mapping[str, Any]) -> N
     )
 
 
-def _plain(text: str) -> str:
-    """Text without the NUL characters and lone surrogates that databases cannot hold."""
-    return text.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+def _began_s(batch: Batch, start: Mapping[str, Any]) -> float:
+    """When the writer began; its first sign of life where it did not say so."""
+    said = (told.moment(start.get("time_s")), told.moment(batch.beat_s))
+    return next((time_s for time_s in said if time_s is not None), 0.0)
 
 
-def _started(run: Row[Any], batch: Batch) -> Mapping[str, Any]:
-    """Changed columns where a writer began: a resumed run lives again, under its new process and settings."""
+def _takes_over(connection: Connection, run: Row[Any], batch: Batch) -> bool:
+    """True where a new writer carries the run on in place of an earlier one: a resume, or a process of a run that had ended.
+
+    Only the run's first rank does so. Another rank joins a run that is there, whatever it says of itself, and changes nothing.
+    """
+    if batch.start is None or run.revision == 0:
+        return False
+    infos = connection.execute(select(writers.c.info).where(writers.c.run_id == batch.run_id)).scalars()
+    rank, ranks = told.rank(batch.start.get("info")), {told.rank(loads(info)) for info in infos}
+    if not ranks or rank != min(ranks):
+        return False
+    if batch.start.get("resumed"):
+        return True
+    # A writer older than the run's beginning was only found late; it carries nothing on.
+    return run.status not in LIVE and _began_s(batch, batch.start) >= run.created_s
+
+
+def _taken_over(run: Row[Any], batch: Batch) -> Mapping[str, Any]:
+    """Changed columns where a process carries the run on: it lives again, under the new process and its settings."""
     start = batch.start or {}
-    if run.revision == 0 or not start.get("resumed"):
-        return {}
-    config = {**loads(run.config), **dict(start.get("config") or {})}
-    info = dumps(dict(start.get("info") or {}))
-    return {"status": "starting", "ended_s": None, "config": dumps(config), "info": info}
+    config = {**loads(run.config), **told.mapping(start.get("config"))}
+    info = dumps(told.mapping(start.get("info")))
+    return {"status": "starting", "phase": "init", "ended_s": None, "config": dumps(config), "info": info}
 
 
 def _moved(run: Row[Any], batch: Batch) -> Mapping[str, Any]:
@@ -120,7 +139,7 @@ def _moved(run: Row[Any], batch: Batch) -> Mapping[str, Any]:
     if batch.beat_s is not None:
         changes["beat_s"] = max(batch.beat_s, run.beat_s or batch.beat_s)
     if batch.phase is not None:
-        changes["phase"] = batch.phase
+        changes["phase"] = told.text(batch.phase, run.phase)
     newest = max((found for found in map(_newest_step, batch.series.values()) if found), default=None)
     if newest is not None:  # later batches are newer, even where the clock of the training host went back
         changes["last_step_s"], changes["last_step"] = newest
@@ -140,13 +159,15 @@ def _happened(run: Row[Any], batch: Batch, changes: Mapping[str, Any]) -> Mappin
     found: dict[str, Any] = {}
     config: dict[str, Any] = {}
     for event in batch.events:
+        data = told.mapping(event.data)
         if event.kind == "config":
-            config |= event.data
+            config |= data
         elif event.kind == "trainer":
-            found |= {"trainer": str(event.data["kind"])} if event.data.get("kind") else {}
-            found |= {"max_steps": int(event.data["max_steps"])} if event.data.get("max_steps") else {}
+            kind, max_steps = told.text(data.get("kind"), ""), told.positive(data.get("max_steps"))
+            found |= {"trainer": kind} if kind else {}
+            found |= {"max_steps": max_steps} if max_steps else {}
         elif event.kind == "finish":
-            found |= {"status": str(event.data.get("status") or "finished"), "ended_s": event.time_s}
+            found |= {"status": told.ended_status(data.get("status")), "ended_s": event.time_s}
     if config:
         found["config"] = dumps({**loads(changes.get("config", run.config)), **config})
     return found
@@ -162,9 +183,9 @@ def _add_events(connection: Connection, batch: Batch) -> None:
             "writer_id": batch.writer_id,
             "seq": event.seq,
             "time_s": event.time_s,
-            "step": event.step,
-            "kind": _plain(event.kind),
-            "data": dumps(dict(event.data)),
+            "step": told.integer(event.step),
+            "kind": event.kind,
+            "data": dumps(told.mapping(event.data)),
         }
         for event in batch.events
     ]
@@ -175,7 +196,7 @@ def _writer_row(writer: Row[Any] | None, batch: Batch) -> dict[str, Any]:
     """The writer's row after the batch."""
     info = "{}" if writer is None else writer.info
     if batch.start is not None:
-        info = dumps(dict(batch.start.get("info") or {}))
+        info = dumps(told.mapping(batch.start.get("info")))
     beats = [beat for beat in (batch.beat_s, writer.beat_s if writer is not None else None) if beat is not None]
     return {
         "run_id": batch.run_id,

@@ -11,6 +11,7 @@ import numpy as np
 from sqlalchemy import Connection, Row, delete, func, select, update
 
 from runvitals.errors import StoreError, UnknownRun
+from runvitals.store.clean_text import cleaned
 from runvitals.store.json_text import dumps, loads
 from runvitals.store.schema import (
     alerts,
@@ -53,6 +54,11 @@ def list_runs(connection: Connection, *, latest: Sequence[str] = (), ids: Sequen
     return [_run_info(row, newest.get(row.id, {})) for row in connection.execute(query)]
 
 
+def list_revisions(connection: Connection) -> dict[str, int]:
+    """Every run's revision by its id."""
+    return {row.id: row.revision for row in connection.execute(select(runs.c.id, runs.c.revision))}
+
+
 def _newest(rows: Sequence[Any]) -> dict[str, dict[str, Latest]]:
     """The newest points by run and key. The values' bits are turned to floats in one go: a list of runs asks for thousands."""
     values = np.array([row[4] for row in rows], np.int64).view(np.float64).tolist()
@@ -92,7 +98,7 @@ def set_run(connection: Connection, run_id: str, changes: Mapping[str, Any]) -> 
     row = connection.execute(select(runs).where(runs.c.id == run_id).with_for_update()).first()
     if row is None:
         raise UnknownRun(f"run {run_id}: the store has no such run")
-    columns = {name: dumps(value) if name in _JSON else value for name, value in changes.items()}
+    columns = {name: dumps(value) if name in _JSON else cleaned(value) for name, value in changes.items()}
     differing = {name: value for name, value in columns.items() if row._mapping[name] != value}
     if differing:
         changed = update(runs).where(runs.c.id == run_id)

@@ -17,25 +17,28 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
-    Text,
     UniqueConstraint,
 )
 
+from runvitals.store.clean_text import CleanText
+
 metadata = MetaData()
 
-meta = Table("runvitals_meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
+meta = Table(
+    "runvitals_meta", metadata, Column("key", CleanText, primary_key=True), Column("value", CleanText, nullable=False)
+)
 
 runs = Table(
     "runs",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", CleanText, primary_key=True),
     Column("ordinal", Integer, nullable=False),
-    Column("project", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("trainer", Text, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("phase", Text, nullable=False),
-    Column("health", Text, nullable=False),
+    Column("project", CleanText, nullable=False),
+    Column("name", CleanText, nullable=False),
+    Column("trainer", CleanText, nullable=False),
+    Column("status", CleanText, nullable=False),
+    Column("phase", CleanText, nullable=False),
+    Column("health", CleanText, nullable=False),
     Column("created_s", Double, nullable=False),
     Column("ended_s", Double),
     Column("beat_s", Double),
@@ -43,10 +46,10 @@ runs = Table(
     Column("last_step_s", Double),
     Column("max_steps", BigInteger),
     Column("color", Integer, nullable=False),
-    Column("config", Text, nullable=False),
-    Column("info", Text, nullable=False),
-    Column("rules", Text, nullable=False),
-    Column("finding", Text, nullable=False),
+    Column("config", CleanText, nullable=False),
+    Column("info", CleanText, nullable=False),
+    Column("rules", CleanText, nullable=False),
+    Column("finding", CleanText, nullable=False),
     Column("alerts", Integer, nullable=False),
     Column("revision", BigInteger, nullable=False),
 )
@@ -54,11 +57,11 @@ runs = Table(
 writers = Table(
     "writers",
     metadata,
-    Column("run_id", Text, primary_key=True),
-    Column("writer_id", Text, primary_key=True),
+    Column("run_id", CleanText, primary_key=True),
+    Column("writer_id", CleanText, primary_key=True),
     Column("last_seq", BigInteger, nullable=False),
-    Column("position", Text, nullable=False),
-    Column("info", Text, nullable=False),
+    Column("position", CleanText, nullable=False),
+    Column("info", CleanText, nullable=False),
     Column("beat_s", Double),
 )
 
@@ -66,8 +69,8 @@ series = Table(
     "series",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("run_id", Text, nullable=False),
-    Column("key", Text, nullable=False),
+    Column("run_id", CleanText, nullable=False),
+    Column("key", CleanText, nullable=False),
     Column("step", BigInteger, nullable=False),
     Column("time_s", Double, nullable=False),
     Column("value_bits", BigInteger, nullable=False),
@@ -94,7 +97,7 @@ clocks = Table(
     "clocks",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("run_id", Text, nullable=False, index=True),
+    Column("run_id", CleanText, nullable=False, index=True),
     Column("data", LargeBinary, nullable=False),
 )
 
@@ -122,69 +125,69 @@ events = Table(
     "events",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("run_id", Text, nullable=False),
-    Column("writer_id", Text, nullable=False),
+    Column("run_id", CleanText, nullable=False),
+    Column("writer_id", CleanText, nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("time_s", Double, nullable=False),
     Column("step", BigInteger),
-    Column("kind", Text, nullable=False),
-    Column("data", Text, nullable=False),
+    Column("kind", CleanText, nullable=False),
+    Column("data", CleanText, nullable=False),
     Index("events_by_run", "run_id", "id"),
 )
 
 alerts = Table(
     "alerts",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("run_id", Text, nullable=False, index=True),
-    Column("rule", Text, nullable=False),
-    Column("signal", Text, nullable=False),
-    Column("severity", Text, nullable=False),
-    Column("state", Text, nullable=False, index=True),
-    Column("incident", Text, nullable=False),
+    Column("id", CleanText, primary_key=True),
+    Column("run_id", CleanText, nullable=False, index=True),
+    Column("rule", CleanText, nullable=False),
+    Column("signal", CleanText, nullable=False),
+    Column("severity", CleanText, nullable=False),
+    Column("state", CleanText, nullable=False, index=True),
+    Column("incident", CleanText, nullable=False),
     Column("onset_step", BigInteger),
     Column("onset_s", Double, nullable=False),
     Column("fired_step", BigInteger),
     Column("fired_s", Double),
     Column("resolved_step", BigInteger),
     Column("resolved_s", Double),
-    Column("detail", Text, nullable=False),
+    Column("detail", CleanText, nullable=False),
     Column("acknowledged_s", Double),
-    Column("acknowledged_note", Text, nullable=False, default=""),
+    Column("acknowledged_note", CleanText, nullable=False, default=""),
     Column("muted_until_s", Double),
-    Column("feedback", Text, nullable=False, default=""),
-    Column("ticked", Text, nullable=False, default="[]"),
-    Column("history", Text, nullable=False, default="[]"),
+    Column("feedback", CleanText, nullable=False, default=""),
+    Column("ticked", CleanText, nullable=False, default="[]"),
+    Column("history", CleanText, nullable=False, default="[]"),
 )
 
 notes = Table(
     "notes",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("run_id", Text, nullable=False, index=True),
+    Column("run_id", CleanText, nullable=False, index=True),
     Column("time_s", Double, nullable=False),
     Column("step", BigInteger),
-    Column("text", Text, nullable=False),
+    Column("text", CleanText, nullable=False),
 )
 
 watchers = Table(
     "watchers",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("host", Text, nullable=False),
+    Column("id", CleanText, primary_key=True),
+    Column("host", CleanText, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("started_s", Double, nullable=False),
     Column("pass_s", Double, nullable=False),
     Column("behind_bytes", BigInteger, nullable=False),
     Column("rules", Integer, nullable=False),
-    Column("message", Text, nullable=False),
+    Column("message", CleanText, nullable=False),
 )
 
 leases = Table(
     "leases",
     metadata,
-    Column("run_id", Text, primary_key=True),
-    Column("owner", Text, nullable=False),
+    Column("run_id", CleanText, primary_key=True),
+    Column("owner", CleanText, nullable=False),
     Column("until_s", Double, nullable=False),
 )
 
@@ -192,9 +195,9 @@ leases = Table(
 notifications = Table(
     "notifications",
     metadata,
-    Column("alert_id", Text, primary_key=True),
-    Column("transition", Text, primary_key=True),
-    Column("receiver", Text, primary_key=True),
+    Column("alert_id", CleanText, primary_key=True),
+    Column("transition", CleanText, primary_key=True),
+    Column("receiver", CleanText, primary_key=True),
 )
 
 

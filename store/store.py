@@ -20,6 +20,7 @@ from runvitals.store.types import (
     Axis,
     Batch,
     Delta,
+    Drawn,
     Envelope,
     EventRow,
     Latest,
@@ -64,6 +65,11 @@ class Store:
         if not found:
             raise UnknownRun(f"run {run_id}: the store has no such run")
         return found[0]
+
+    def revisions(self) -> dict[str, int]:
+        """Every run's revision by its id: a cheap "what changed", for a change of its alerts and notes raises it too."""
+        with self._database.reading() as connection:
+            return runs.list_revisions(connection)
 
     def set_run(self, run_id: str, **changes: Any) -> None:
         """Changes fields of a run as the watcher derives them; the revision rises where something differs. Raises UnknownRun."""
@@ -116,28 +122,43 @@ class Store:
         An empty envelope for keys that the run has not, and for all on the tokens axis of a run that logged no token count.
         Raises UnknownRun.
         """
+        return self.drawn(run_id, keys, n=n, axis=axis, start=start, stop=stop).envelopes
+
+    def drawn(
+        self,
+        run_id: str,
+        keys: Sequence[str],
+        *,
+        n: int,
+        axis: Axis = "step",
+        start: float | None = None,
+        stop: float | None = None,
+    ) -> Drawn:
+        """What `envelope` gives, together with the cursor from which `since` goes on without a point lost or told twice."""
         if n < 1:
             raise StoreError(f"envelope: expected n from 1 on, got {n}")
         position = None
         with self._database.reading() as connection:
             runs.known_run(connection, run_id)
             known = heads(connection, run_id, keys)
+            cursor = {key: known[key].count if key in known else 0 for key in keys}
             span = Span(axis=axis, start=start, stop=stop)
             if axis == "tokens":
                 clock = token_clock(connection, run_id)
                 if clock is None:
-                    return dict.fromkeys(keys, EMPTY_ENVELOPE)
+                    return Drawn(envelopes=dict.fromkeys(keys, EMPTY_ENVELOPE), cursor=cursor)
                 position = clock.tokens_at
                 span = Span(axis="step", start=clock.first_step(start), stop=clock.last_step(stop))
             found = gather(connection, list(known.values()), span, n=n)
-        return {
+        envelopes = {
             key: reduced(found[key], span, n=n, position=position) if key in found else EMPTY_ENVELOPE for key in keys
         }
+        return Drawn(envelopes=envelopes, cursor=cursor)
 
     def since(self, run_id: str, keys: Sequence[str], cursor: Mapping[str, int]) -> Delta:
         """Points after the first `cursor[key]` of each series, in order of arrival, and the next cursor.
 
-        A key that the cursor lacks has seen nothing; start with the counts of `keys` after drawing an envelope. Raises UnknownRun.
+        A key that the cursor lacks has seen nothing; start with the cursor of `drawn`. Raises UnknownRun.
         """
         with self._database.reading() as connection:
             runs.known_run(connection, run_id)
@@ -153,10 +174,18 @@ class Store:
         with self._database.writing() as connection:
             alerts.put_alerts(self._database, connection, rows)
 
-    def alerts(self, *, run_id: str | None = None, states: Collection[str] | None = None) -> list[AlertRow]:
-        """Alerts, the newest onset first."""
+    def alerts(
+        self,
+        *,
+        run_id: str | None = None,
+        run_ids: Collection[str] | None = None,
+        states: Collection[str] | None = None,
+        ids: Collection[str] | None = None,
+    ) -> list[AlertRow]:
+        """Alerts, the newest onset first: all, or those of the run or runs, in these states, with these ids."""
+        of_runs = [run_id] if run_id is not None else run_ids
         with self._database.reading() as connection:
-            return alerts.list_alerts(connection, run_id=run_id, states=states)
+            return alerts.list_alerts(connection, run_ids=of_runs, states=states, ids=ids)
 
     def acknowledge(self, alert_id: str, note: str, now_s: float) -> None:
         """Someone has seen the alert and says so. Raises StoreError where no alert has this id."""

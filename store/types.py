@@ -151,6 +151,14 @@ class Envelope:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Drawn:
+    """Envelopes by key, and how many points of each series the store held when they were made: the cursor for `since`."""
+
+    envelopes: dict[str, Envelope]
+    cursor: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delta:
     """Points that arrived since a cursor, and the cursor to ask with next time. `reset` says that the cursor was void: read anew."""
 
