@@ -128,13 +128,15 @@ def demo(
 
 
 def _settings(home: Path | None) -> Settings:
-    return Settings.from_environment(home=home)
+    settings = Settings.from_environment(home=home)
+    settings.make_home()
+    return settings
 
 
 def _stop_event() -> threading.Event:
-    """An event that SIGINT and SIGTERM set, so that every command ends in order."""
+    """An event that SIGINT, SIGTERM and SIGHUP (a closed terminal) set, so that every command ends in order."""
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: stop.set())
     return stop
 

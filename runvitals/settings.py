@@ -31,6 +31,15 @@ class Settings:
         """The folder under which every run has a folder of journal files."""
         return self.home / "journal"
 
+    def make_home(self) -> None:
+        """Makes the home folder where it is missing. Raises SettingsError where that cannot be done."""
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(
+                f"RUNVITALS_HOME (or --home): expected a folder that can be made or written, got {self.home}: {error.strerror}"
+            ) from error
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None, *, home: Path | None = None) -> Settings:
         """Settings of this process; `home` overrules RUNVITALS_HOME.

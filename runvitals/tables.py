@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from runvitals.dashboard.formatter import MISSING, age
 from runvitals.settings import Settings
 from runvitals.store.open import open_store
 from runvitals.store.types import AlertRow, RunInfo
@@ -37,18 +38,30 @@ def make_console() -> Console:
 
 
 def print_runs(settings: Settings) -> None:
-    """Prints all runs, newest first."""
-    found = open_store(settings.store, create=False).runs()
+    """Prints all runs, newest first, and how many have a journal that no watcher has taken in yet."""
+    found = open_store(settings.store).runs()
     console = make_console()
-    if not found:
-        console.print("No run yet. Add runvitals.Callback to a trainer, or try: runvitals demo")
-        return
-    console.print(runs_table(found, now_s=time.time()))
+    waiting = waiting_runs(settings, {run.id for run in found})
+    if found:
+        console.print(runs_table(found, now_s=time.time()))
+    elif not waiting:
+        console.print(f"No run yet in {settings.home}. Add runvitals.Callback to a trainer, or try: runvitals demo")
+    if waiting:
+        console.print(
+            f"{waiting} runs have a journal that was not taken in yet: runvitals watch --once, or runvitals up"
+        )
+
+
+def waiting_runs(settings: Settings, known: set[str]) -> int:
+    """Runs with a journal in the home that the store does not know."""
+    if not settings.journals.is_dir():
+        return 0
+    return sum(1 for folder in settings.journals.iterdir() if folder.is_dir() and folder.name not in known)
 
 
 def print_alerts(settings: Settings, *, everything: bool) -> None:
     """Prints firing alerts; all of them with `everything`."""
-    store = open_store(settings.store, create=False)
+    store = open_store(settings.store)
     found = [
         row
         for row in store.alerts()
@@ -70,15 +83,15 @@ def runs_table(found: Sequence[RunInfo], *, now_s: float) -> Table:
     for run in found:
         mark, style = MARKS[run.health]
         total = f" / {run.max_steps}" if run.max_steps else ""
-        age = f"{max(now_s - run.last_step_s, 0):.0f} s" if run.last_step_s else "—"
+        last_step = age(now_s - run.last_step_s) if run.last_step_s else MISSING
         table.add_row(
             Text(run.name),
-            run.trainer or "—",
+            run.trainer or MISSING,
             Text(f"{mark} {run.health}", style=style),
             run.status,
-            f"{run.last_step if run.last_step is not None else '—'}{total}",
-            age,
-            Text(run.finding or "—"),
+            f"{run.last_step if run.last_step is not None else MISSING}{total}",
+            last_step,
+            Text(run.finding or MISSING),
             Text(run.id, style="dim"),
         )
     return table
@@ -102,9 +115,9 @@ def alerts_table(found: Sequence[AlertRow], names: dict[str, str]) -> Table:
             Text(f"{mark} {row.detail.get('title', row.rule)}", style=style),
             Text(names.get(row.run_id, row.run_id)),
             row.state,
-            "—" if row.onset_step is None else str(row.onset_step),
-            "—" if row.fired_step is None else str(row.fired_step),
+            MISSING if row.onset_step is None else str(row.onset_step),
+            MISSING if row.fired_step is None else str(row.fired_step),
             Text(str(row.detail.get("sentence", ""))),
-            Text(str(remedies[0].get("text", "")) if remedies else "—"),
+            Text(str(remedies[0].get("text", "")) if remedies else MISSING),
         )
     return table

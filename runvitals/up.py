@@ -20,6 +20,10 @@ from runvitals.settings import Settings
 APP = Path(__file__).parent / "dashboard" / "app.py"
 READY_S = 60.0
 END_S = 10.0
+FIRST_WAIT_S = 1.0
+LONGEST_WAIT_S = 60.0
+STEADY_S = 30.0
+"""A watcher that lived this long was well; its next end is a first one again."""
 
 
 class Together:
@@ -31,6 +35,8 @@ class Together:
         self._port = free_port(host, port)
         self._notify = notify
         self._watcher: subprocess.Popen[bytes] | None = None
+        self._watcher_since_s = 0.0
+        self._restart_wait_s = FIRST_WAIT_S
         self._dashboard: subprocess.Popen[bytes] | None = None
 
     @property
@@ -41,12 +47,8 @@ class Together:
         )
 
     def __enter__(self) -> Together:
-        self._settings.home.mkdir(parents=True, exist_ok=True)
-        self._watcher = subprocess.Popen(
-            [sys.executable, "-m", "runvitals", "watch"],
-            env=_environment(self._settings, self._notify),
-            start_new_session=True,
-        )
+        self._settings.make_home()
+        self._start_watcher()
         self._dashboard = start_dashboard(self._settings, host=self._host, port=self._port)
         try:
             wait_until_ready(self._host, self._port, self._dashboard)
@@ -55,20 +57,34 @@ class Together:
             raise
         return self
 
+    def _start_watcher(self) -> None:
+        self._watcher_since_s = time.monotonic()
+        self._watcher = subprocess.Popen(
+            [sys.executable, "-m", "runvitals", "watch"],
+            env=_environment(self._settings, self._notify),
+            start_new_session=True,
+        )
+
     def wait(self, stop: threading.Event) -> int:
-        """Waits until `stop` is set (0) or one of the two processes ends by itself (1); a dead watcher is started again once a second."""
+        """Waits until `stop` is set (0) or the dashboard ends by itself (1). A watcher that ends is started again, after 1, 2, 4 … 60 s."""
         while not stop.wait(1.0):
             if self._dashboard is not None and self._dashboard.poll() is not None:
                 print("runvitals: the dashboard ended by itself; see its last lines above", file=sys.stderr)  # noqa: T201
                 return 1
             if self._watcher is not None and self._watcher.poll() is not None:
-                print("runvitals: the watcher ended by itself; starting it again", file=sys.stderr)  # noqa: T201
-                self._watcher = subprocess.Popen(
-                    [sys.executable, "-m", "runvitals", "watch"],
-                    env=_environment(self._settings, self._notify),
-                    start_new_session=True,
-                )
+                self._restart_watcher(stop)
         return 0
+
+    def _restart_watcher(self, stop: threading.Event) -> None:
+        if time.monotonic() - self._watcher_since_s > STEADY_S:
+            self._restart_wait_s = FIRST_WAIT_S
+        print(  # noqa: T201 - the command's own output
+            f"runvitals: the watcher ended by itself, see above; starting it again in {self._restart_wait_s:.0f} s",
+            file=sys.stderr,
+        )
+        if not stop.wait(self._restart_wait_s):
+            self._restart_wait_s = min(self._restart_wait_s * 2, LONGEST_WAIT_S)
+            self._start_watcher()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -110,7 +126,6 @@ def dashboard_command(*, host: str, port: int) -> list[str]:
 def serve_dashboard(settings: Settings, *, host: str, port: int, stop: threading.Event) -> int:
     """Serves the dashboard until `stop` is set (0) or it ends by itself (its status)."""
     port = free_port(host, port)
-    settings.home.mkdir(parents=True, exist_ok=True)
     process = start_dashboard(settings, host=host, port=port)
     try:
         wait_until_ready(host, port, process)

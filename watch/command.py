@@ -30,7 +30,6 @@ def make_notifiers(receivers: Sequence[str]) -> list[Notifier]:
 
 def make_watcher(settings: Settings, receivers: Sequence[str]) -> Watcher:
     """A watcher over the journals and the store of these settings."""
-    settings.home.mkdir(parents=True, exist_ok=True)
     return Watcher(settings.journals, open_store(settings.store), notifiers=make_notifiers(receivers))
 
 
@@ -50,6 +49,11 @@ def watch_until(settings: Settings, receivers: Sequence[str], stop: threading.Ev
     """Watches until `stop` is set."""
     logging.basicConfig(level=logging.WARNING, format="runvitals: %(message)s")
     watcher = make_watcher(settings, receivers)
+    others = watcher.others()
+    if others:
+        _say(
+            f"{len(others)} other watcher at work on this store ({', '.join(others)}); runs are shared out between them"
+        )
     _say(f"watching {settings.journals}")
     watcher.run(stop, interval_s=interval_s)
 

@@ -71,6 +71,15 @@ class Watcher:
         self._beat_s = 0.0
         self._message = ""
 
+    def others(self) -> list[str]:
+        """Other watchers that gave a sign of life within a lease, as host and process id."""
+        now_s = self._clock()
+        return [
+            f"{info.host} {info.pid}"
+            for info in self._store.watchers()
+            if info.id != self.id and abs(now_s - info.pass_s) < LEASE_S
+        ]
+
     def step(self) -> Pass:
         """One pass over all runs, each for a bounded time. Raises StoreUnreachable; what is wrong with one run leaves the rest alone."""
         done = Pass()
