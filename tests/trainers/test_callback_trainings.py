@@ -200,7 +200,6 @@ def test_other_processes_than_the_first_tell_nothing(trainings: Any, fake_run: A
         def on_train_begin(self, args: Any, state: Any, control: Any, **found: Any) -> None:
             state.is_world_process_zero = False
             super().on_train_begin(args, state, control, **found)
-            state.is_world_process_zero = True
 
     trainings.build("sft", Second(run=fake_run)).train()
 
