@@ -97,6 +97,7 @@ class _Detector:
         self._count = 0
         self._recent = SortedWindow(WINDOW)
         self._changes = SortedWindow(64)
+        self._newest_changes = SortedWindow(2 * WINDOW)
         self._last: float | None = None
         self._tail: deque[tuple[int | None, float, float]] = deque(maxlen=3)
         self._over = 0
@@ -141,6 +142,7 @@ class _Detector:
         self._count += 1
         if self._last is not None:
             self._changes.add(abs(level - self._last))
+            self._newest_changes.add(abs(level - self._last))
         self._last = level
         self._recent.add(level)
         if len(self._tail) == 3:
@@ -169,9 +171,9 @@ class _Detector:
         """How far above the best, as a log ratio, is too far."""
         if not self._floor_share:
             return max(_MATERIAL, _NOISE_FACTOR * self._noise)
-        # The noise of a preference loss grows with its margins, so the newest counts too; but being a quarter worse than the start,
-        # which is knowing nothing, is a fault whatever the noise.
-        noise = max(self._noise, self._changes.median() / _CHANGE_OF_NORMAL)
+        # The noise of a preference loss grows with its margins, from a start where all losses are alike: the newest counts too, without
+        # that start. But being a quarter worse than the start, which is knowing nothing, is a fault whatever the noise.
+        noise = max(self._noise, self._newest_changes.median() / _CHANGE_OF_NORMAL)
         hopeless = math.log((_WORSE_THAN_NOTHING + self._floor_share) * self._first[0]) - self._best
         return max(_MATERIAL, min(_NOISE_FACTOR * noise, hopeless))
 
