@@ -9,6 +9,7 @@ from typing import Any
 from weakref import WeakSet
 
 from runvitals.collectors.face import current, init
+from runvitals.collectors.faults import say
 from runvitals.collectors.run import Options, Run
 from runvitals.settings import Settings
 
@@ -23,7 +24,7 @@ def users_run() -> Run | None:
 
 
 def begin_run(project: str, name: str | None, config: Mapping[str, Any], *, run_id: str | None = None) -> Run:
-    """A new run, or a continuation of the run with `run_id`; it becomes the current one.
+    """A new run, or a continuation of the run with `run_id`; it becomes the current one. One line on stderr says where it is.
 
     Where another training of this process is still under way, the run is begun beside that training's and leaves it the current one.
     """
@@ -34,6 +35,7 @@ def begin_run(project: str, name: str | None, config: Mapping[str, Any], *, run_
         home = {key: value for key, value in os.environ.items() if key == "RUNVITALS_HOME"}
         run = Run(Settings.from_environment(home).journals, project, name=name, config=dict(config), options=options)
     _begun.add(run)
+    say(f"run {run.name!r} is written to {run.path}; to watch it: runvitals up")
     return run
 
 

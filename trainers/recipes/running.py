@@ -32,8 +32,6 @@ def _run(recipe: Recipe, argv: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return BAD_SETTINGS
     attach(built, job)
-    name, project = job.training.run_name, job.training.project
-    print(f"run {name!r} of project {project!r} is written to {job.home}; `runvitals up` shows it", flush=True)
     built.trainer.train()
     if not job.is_toy:
         built.trainer.save_model(job.training.output_dir)
