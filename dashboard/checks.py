@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runvitals.dashboard.data import Watching
-from runvitals.dashboard.formatter import count
+from runvitals.dashboard.formatter import age, count
 from runvitals.settings import Settings
 from runvitals.store import Store
 
@@ -41,6 +41,9 @@ def _store(described: Mapping[str, Any], settings: Settings) -> Check:
 
 
 def _watcher(watching: Watching) -> Check:
+    if watching.ahead_s is not None:
+        ahead = f"its clock is {age(watching.ahead_s)} ahead, so nobody can tell whether it lives; set it"
+        return _check("Watcher", "warning", ahead, "clock")
     if watching.watcher is None or not watching.alive:
         return _check("Watcher", "warning", "nobody watches; start one with: runvitals watch", "missing")
     return _check("Watcher", "healthy", f"running, {count(watching.watcher.rules)} rules loaded", "ok")

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 import streamlit as st
 
+from runvitals.dashboard.overview import Overview
 from runvitals.errors import ForeignStore, NewerStore, RunvitalsError, SettingsError, StoreUnreachable, UnknownRun
 from runvitals.settings import Settings
 from runvitals.store import Store, open_store
-from runvitals.store.types import LIVE, Axis, Envelope, Health, RunInfo, WatcherInfo
+from runvitals.store.types import LIVE, Health, RunInfo, WatcherInfo
 
 Result = TypeVar("Result")
 
 WATCHER_SILENT_AFTER_S = 10.0
 """A watcher passes every second or so; one that has not for this long is taken for dead."""
+
+AHEAD_S = 10.0
+"""A pass further in the future than this was told by a wrong clock, and says nothing about now."""
 
 RETRY_S = 5.0
 """How long a store that did not open is left alone."""
@@ -35,11 +38,15 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watching:
-    """Whether anybody watches. silent_s: since the newest watcher's last pass, None where there never was one."""
+    """Whether anybody watches. silent_s: since the newest watcher's last pass, None where there never was one that counts.
+
+    ahead_s: how far in the future the watcher's last pass lies, where no clock says that anybody watches; else None.
+    """
 
     alive: bool
     silent_s: float | None
     watcher: WatcherInfo | None
+    ahead_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -51,7 +58,7 @@ class _Opened:
     problem: Problem | None = None
     tried_s: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
-    envelopes: OrderedDict[object, dict[str, Envelope]] = field(default_factory=OrderedDict)
+    overview: Overview = field(default_factory=Overview)
 
 
 def read(action: Callable[[Store], Result], *, now_s: float) -> Result | Problem:
@@ -68,6 +75,7 @@ def read(action: Callable[[Store], Result], *, now_s: float) -> Result | Problem
     except StoreUnreachable as error:
         with opened.lock:
             opened.store, opened.problem, opened.tried_s = None, problem_of(error), now_s
+            opened.overview = Overview()  # another store may answer next time
         return problem_of(error)
     except RunvitalsError as error:
         return problem_of(error)
@@ -96,12 +104,15 @@ def problem_of(error: RunvitalsError) -> Problem:
 
 
 def watching(store: Store, *, now_s: float) -> Watching:
-    """Whether a watcher made a pass within the last `WATCHER_SILENT_AFTER_S`."""
-    newest = max(store.watchers(), key=lambda watcher: watcher.pass_s, default=None)
-    if newest is None:
-        return Watching(alive=False, silent_s=None, watcher=None)
-    silent_s = max(0.0, now_s - newest.pass_s)
-    return Watching(alive=silent_s < WATCHER_SILENT_AFTER_S, silent_s=silent_s, watcher=newest)
+    """Whether a watcher made a pass within the last `WATCHER_SILENT_AFTER_S`; one whose clock is ahead may be dead for long."""
+    watchers = sorted(store.watchers(), key=lambda watcher: -watcher.pass_s)
+    newest = next((watcher for watcher in watchers if watcher.pass_s - now_s <= AHEAD_S), None)
+    silent_s = None if newest is None else max(0.0, now_s - newest.pass_s)
+    if silent_s is not None and silent_s < WATCHER_SILENT_AFTER_S:
+        return Watching(alive=True, silent_s=silent_s, watcher=newest)
+    if watchers and watchers[0] is not newest:
+        return Watching(alive=False, silent_s=silent_s, watcher=watchers[0], ahead_s=watchers[0].pass_s - now_s)
+    return Watching(alive=False, silent_s=silent_s, watcher=newest)
 
 
 def shown_health(run: RunInfo, *, watched: bool) -> Health:
@@ -109,20 +120,9 @@ def shown_health(run: RunInfo, *, watched: bool) -> Health:
     return run.health if watched or run.status not in LIVE else "unknown"
 
 
-def envelopes(store: Store, run: RunInfo, keys: Sequence[str], *, n: int, axis: Axis = "step") -> dict[str, Envelope]:
-    """The whole run's series in at most n buckets each, read once for each revision of the run."""
-    opened = _opened(settings().store)
-    name = (run.id, run.revision, tuple(keys), n, axis)
-    with opened.lock:
-        if name in opened.envelopes:
-            opened.envelopes.move_to_end(name)
-            return opened.envelopes[name]
-    found = store.envelope(run.id, list(keys), n=n, axis=axis)
-    with opened.lock:
-        opened.envelopes[name] = found
-        while len(opened.envelopes) > 1024:
-            opened.envelopes.popitem(last=False)
-    return found
+def overview() -> Overview:
+    """What this process knows of all runs of the store. Raises SettingsError."""
+    return _opened(settings().store).overview
 
 
 @st.cache_resource(show_spinner=False)

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from runvitals.store.levels import kinds_of
 from runvitals.store.types import Envelope, Floats, SeriesPoints
 
@@ -47,12 +44,6 @@ def of_points(points: SeriesPoints, *, zero_s: float) -> Columns:
     if kinds.any():
         columns["kinds"] = kinds.tolist()
     return columns
-
-
-def after(points: SeriesPoints, *, time_s: float) -> SeriesPoints:
-    """The points later than `time_s`."""
-    later: NDArray[np.bool_] = points.times_s > time_s
-    return SeriesPoints(steps=points.steps[later], times_s=points.times_s[later], values=points.values[later])
 
 
 def joined(parts: list[Columns]) -> Columns:

@@ -9,11 +9,12 @@ from typing import Any
 import streamlit as st
 
 from runvitals.dashboard import watcher
-from runvitals.dashboard.data import Problem, Watching, read, settings, watching
+from runvitals.dashboard.data import Problem, Watching, overview, read, settings, watching
 from runvitals.dashboard.formatter import age, count
 from runvitals.dashboard.incidents import counted, group, worst
 from runvitals.dashboard.tokens import SEVERITIES
 from runvitals.store import Store
+from runvitals.store.types import AlertRow
 
 _SHOWN = "runvitals.open_shown"
 _NAME_SHOWN = 60
@@ -23,10 +24,11 @@ _MOST_NAMED = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """One look at the store: who watches, and the open incidents with the worst severity among them."""
+    """One look at the store: who watches, what fires, and the open incidents with the worst severity among them."""
 
     watching: Watching
     beside: bool
+    firing: Sequence[AlertRow]
     open: int
     worst: str | None
 
@@ -82,10 +84,12 @@ def renew(seen: Look | Problem) -> None:
 
 
 def _look(store: Store, now_s: float) -> Look:
-    incidents = group(store.alerts(states=("firing",)), now_s=now_s)
+    firing = overview().firing(store)
+    incidents = group(firing, now_s=now_s)
     return Look(
         watching=watching(store, now_s=now_s),
         beside=watcher.beside().running,
+        firing=firing,
         open=counted(incidents, "open"),
         worst=worst(incidents),
     )
@@ -95,6 +99,8 @@ def _watch(seen: Look) -> dict[str, Any]:
     found = seen.watching
     if found.watcher is None:
         return {"alive": False}
+    if found.ahead_s is not None:
+        return {"alive": False, "ahead_s": found.ahead_s}
     return {
         "beside": seen.beside,
         "alive": found.alive,
@@ -108,6 +114,11 @@ def _watch(seen: Look) -> dict[str, Any]:
 def _notices(seen: Look) -> list[dict[str, str]]:
     if seen.watching.alive:
         return []
+    if seen.watching.ahead_s is not None and seen.watching.watcher is not None:
+        title = f"A watcher's clock is {age(seen.watching.ahead_s)} ahead"
+        host = seen.watching.watcher.host
+        text = f"Whether it still watches cannot be told, so health of live runs is unknown. Set the clock of {host}, or this one's."
+        return [{"key": "watcher", "severity": "warning", "title": title, "text": text}]
     silent = "No watcher yet" if seen.watching.silent_s is None else f"Watcher silent for {age(seen.watching.silent_s)}"
     started = "This app started one beside itself and waits for its first pass."
     starts = "This app starts one beside itself in a few seconds; or start it with: runvitals watch"

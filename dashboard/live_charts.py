@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from runvitals.dashboard.envelopes import Columns, after, joined, of_envelope, of_points
+from runvitals.dashboard.envelopes import Columns, joined, of_envelope, of_points
 from runvitals.store import Store
 from runvitals.store.types import Axis, Envelope
 
@@ -68,23 +68,18 @@ class Zoom:
 
 
 @dataclass(slots=True)
-class _Sent:
-    """How far one series has been sent: points since the whole, and the time of the last."""
-
-    points: int = 0
-    until_s: float = float("-inf")
-
-
-@dataclass(slots=True)
 class Feed:
-    """The conversation with one browser page. `message` gives what to say next."""
+    """The conversation with one browser page. `message` gives what to say next.
+
+    cursors: by run and key, how many points the browser has been told of. sent: how many of them since the whole.
+    """
 
     epoch: str
     wants: tuple[Want, ...] = ()
     seq: int = 0
     whole_seq: int = 0
     cursors: dict[str, dict[str, int]] = field(default_factory=dict)
-    sent: dict[str, _Sent] = field(default_factory=dict)
+    sent: dict[str, int] = field(default_factory=dict)
     recent: deque[tuple[int, dict[str, tuple[int, Columns]]]] = field(default_factory=deque)
     answered: tuple[str, int] | None = None
     generation: int = 0
@@ -118,15 +113,11 @@ class Feed:
         self.generation += 1
         self.recent.clear()
         self.answered = None
-        self.sent = {want.id: _Sent() for want in wants}
+        self.sent = dict.fromkeys((want.id for want in wants), 0)
         series: dict[str, Columns] = {}
         for run_id, of_run in _by_run(wants).items():
-            counts = {key: latest.count for key, latest in store.keys(run_id).items()}
-            self.cursors[run_id] = {want.key: counts.get(want.key, 0) for want in of_run}
-            for want, envelope in _envelopes(store, run_id, of_run, n=BUCKETS).items():
-                series[want.id] = of_envelope(envelope, zero_s=want.zero_s)
-                if envelope.times_s.size:
-                    self.sent[want.id].until_s = float(envelope.times_s.max())
+            drawn, self.cursors[run_id] = _drawn(store, run_id, of_run, n=BUCKETS)
+            series |= {want.id: of_envelope(envelope, zero_s=want.zero_s) for want, envelope in drawn.items()}
         message = {"whole": True, "epoch": self._epoch(), "seq": self.seq, "base": self.seq, "series": series}
         return message | self._zoomed(store, zoom)
 
@@ -140,14 +131,9 @@ class Feed:
             self.cursors[run_id] = dict(delta.cursor)
             for want in of_run:
                 points = delta.points.get(want.key)
-                if points is None:
-                    continue
-                # Points that came between counting and drawing are in the envelope already.
-                points = after(points, time_s=self.sent[want.id].until_s) if self.sent[want.id].points == 0 else points
-                if points.values.size:
-                    sent = self.sent[want.id]
-                    new[want.id] = (sent.points, of_points(points, zero_s=want.zero_s))
-                    sent.points += points.values.size
+                if points is not None and points.values.size:
+                    new[want.id] = (self.sent[want.id], of_points(points, zero_s=want.zero_s))
+                    self.sent[want.id] += points.values.size
         self.recent.append((self.seq, new))
         while len(self.recent) > REPEATED + 1:
             self.recent.popleft()
@@ -170,7 +156,7 @@ class Feed:
         series = {
             want.id: of_envelope(envelope, zero_s=want.zero_s)
             for run_id, of_run in _by_run(self.wants).items()
-            for want, envelope in _envelopes(store, run_id, of_run, n=zoom.n, zoom=zoom).items()
+            for want, envelope in _drawn(store, run_id, of_run, n=zoom.n, zoom=zoom)[0].items()
         }
         return {"zoom": {"id": zoom.id, "series": series}}
 
@@ -182,20 +168,25 @@ def _by_run(wants: Sequence[Want]) -> dict[str, list[Want]]:
     return found
 
 
-def _envelopes(
+def _drawn(
     store: Store, run_id: str, wants: Sequence[Want], *, n: int, zoom: Zoom | None = None
-) -> dict[Want, Envelope]:
-    """The envelopes of one run's series, each on the axis its rows have, over the zoom or over all."""
+) -> tuple[dict[Want, Envelope], dict[str, int]]:
+    """The envelopes of one run's series, each on the axis its rows have, over the zoom or over all, and how many points they hold.
+
+    Envelope and count are of one moment, so nothing has to be told apart by its time: a clock may be set back.
+    """
     found: dict[Want, Envelope] = {}
+    cursor: dict[str, int] = {}
     axes: tuple[tuple[Axis, bool], ...] = (("step", False), ("time", True))
     for axis, timed in axes:
         chosen = [want for want in wants if want.timed is timed]
         if not chosen:
             continue
         start, stop = _span(zoom, chosen[0]) if zoom else (None, None)
-        by_key = store.envelope(run_id, [want.key for want in chosen], n=n, axis=axis, start=start, stop=stop)
-        found |= {want: by_key[want.key] for want in chosen}
-    return found
+        drawn = store.drawn(run_id, [want.key for want in chosen], n=n, axis=axis, start=start, stop=stop)
+        found |= {want: drawn.envelopes[want.key] for want in chosen}
+        cursor |= drawn.cursor
+    return found, cursor
 
 
 def _span(zoom: Zoom, want: Want) -> tuple[float, float]:

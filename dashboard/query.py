@@ -1,7 +1,8 @@
 """The search language of the tables: `key:value,value`, `key<number`, `config.name=value`, `alert:rule`, a bare word is a name.
 
-Space is *and*, `or` is *or*, and binds tighter than or. A term that means nothing is named with its reason and left out; the
-others still filter.
+Space is *and*, `or` is *or*, and binds tighter than or. A leading minus is *not*; quotes keep words together, and a name in quotes is
+nothing but a name. What a signal or a column is called on the screen (`tokens/s`) is understood as well as its name. A term that means
+nothing is named with its reason and left out; the others still filter.
 """
 
 from __future__ import annotations
@@ -13,16 +14,29 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from runvitals.diagnostics.signals import SIGNALS
+
 WORD_KEYS = ("name", "id", "project", "trainer", "status", "health", "finding", "alert")
 """Keys whose values are words; `:` asks for one of them, ignoring case."""
 
 NUMBER_KEYS = ("step", "alerts", "age", "started", "ended")
 """Keys whose values are numbers; age, started and ended are seconds ago and take 30s, 5min, 2h, 3d."""
 
-_TERM = re.compile(r"(?P<key>[A-Za-z_][\w./-]*)(?P<sign><=|>=|!=|:|=|<|>)(?P<value>.*)", re.DOTALL)
+_WORDS = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
+_TERM = re.compile(r"(?P<key>\"[^\"]+\"|[A-Za-z_][\w./-]*)(?P<sign><=|>=|!=|:|=|<|>)(?P<value>.*)", re.DOTALL)
 _NUMBER = re.compile(r"(?P<number>[-−+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)(?P<unit>[a-z%]*)", re.IGNORECASE)
 _UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "%": 0.01}
 _TIME_UNITS = {"": 1.0, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
+_MINUS = ("-", "−")
+_ON_SCREEN = {
+    "run": "name",
+    "first_finding": "finding",
+    "last_step": "age",
+    "tokens/s": "tokens_per_s",
+    **{signal.title.lower().replace(" ", "_"): name for name, signal in reversed(SIGNALS.items())},
+}
+"""What the tables call a column or a signal, in lower case and without spaces, and the name that the search has for it."""
+
 _TIMES = frozenset({"age", "started", "ended"})
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -77,12 +91,13 @@ def parse(text: str, *, signals: Collection[str]) -> Query:
     groups: list[tuple[Test, ...]] = []
     troubles: list[Trouble] = []
     tests: list[Test] = []
-    for term in text.split():
+    terms = _WORDS.findall(text)
+    for term in terms:
         if term.lower() == "or":
             groups.append(tuple(tests))
             tests = []
             continue
-        test = _test(term, signals)
+        test = _signed_test(term, signals)
         if isinstance(test, Trouble):
             troubles.append(test)
         else:
@@ -93,25 +108,48 @@ def parse(text: str, *, signals: Collection[str]) -> Query:
         text=text,
         groups=tuple(group for group in groups if group),
         troubles=tuple(troubles),
-        signals=frozenset(match[1].lower() for match in map(_TERM.match, text.split()) if match) & frozenset(signals),
+        signals=frozenset(_key(match[1], signals) for match in map(_TERM.match, map(_unsigned, terms)) if match)
+        & frozenset(signals),
     )
+
+
+def _unsigned(term: str) -> str:
+    return term[1:] if len(term) > 1 and term.startswith(_MINUS) else term
+
+
+def _signed_test(term: str, signals: Collection[str]) -> Test | Trouble:
+    """The term's test, turned round by a leading minus."""
+    asked = _unsigned(term)
+    test = _test(asked, signals)
+    if isinstance(test, Trouble):
+        return Trouble(term=term, reason=test.reason)
+    return test if asked == term else lambda subject: not test(subject)
 
 
 def _test(term: str, signals: Collection[str]) -> Test | Trouble:
     match = _TERM.fullmatch(term)
     if match is None:
-        return _name_holds(term)
-    key, sign, value = match["key"], match["sign"], match["value"]
+        return _name_holds(term.replace('"', ""))
+    written, sign, value = match["key"].replace('"', ""), match["sign"], match["value"].replace('"', "")
     if not value:
-        return Trouble(term=term, reason=f"say what {key} should be")
-    if key.startswith("config."):
-        return _config_test(key.removeprefix("config."), sign, value)
-    key = key.lower()
+        return Trouble(term=term, reason=f"say what {written} should be")
+    if written.startswith("config."):
+        return _config_test(written.removeprefix("config."), sign, value)
+    key = _key(written, signals)
     if key in WORD_KEYS:
         return _words_test(term, key, sign, value)
+    if key in signals and sign in (":", "=", "!="):
+        # Measured values are hardly ever equal to what the screen shows of them: no answer would say nothing.
+        return Trouble(term=term, reason=f"a measured value is hardly ever exactly that: write {written}<{value} or >")
     if key in NUMBER_KEYS or key in signals:
         return _number_test(term, key, sign, value)
-    return Trouble(term=term, reason=f"no column or signal is called {key}")
+    return Trouble(term=term, reason=f"no column or signal is called {written}")
+
+
+def _key(written: str, signals: Collection[str]) -> str:
+    """The search's own name of a key, which may be written as the screen has it."""
+    plain = written.replace('"', "").strip().lower().replace(" ", "_")
+    return plain if plain in WORD_KEYS or plain in NUMBER_KEYS or plain in signals else _ON_SCREEN.get(plain, plain)
 
 
 def _name_holds(word: str) -> Test:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
 from typing import Any, Literal
 
 from runvitals.dashboard.component import plain
-from runvitals.dashboard.data import envelopes, shown_health
+from runvitals.dashboard.data import overview, shown_health
+from runvitals.dashboard.overview import KeptRow
 from runvitals.dashboard.query import Query, Subject
 from runvitals.dashboard.sparks import LOSS_SPAN, MARGIN_SPAN, spark, spark_json
 from runvitals.diagnostics.signal_aliases import ALIASES
@@ -42,15 +45,31 @@ def latest_keys(query: Query) -> tuple[str, ...]:
 def rows(
     store: Store, runs: Sequence[RunInfo], alerts: Iterable[AlertRow], *, query: Query, watched: bool, now_s: float
 ) -> list[dict[str, Any]]:
-    """The rows that answer the query, in their order."""
+    """The rows that answer the query, in their order. A row's `mark` stands for its content."""
     rules: dict[str, list[str]] = {}
     for alert in alerts:
         rules.setdefault(alert.run_id, []).append(alert.rule)
-    chosen = [
-        run for run in runs if query.matches(subject(run, rules=rules.get(run.id, ()), watched=watched, now_s=now_s))
-    ]
+    chosen = list(runs)
+    if query.groups:
+        chosen = [
+            run
+            for run in runs
+            if query.matches(subject(run, rules=rules.get(run.id, ()), watched=watched, now_s=now_s))
+        ]
     chosen.sort(key=lambda run: _order(run, watched))
-    return [_row(store, run, watched) for run in chosen]
+    kept = overview().rows
+    return [_kept_row(kept, store, run, watched) for run in chosen]
+
+
+def _kept_row(kept: dict[str, KeptRow], store: Store, run: RunInfo, watched: bool) -> dict[str, Any]:
+    """The run's row, made anew only where something of it changed."""
+    health = shown_health(run, watched=watched)
+    found = kept.get(run.id)
+    if found is None or found.revision != run.revision or found.health != health:
+        row = _row(store, run, watched)
+        row["mark"] = blake2b(json.dumps(row).encode(), digest_size=8).hexdigest()
+        found = kept[run.id] = KeptRow(run.revision, health, row)
+    return found.row
 
 
 def subject(run: RunInfo, *, rules: Sequence[str], watched: bool, now_s: float) -> Subject:
@@ -100,7 +119,7 @@ def _row(store: Store, run: RunInfo, watched: bool) -> dict[str, Any]:
     loss_key = best_key("loss", run.latest)
     margin_signal, margin_key = _margin(run.latest)
     keys = [key for key in (loss_key, margin_key) if key is not None]
-    curves = envelopes(store, run, keys, n=SPARK_BUCKETS) if keys else {}
+    curves = store.envelope(run.id, keys, n=SPARK_BUCKETS) if keys else {}
     latest_margin = run.latest[margin_key].value if margin_key is not None else None
     row = {
         "id": run.id,

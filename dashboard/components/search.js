@@ -3,7 +3,9 @@
 import { el, svg } from "./base.js";
 
 const WAIT_MS = 220;
-const TERM = /^([A-Za-z_][\w./-]*)(<=|>=|!=|:|=|<|>)(.*)$/s;
+// As the server has it: quotes keep words together, a minus turns a term round.
+const WORDS = /((?:[^\s"]|"[^"]*"?)+)/;
+const TERM = /^([-−]?(?:"[^"]+"|[A-Za-z_][\w./-]*))(<=|>=|!=|:|=|<|>)(.*)$/s;
 
 /** `onsearch(text)` is called once typing pauses. `update(text, troubles)` takes what the server made of it; it never overwrites typing. */
 export function searchField({ placeholder, onsearch }) {
@@ -53,7 +55,7 @@ export function searchField({ placeholder, onsearch }) {
 }
 
 function painted(text, bad) {
-  return text.split(/(\s+)/).map((term) => {
+  return text.split(WORDS).map((term) => {
     if (/^\s*$/.test(term)) return document.createTextNode(term);
     if (term.toLowerCase() === "or") return el("span", { class: "or" }, term);
     const match = TERM.exec(term);

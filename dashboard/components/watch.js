@@ -3,6 +3,8 @@
 import { drawNotices, el, setText, severityMark, staleNotice } from "./base.js";
 import { age, clock, count, dataSize } from "./format.js";
 
+const WATCHER = { healthy: "Watcher alive", warning: "Watcher silent", unknown: "Watcher unknown" };
+
 /** The watcher's words at the right of a title row, and a function that brings them up to date. */
 export function watchLine() {
   const mark = el("span", { class: "mark" });
@@ -12,15 +14,15 @@ export function watchLine() {
   return {
     node,
     update(watch, now_s, nothing = "") {
-      const state = !watch ? "" : watch.alive ? "healthy" : "warning";
+      const state = !watch ? "" : watch.alive ? "healthy" : watch.ahead_s === undefined ? "warning" : "unknown";
       node.hidden = !state;
       if (!state) return;
       if (drawn !== state) {
         drawn = state;
         mark.className = `mark ${state}`;
-        mark.replaceChildren(severityMark(state), el("span", {}, state === "healthy" ? "Watcher alive" : "Watcher silent"));
+        mark.replaceChildren(severityMark(state), el("span", {}, WATCHER[state]));
       }
-      const ago = watch.pass_s === undefined ? "never seen" : `last pass ${age(now_s - watch.pass_s)} ago`;
+      const ago = watch.ahead_s !== undefined ? `its clock is ${age(watch.ahead_s)} ahead` : watch.pass_s === undefined ? "never seen" : `last pass ${age(now_s - watch.pass_s)} ago`;
       const rules = watch.rules === undefined ? "" : ` · ${count(watch.rules)} rules`;
       const behind = watch.behind_bytes === undefined ? "" : ` · behind ${dataSize(watch.behind_bytes)}`;
       const whose = watch.beside ? "started by this app · " : "";

@@ -10,7 +10,7 @@ import streamlit as st
 from runvitals.dashboard import head, live
 from runvitals.dashboard.checks import checks
 from runvitals.dashboard.component import mount
-from runvitals.dashboard.data import Problem, read, settings
+from runvitals.dashboard.data import Problem, overview, read, settings
 from runvitals.dashboard.navigation import go
 from runvitals.dashboard.query import Query, parse
 from runvitals.dashboard.run_rows import QUERYABLE, latest_keys, rows
@@ -48,7 +48,8 @@ def _live() -> None:
         resync = {"resync": lambda: live.forget("empty")}
         mount("empty", key="empty", data={**live.changed("empty", found), **pulse}, events=resync)
     else:
-        _table({**live.changed("runs", found), **pulse})
+        standing_for = {**found, "rows": [row["mark"] for row in found["rows"]]}
+        _table({**live.changed("runs", found, standing_for=standing_for), **pulse})
 
 
 def _table(data: dict[str, Any]) -> None:
@@ -74,12 +75,11 @@ def _nothing() -> None:
 
 
 def _body(store: Store, seen: head.Look, query: Query, now_s: float) -> dict[str, Any]:
-    runs = store.runs(latest=latest_keys(query))
+    runs = overview().runs(store, latest=latest_keys(query))
     if not runs:
         return {"checks": checks(store, seen.watching, settings())}
-    firing = store.alerts(states=("firing",))
     return {
-        "rows": rows(store, runs, firing, query=query, watched=seen.watching.alive, now_s=now_s),
+        "rows": rows(store, runs, seen.firing, query=query, watched=seen.watching.alive, now_s=now_s),
         "total": len(runs),
         "live": sum(run.status in LIVE for run in runs),
         "query": query.text,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,23 @@ def watched(store: Store, sample: ModuleType) -> Store:
     sample.fill(store, now_s=now_s)
     sample.beat(store, now_s=now_s)
     return store
+
+
+@pytest.fixture
+def beating(store: Store, sample: ModuleType) -> Iterator[None]:
+    """A watcher's sign of life for as long as the test takes; without one the app would start a watcher in its midst."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(1.0):
+            sample.beat(store, now_s=time.time())
+
+    sample.beat(store, now_s=time.time())
+    thread = threading.Thread(target=beat)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def log(store: Store, first: int, count: int) -> None:
 
 
 @pytest.fixture
-def server(store: Store) -> Iterator[str]:
+def server(store: Store, beating: None) -> Iterator[str]:
     """The address of the app on a store with one run, started as a user would."""
     log(store, 0, 200)
     with socket.socket() as free:

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from runvitals.dashboard import head
+from runvitals.dashboard.checks import checks
 from runvitals.dashboard.component import plain
 from runvitals.dashboard.data import Problem, Watching, read, shown_health, watching
 from runvitals.dashboard.run_rows import MARGIN_SIGNALS
@@ -67,6 +69,28 @@ def test_a_watcher_is_alive_for_ten_seconds_after_its_pass(store: Store) -> None
     late = watching(store, now_s=111.0)
     assert not late.alive
     assert late.silent_s == pytest.approx(11.0)
+
+
+def test_a_watcher_whose_clock_is_ahead_is_not_alive_for_ever(store: Store) -> None:
+    def beat(name: str, pass_s: float) -> None:
+        store.watcher_beat(
+            WatcherInfo(id=name, host="gpu7", pid=1, started_s=0.0, pass_s=pass_s, behind_bytes=0, rules=15)
+        )
+
+    beat("a little ahead", 105.0)
+    assert watching(store, now_s=100.0).alive
+    beat("far ahead", 400.0)
+    assert watching(store, now_s=100.0).alive, "the other one still watches"
+    found = watching(store, now_s=130.0)
+    assert (found.alive, found.ahead_s, found.silent_s) == (False, 270.0, 25.0)
+    look = head.Look(watching=found, beside=False, firing=(), open=0, worst=None)
+    pulse = head.pulse(look, now_s=130.0, every_s=2.0)
+    assert pulse["watch"] == {"alive": False, "ahead_s": 270.0}
+    assert "4 min ahead" in pulse["notices"][0]["title"]
+    assert "gpu7" in pulse["notices"][0]["text"]
+    assert {one["name"]: one["answer"] for one in checks(store, found, Settings.from_environment())}[
+        "Watcher"
+    ] == "clock"
 
 
 def test_a_live_run_nobody_watches_is_never_healthy(watched: Store) -> None:

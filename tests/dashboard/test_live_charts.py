@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,6 +47,34 @@ def test_the_first_message_holds_all_and_the_next_only_what_is_new(store: Store)
     new = feed.message(store, [want()], None)
     assert not new["whole"]
     assert new["points"] == {"loss": {"from": 0, "columns": {"step": [2], "time": [2.0], "mean": [3.0]}}}
+
+
+def test_points_go_on_after_the_clock_of_the_training_host_was_set_back(store: Store) -> None:
+    log(store, 0, [1.0, 2.0])
+    feed = Feed(epoch="e")
+    feed.message(store, [want()], None)
+    steps = np.array([2, 3], dtype=np.int64)
+    earlier = SeriesPoints(steps=steps, times_s=np.array([ZERO_S - 600, ZERO_S - 599]), values=np.array([5.0, 6.0]))
+    store.append(
+        Batch(run_id="r", writer_id="back", first_seq=0, last_seq=2, position={}, series={"loss": earlier}, rows=2)
+    )
+    columns = feed.message(store, [want()], None)["points"]["loss"]["columns"]
+    assert (columns["step"], columns["mean"]) == ([2, 3], [5.0, 6.0])
+
+
+def test_points_that_come_while_the_whole_is_made_are_told_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    log(store, 0, [1.0])
+    feed = Feed(epoch="e")
+    drawn = Store.drawn
+
+    def late(*given: Any, **named: Any) -> Any:
+        found = drawn(*given, **named)
+        log(store, 1, [2.0])
+        return found
+
+    monkeypatch.setattr(Store, "drawn", late)
+    assert feed.message(store, [want()], None)["series"]["loss"]["mean"] == [1.0]
+    assert feed.message(store, [want()], None)["points"]["loss"]["columns"]["mean"] == [2.0]
 
 
 def test_points_are_repeated_so_that_a_lost_message_loses_nothing(store: Store) -> None:

@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture
-def address(store: Store, sample: ModuleType) -> Iterator[str]:
+def address(store: Store, sample: ModuleType, beating: None) -> Iterator[str]:
     """The app served on the test's home, with the sample runs, runs of hostile names and a watcher's sign of life."""
     now_s = time.time()
     hostile = tuple(
@@ -42,8 +42,6 @@ def address(store: Store, sample: ModuleType) -> Iterator[str]:
         for name in HOSTILE
     )
     sample.fill(store, now_s=now_s, samples=(*sample.SAMPLES, *hostile))
-    # Far ahead, so that the sign of life holds for the whole test.
-    sample.beat(store, now_s=now_s + 600)
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
