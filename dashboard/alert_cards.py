@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from runvitals.dashboard.component import plain
-from runvitals.dashboard.incidents import Incident
+from runvitals.dashboard.formatter import count
+from runvitals.dashboard.incidents import Incident, IncidentState
 from runvitals.dashboard.query import Query, Subject
 from runvitals.diagnostics.catalogue import default_rules
 from runvitals.diagnostics.signals import SIGNALS
 from runvitals.diagnostics.types import RuleSpec
 from runvitals.store.types import AlertRow, RunInfo
 
-STATES = ("open", "acknowledged", "muted", "resolved")
+_ALWAYS_ABOVE_0 = ("gradient norm", "learning rate")
+STATES: tuple[IncidentState, ...] = ("open", "acknowledged", "muted", "resolved")
 
 
 def subject(incident: Incident, run: RunInfo | None) -> Subject:
@@ -97,12 +100,29 @@ def _card(incident: Incident, run: RunInfo | None) -> dict[str, Any]:
             **_run(run, root.run_id),
             "severity": incident.severity,
             "incident_state": incident.state,
-            "alerts": len(incident.alerts),
+            "alerts": _told(incident),
             "members": [alert.id for alert in incident.alerts],
+            "muted_until_s": root.muted_until_s,
             "cause": causes[0].get("text", "") if causes else "",
         }
     )
     return card
+
+
+def _told(incident: Incident) -> str:
+    """How many alerts the incident has, and how many of them ask nothing of anybody by now: "2 alerts, 1 resolved"."""
+    over = incident.state == "resolved"
+    kinds = Counter("" if over else _quiet(alert) for alert in incident.alerts)
+    loud = kinds.pop("", 0)
+    parts = [f"{count(loud)} alert{'' if loud == 1 else 's'}"] if loud or not kinds else []
+    return ", ".join(parts + [f"{count(number)} {word}" for word, number in kinds.items()])
+
+
+def _quiet(alert: AlertRow) -> str:
+    """Why an alert of a going incident is not counted among the open ones; empty where it is."""
+    if alert.state != "firing":
+        return alert.state
+    return "info" if alert.severity == "info" else "explained" if alert.detail.get("inhibited_by") else ""
 
 
 def _alert(alert: AlertRow) -> dict[str, Any]:
@@ -136,7 +156,15 @@ def _evidence(evidence: Mapping[str, Any]) -> dict[str, Any]:
         words = {"title": signal.title, "unit": signal.unit, "kind": signal.kind} if signal is not None else {}
         curves.append({**curve, **words})
     window = evidence.get("window") or [None, None]
-    return {"numbers": evidence.get("numbers") or [], "window": list(window), "curves": curves}
+    numbers = [_without_the_obvious(number) for number in evidence.get("numbers") or []]
+    return {"numbers": numbers, "window": list(window), "curves": curves}
+
+
+def _without_the_obvious(number: Mapping[str, Any]) -> dict[str, Any]:
+    """The number; that a norm or a rate should be above 0 is said only where it is not."""
+    value = number.get("value")
+    plain_sign = number.get("label") in _ALWAYS_ABOVE_0 and isinstance(value, (int, float)) and value > 0
+    return {**number, "expected": ""} if plain_sign else dict(number)
 
 
 @cache

@@ -89,8 +89,8 @@ def wants(runs: Sequence[RunInfo], keys: Keys) -> list[Want]:
     return list(found.values())
 
 
-def frame(runs: Sequence[RunInfo], others: Sequence[RunInfo], keys: Keys) -> dict[str, Any]:
-    """The page's frame: chips, charts, and what differs."""
+def frame(runs: Sequence[RunInfo], others: Sequence[RunInfo], keys: Keys, *, picked: bool = False) -> dict[str, Any]:
+    """The page's frame: chips, charts, and what differs. picked: the address named no runs, so the page chose them."""
     codes = [run_code(index, run, runs) for index, run in enumerate(runs)]
     settings = settings_table(runs)
     differs = {
@@ -118,7 +118,7 @@ def frame(runs: Sequence[RunInfo], others: Sequence[RunInfo], keys: Keys) -> dic
         "head": {
             "runs": codes,
             "others": [{"id": run.id, "name": run.name} for run in others] if many < MOST_RUNS else [],
-            "sentence": f"{many} runs, the first is the baseline" if many > 1 else "add a run to compare with",
+            "sentence": _sentence(runs, picked=picked),
         },
         "clocks": {str(index): _clock(index, run, keys[run.id]) for index, run in enumerate(runs)},
         "sections": [section for section in sections if section["blocks"]],
@@ -127,6 +127,14 @@ def frame(runs: Sequence[RunInfo], others: Sequence[RunInfo], keys: Keys) -> dic
             {"mark": "", "text": "worse, better: only for signals that have a direction"},
         ],
     }
+
+
+def _sentence(runs: Sequence[RunInfo], *, picked: bool) -> str:
+    if len(runs) < 2:
+        return "add a run to compare with"
+    whose = f" of {runs[0].project}" if runs[0].project else ""
+    chosen = f"the newest {len(runs)} runs{whose}, as none were chosen" if picked else f"{len(runs)} runs"
+    return f"{chosen}; the first is the baseline" if picked else f"{chosen}, the first is the baseline"
 
 
 def _differs_foot(settings: Settings) -> str:
@@ -218,8 +226,12 @@ def words(store: Store, runs: Sequence[RunInfo], keys: Keys) -> dict[str, Any]:
     for name, wanted in (("margin", MARGINS), *CHARTS):
         parted = _parted(store, runs, keys, wanted) if name != "step_time" else {}
         told = [
-            {"step": step, "label": _parted_label(names, step, named=name == "margin")}
-            for step, names in parted.items()
+            # On a small chart there is room for one label; the lines of the others stay, and all are said for those who do not see it.
+            {
+                "step": step,
+                "label": "" if place and name != "margin" else _parted_label(names, step, named=name == "margin"),
+            }
+            for place, (step, names) in enumerate(sorted(parted.items()))
         ]
         charts[name] = {
             "parted": told,

@@ -57,7 +57,7 @@ class Settings:
 
 def settings_table(runs: Sequence[RunInfo]) -> Settings:
     """What differs between the runs' settings, the most telling first."""
-    flat = [{"trainer": run.trainer, **_flat(run.config)} for run in runs]
+    flat = [{"trainer": run.trainer, **_flat(run.config), **_real_steps(run)} for run in runs]
     rows, some, equal = [], [], 0
     for name in sorted({name for one in flat for name in one} - set(_NOT_SETTINGS), key=_telling):
         values = [_text(one.get(name)) for one in flat]
@@ -68,6 +68,12 @@ def settings_table(runs: Sequence[RunInfo]) -> Settings:
         else:
             rows.append({"name": name, "values": values})
     return Settings(rows=rows, some=some, equal=equal)
+
+
+def _real_steps(run: RunInfo) -> dict[str, Any]:
+    """The run's length where its `max_steps` only says that epochs or episodes set it."""
+    wanted = run.config.get("max_steps")
+    return {"max_steps": run.max_steps} if isinstance(wanted, (int, float)) and wanted <= 0 else {}
 
 
 def _telling(name: str) -> tuple[int, str]:

@@ -15,17 +15,16 @@ _RANK = {"critical": 0, "warning": 1, "info": 2}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """Alerts of one run that belong together. root: the alert the others follow from; alerts: all, by onset."""
+    """Alerts of one run that belong together. root: the alert the others follow from, of those that fire; alerts: all, by onset.
+
+    asking: how many of them ask for somebody: warnings and criticals that fire, are not muted and not explained by another.
+    """
 
     root: AlertRow
     alerts: Sequence[AlertRow]
     state: IncidentState
     severity: str
-
-    @property
-    def firing(self) -> int:
-        """How many of its alerts fire now."""
-        return sum(alert.state == "firing" for alert in self.alerts)
+    asking: int
 
 
 def group(alerts: Iterable[AlertRow], *, now_s: float) -> list[Incident]:
@@ -45,6 +44,16 @@ def counted(incidents: Iterable[Incident], state: IncidentState) -> int:
     return sum(incident.state == state and incident.severity != "info" for incident in incidents)
 
 
+def open_alerts(incidents: Iterable[Incident]) -> int:
+    """How many alerts are open: those of open incidents that ask for somebody. Every page counts them so."""
+    return sum(incident.asking for incident in incidents if incident.state == "open")
+
+
+def muted(alert: AlertRow, *, now_s: float) -> bool:
+    """True while somebody's mute of the alert lasts."""
+    return alert.muted_until_s is not None and alert.muted_until_s > now_s
+
+
 def worst(incidents: Iterable[Incident]) -> str | None:
     """The worst severity of the open incidents, or None where none is open."""
     severities = [i.severity for i in incidents if i.state == "open" and i.severity != "info"]
@@ -54,15 +63,21 @@ def worst(incidents: Iterable[Incident]) -> str | None:
 def _incident(alerts: list[AlertRow], now_s: float) -> Incident:
     ordered = sorted(alerts, key=lambda alert: (alert.onset_s, alert.id))
     fired = [alert for alert in ordered if alert.fired_s is not None]
-    root = next((alert for alert in fired if alert.id == alert.incident), fired[0])
     firing = [alert for alert in fired if alert.state == "firing"]
+    # What has resolved no longer speaks for what still fires: whoever acknowledges or mutes means the latter.
+    speaking = firing or fired
+    root = next((alert for alert in speaking if alert.id == alert.incident), speaking[0])
     severity = min((alert.severity for alert in firing or fired), key=_RANK.__getitem__)
-    return Incident(root=root, alerts=ordered, state=_state(root, firing, now_s), severity=severity)
+    asking = [
+        a for a in firing if a.severity != "info" and not a.detail.get("inhibited_by") and not muted(a, now_s=now_s)
+    ]
+    state = _state(root, firing, now_s)
+    return Incident(root=root, alerts=ordered, state=state, severity=severity, asking=len(asking))
 
 
 def _state(root: AlertRow, firing: Sequence[AlertRow], now_s: float) -> IncidentState:
     if not firing:
         return "resolved"
-    if root.muted_until_s is not None and root.muted_until_s > now_s:
+    if muted(root, now_s=now_s):
         return "muted"
     return "acknowledged" if root.acknowledged_s is not None else "open"

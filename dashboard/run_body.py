@@ -13,7 +13,7 @@ from runvitals.dashboard.run_devices import device_sections
 from runvitals.dashboard.run_facts import facts, incident_json
 from runvitals.dashboard.verdicts import SectionWords, agreed, chart_sentence, section_words, title_of
 from runvitals.diagnostics.signals import best_key
-from runvitals.store.types import AlertRow, Envelope, EventRow, Health, Latest, RunInfo
+from runvitals.store.types import LIVE, AlertRow, Envelope, EventRow, Health, Latest, RunInfo
 
 _CLOCK_SIGNALS = ("loss", "learning_rate", "grad_norm", "reward", "step_time_s", "reward_margin")
 _CHIPS = (("beta", "beta"), ("kl_coef", "kl_coef"), ("learning_rate", "lr"), ("num_processes", "processes"))
@@ -57,6 +57,7 @@ def frame(
             "name": run.name,
             "color": run.color,
             "chips": _chips(run),
+            "live": run.status in LIVE,
             "axes": ["step", "time", *(["tokens"] if tokens else [])],
         },
         "clocks": {

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from runvitals.dashboard.formatter import age, count, duration, number, percent, signed
-from runvitals.dashboard.incidents import Incident
+from runvitals.dashboard.incidents import Incident, counted, open_alerts
 from runvitals.dashboard.panels import value_kind
 from runvitals.dashboard.tokens import SEVERITIES
 from runvitals.dashboard.verdicts import title_of
@@ -131,11 +131,11 @@ def _main_signal(run: RunInfo, series: Mapping[str, Envelope]) -> dict[str, Any]
 
 
 def _open_alerts(incidents: Sequence[Incident]) -> dict[str, Any]:
-    open_ones = [incident for incident in incidents if incident.state != "resolved" and incident.severity != "info"]
-    firing = sum(incident.firing for incident in open_ones)
-    many = len(open_ones)
-    small = f"in {many} incident{'s' if many > 1 else ''}" if many else ""
-    return {"id": "alerts", "label": "Open alerts", "text": count(firing), "small": small}
+    many = counted(incidents, "open")
+    told = {"acknowledged": counted(incidents, "acknowledged"), "muted": counted(incidents, "muted")}
+    parts = [f"in {count(many)} incident{'s' if many > 1 else ''}"] if many else []
+    parts += [f"{count(number)} {word}" for word, number in told.items() if number]
+    return {"id": "alerts", "label": "Open alerts", "text": count(open_alerts(incidents)), "small": ", ".join(parts)}
 
 
 def incident_json(incident: Incident, *, now_s: float) -> dict[str, Any]:
@@ -151,6 +151,7 @@ def incident_json(incident: Incident, *, now_s: float) -> dict[str, Any]:
         "sentence": str(root.detail.get("sentence", "")),
         "cause": _cause(causes[0]),
         "acknowledged": incident.state == "acknowledged",
+        "muted_until_s": root.muted_until_s if incident.state == "muted" else None,
         "chain": [
             {
                 "id": alert.id,

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from runvitals.dashboard.component import plain
 from runvitals.dashboard.data import overview, shown_health
+from runvitals.dashboard.incidents import group, open_alerts
 from runvitals.dashboard.overview import KeptRow
 from runvitals.dashboard.query import Query, Subject
 from runvitals.dashboard.sparks import LOSS_SPAN, MARGIN_SPAN, spark, spark_json
@@ -30,6 +31,9 @@ MARGIN_WORDS = {
     "eval_reward_margin": "evaluation pairs",
     "reward_margin": "training pairs",
 }
+LOSS_SIGNALS = ("loss", "policy_loss")
+"""What the loss column draws, best first: a trainer of policy and value logs no loss as a whole."""
+
 QUERYABLE = frozenset(SIGNALS) | {"margin"}
 
 _SEVERITY_RANK = {"critical": 0, "warning": 1, "unknown": 2, "healthy": 3}
@@ -38,7 +42,7 @@ _GROUP_RANK: dict[Group, int] = {"attention": 0, "running": 1, "ended": 2}
 
 def latest_keys(query: Query) -> tuple[str, ...]:
     """The keys whose newest values the table and the query need, under every spelling."""
-    signals = {"loss", *MARGIN_SIGNALS, *query.signals} - {"margin"}
+    signals = {*LOSS_SIGNALS, *MARGIN_SIGNALS, *query.signals} - {"margin"}
     return tuple(sorted({key for signal in signals for key in _spellings(signal)}))
 
 
@@ -47,8 +51,10 @@ def rows(
 ) -> list[dict[str, Any]]:
     """The rows that answer the query, in their order. A row's `mark` stands for its content."""
     rules: dict[str, list[str]] = {}
+    of_run: dict[str, list[AlertRow]] = {}
     for alert in alerts:
         rules.setdefault(alert.run_id, []).append(alert.rule)
+        of_run.setdefault(alert.run_id, []).append(alert)
     chosen = list(runs)
     if query.groups:
         chosen = [
@@ -58,7 +64,15 @@ def rows(
         ]
     chosen.sort(key=lambda run: _order(run, watched))
     kept = overview().rows
-    return [_kept_row(kept, store, run, watched) for run in chosen]
+    return [_counted(_kept_row(kept, store, run, watched), of_run.get(run.id, ()), now_s=now_s) for run in chosen]
+
+
+def _counted(row: dict[str, Any], alerts: Sequence[AlertRow], *, now_s: float) -> dict[str, Any]:
+    """The row with its open alerts, and those `seen`, which somebody acknowledged or muted; a mute ends without the run changing."""
+    incidents = group(alerts, now_s=now_s)
+    opened = open_alerts(incidents)
+    seen = sum(alert.severity != "info" and not alert.detail.get("inhibited_by") for alert in alerts) - opened
+    return {**row, "alerts": opened, "seen": seen, "mark": f"{row['mark']} {opened} {seen}"}
 
 
 def _kept_row(kept: dict[str, KeptRow], store: Store, run: RunInfo, watched: bool) -> dict[str, Any]:
@@ -116,8 +130,8 @@ def _order(run: RunInfo, watched: bool) -> tuple[int, int, float]:
 
 
 def _row(store: Store, run: RunInfo, watched: bool) -> dict[str, Any]:
-    loss_key = best_key("loss", run.latest)
-    margin_signal, margin_key = _margin(run.latest)
+    loss_signal, loss_key = _first_logged(LOSS_SIGNALS, run.latest)
+    margin_signal, margin_key = _first_logged(MARGIN_SIGNALS, run.latest)
     keys = [key for key in (loss_key, margin_key) if key is not None]
     curves = store.envelope(run.id, keys, n=SPARK_BUCKETS) if keys else {}
     latest_margin = run.latest[margin_key].value if margin_key is not None else None
@@ -134,7 +148,7 @@ def _row(store: Store, run: RunInfo, watched: bool) -> dict[str, Any]:
         "step": run.last_step,
         "max_steps": run.max_steps,
         "last_step_s": run.last_step_s,
-        "alerts": run.alerts,
+        "loss_of": SIGNALS[loss_signal].title if loss_signal else "",
         "loss": spark_json(spark(curves.get(loss_key or ""), span=LOSS_SPAN)),
         "margin": spark_json(spark(curves.get(margin_key or ""), span=MARGIN_SPAN)),
         "margin_now": latest_margin,
@@ -144,8 +158,9 @@ def _row(store: Store, run: RunInfo, watched: bool) -> dict[str, Any]:
     return cleaned
 
 
-def _margin(latest: Mapping[str, object]) -> tuple[str | None, str | None]:
-    for signal in MARGIN_SIGNALS:
+def _first_logged(signals: Sequence[str], latest: Mapping[str, object]) -> tuple[str | None, str | None]:
+    """The first of the signals that was logged, and its key."""
+    for signal in signals:
         key = best_key(signal, latest)
         if key is not None:
             return signal, key

@@ -32,6 +32,9 @@ MARGIN_SIGNALS = (
 )
 POLICY_SIGNALS = ("reward", "sequence_kl", "kl", "sequence_entropy", "entropy", "eos_tokens")
 OTHER_SIGNALS = (*POLICY_SIGNALS, "step_time_s", "data_wait_s", "tokens_per_s")
+NEUTRAL = "neutral"
+"""In place of a severity: the verdict is a word without a mark."""
+
 BUCKETS = 400
 """Points of a series that a verdict looks at."""
 
@@ -71,10 +74,17 @@ def section_words(run: RunInfo, series: Mapping[str, Envelope]) -> dict[str, Sec
     words = {"optimisation": _optimisation(series)}
     margin = margin_verdict(run, series)
     shown = SectionWords(severity=_mark(margin), word=margin.title, sentence=margin.sentence)
+    if "eval_reward_margin" in series:
+        # Where a trainer evaluates, the verdict goes by that; "held-out" are the probe's pairs on the same page, with other figures.
+        shown = replace(shown, word=_evaluated(shown.word), sentence=_evaluated(shown.sentence))
     words["probe" if run.trainer in ON_POLICY or "reward_margin" not in series else "margin"] = shown
     if run.trainer in ON_POLICY:
         words["policy"] = _policy(series)
     return words
+
+
+def _evaluated(text: str) -> str:
+    return text.replace("held-out", "evaluation").replace("Held-out", "Evaluation")
 
 
 def _mark(margin: MarginVerdict) -> str:
@@ -85,12 +95,18 @@ def _mark(margin: MarginVerdict) -> str:
 
 
 def agreed(words: SectionWords, section: Section, alerts: Sequence[AlertRow]) -> SectionWords:
-    """The section's words under the mark of the worst alert that fires on its curves: no verdict is milder than its alerts."""
+    """The section's words under the mark of the worst alert that fires on its curves: no verdict is milder than its alerts.
+
+    Beside a critical alert on other curves of the run a good verdict keeps its word, and loses the mark of health.
+    """
     if section.id == OTHERS:
         return words
-    worst = families.worst_firing(families.about(section.signals, families.shown(alerts)))
+    seen = families.shown(alerts)
+    worst = families.worst_firing(families.about(section.signals, seen))
     if worst is None or words.severity in ("critical", worst.severity):
-        return words
+        anywhere = families.worst_firing(seen)
+        beside = anywhere is not None and anywhere.severity == "critical"
+        return replace(words, severity=NEUTRAL) if beside and words.severity == "healthy" else words
     return replace(words, severity=worst.severity, word=title_of(worst))
 
 
@@ -107,8 +123,10 @@ def _course(signal: str, envelope: Envelope) -> str:
         return ""
     tenth = max(1, values.size // 10)
     known = SIGNALS[signal]
-    unit = f" {known.unit.split()[0]}" if known.unit.startswith("nat") else ""
-    return f"{known.title} {number(float(values[:tenth].mean()))} → {number(float(values[-tenth:].mean()))}{unit}"
+    # "nat per answer": of what belongs to the name, and tells two entropies apart.
+    unit, per, of = known.unit.partition(" per ") if known.unit.startswith("nat") else ("", "", "")
+    first, last = number(float(values[:tenth].mean())), number(float(values[-tenth:].mean()))
+    return f"{known.title}{per}{of} {first} → {last}{f' {unit}' if unit else ''}"
 
 
 def _optimisation(series: Mapping[str, Envelope]) -> SectionWords:

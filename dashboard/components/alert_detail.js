@@ -1,8 +1,8 @@
 // One alert in full: sentence, evidence, causes, remedies, what people say of it, history.
 
-import { el, keyed, setAttribute, setText, severityLabel, severityMark, swatch } from "./base.js";
+import { el, keyed, moment, mutedText, setAttribute, setText, severityLabel, severityMark, swatch } from "./base.js";
 import { evidencePanel, smoothing } from "./evidence.js";
-import { age, clock, count, number, revive, signed } from "./format.js";
+import { age, count, number, revive, signed } from "./format.js";
 
 const LIKELY = { likely: 0.82, possible: 0.38, unlikely: 0.08 };
 const ANSWERS = [["real", "Yes, a real fault"], ["false_alarm", "No, false alarm"], ["unsure", "Not sure"]];
@@ -32,14 +32,15 @@ export function makeDetail(send) {
 }
 
 /** Draws the alert; only the parts that changed are touched, so that a half-written note stays. */
-export function drawDetail(detail, alert, color) {
+export function drawDetail(detail, alert, { color, now_s }) {
   const other = detail.alert?.id !== alert?.id;
   detail.alert = alert;
   detail.node.hidden = alert === null;
   if (alert === null) return;
   const { parts, panel } = detail;
+  detail.muted = alert.muted_until_s !== null && alert.muted_until_s > now_s;
   if (other) parts.note.hidden = true;
-  part(parts.top, [alert.title, alert.severity, alert.state, alert.run, color, alert.acknowledged_s, alert.muted_until_s], () => top(detail, color));
+  part(parts.top, [alert.title, alert.severity, alert.state, alert.run, color, alert.acknowledged_s, detail.muted && alert.muted_until_s], () => top(detail, color));
   setText(parts.sentence, alert.sentence || alert.title);
   part(parts.onsets, [alert.members, alert.id], () => onsets(detail));
   parts.onsets.hidden = alert.members.length < 2;
@@ -61,13 +62,6 @@ export function drawDetail(detail, alert, color) {
     make: (entry) => el("li", {}, el("time", {}, moment(entry.time_s)), el("span", {}, entry.text)),
     update: () => {},
   });
-}
-
-/** The time of day, with the day where it is not today. */
-function moment(time_s) {
-  const date = new Date(time_s * 1000);
-  const today = date.toDateString() === new Date().toDateString();
-  return today ? clock(time_s) : `${date.toLocaleDateString(undefined, { day: "numeric", month: "short" })} ${clock(time_s)}`;
 }
 
 /** Draws a part anew only where what it shows changed. */
@@ -92,7 +86,8 @@ function top(detail, color) {
   const acts = alert.state === "resolved" ? null : el("div", { class: "acts" }, acknowledge, mute(detail));
   const hollow = alert.acknowledged_s !== null;
   return [
-    severityLabel(alert.severity, { word: alert.title, hollow }),
+    severityLabel(alert.severity, { word: alert.title, hollow, muted: detail.muted }),
+    detail.muted ? el("span", { class: "ink2" }, mutedText(alert.muted_until_s)) : null,
     el("a", { class: "run", href: `./run?run=${encodeURIComponent(alert.run_id)}`, onclick: (event) => openRun(detail, event) }, swatch(color), el("span", { class: "cut" }, alert.run)),
     parts.when,
     acts,
@@ -120,11 +115,11 @@ function askNote(detail) {
 
 function mute(detail) {
   const { alert, send } = detail;
-  const muted = alert.muted_until_s !== null;
+  const { muted } = detail;
   const choose = el(
     "select",
     { class: "mute", "aria-label": "Mute", onchange: () => choose.value && send("mute", { id: alert.id, for_s: choose.value === "end" ? null : Number(choose.value) }) },
-    el("option", { value: "" }, muted ? `Muted until ${moment(alert.muted_until_s)}` : "Mute for …"),
+    el("option", { value: "" }, muted ? "Mute for longer …" : "Mute for …"),
     MUTES.map(([seconds, words]) => el("option", { value: seconds }, words)),
     muted ? el("option", { value: "end" }, "End the mute") : null,
   );

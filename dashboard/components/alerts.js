@@ -1,7 +1,7 @@
 // The Alerts page: incidents at the left, one alert in full at the right.
 
 import { drawDetail, makeDetail } from "./alert_detail.js";
-import { el, heartbeat, keyed, kept, received, seriesColors, setAttribute, setText, severityLabel, severityMark, swatch } from "./base.js";
+import { el, heartbeat, keyed, kept, mutedText, received, seriesColors, setAttribute, setText, severityLabel, severityMark, swatch } from "./base.js";
 import { age, count } from "./format.js";
 import { searchField } from "./search.js";
 import { drawState, serverNow, takePulse, updatedText } from "./watch.js";
@@ -50,7 +50,7 @@ function build(parent) {
     el("div", { class: "title" }, el("h1", {}, "Alerts"), state.count, el("div", { class: "controls" }, state.tabs, state.search.node)),
     state.troubles,
     el("div", { class: "panes" }, state.list, state.detail.node, state.teaching),
-    el("div", { class: "foot" }, marks, el("span", { class: "mark" }, severityMark("critical", { hollow: true }), "acknowledged"), state.updated),
+    el("div", { class: "foot" }, marks, el("span", { class: "mark" }, severityMark("critical", { hollow: true }), "acknowledged"), el("span", { class: "mark" }, severityMark("critical", { muted: true }), "muted"), state.updated),
   );
   parent.append(state.root);
   const stopClock = heartbeat(state, () => tick(state));
@@ -81,10 +81,16 @@ function drawBody(state, body) {
     make: (card) => el("button", { class: "card", type: "button", onclick: () => state.send("select", card.id) }),
     update: (node, card) => drawCard(node, card, colors, body.shown),
   });
-  setText(state.nothing, NOTHING[body.tab]);
+  setText(state.nothing, body.query ? noAnswer(body) : NOTHING[body.tab]);
   state.nothing.hidden = cards.length > 0;
   state.teaching.hidden = body.shown !== null;
-  drawDetail(state.detail, body.shown, body.shown ? colors[body.shown.color % colors.length] : "");
+  drawDetail(state.detail, body.shown, { color: body.shown ? colors[body.shown.color % colors.length] : "", now_s: serverNow(state) });
+}
+
+/** Why the list is empty while something is searched for; the tabs go on counting what there is. */
+function noAnswer(body) {
+  const elsewhere = TABS.filter(([name]) => body.cards.some((card) => card.incident_state === name)).map(([, word]) => word.toLowerCase());
+  return elsewhere.length ? `No alert here answers this search; some do under ${elsewhere.join(", ")}.` : "No alert answers this search.";
 }
 
 function drawCard(node, card, colors, shown) {
@@ -94,10 +100,12 @@ function drawCard(node, card, colors, shown) {
   node.dataset.text = text;
   const when = el("span", { class: "ink2 small when" });
   node.runvitals = { when, card };
-  const hollow = card.incident_state === "acknowledged" || card.incident_state === "muted";
+  const hollow = card.incident_state === "acknowledged";
+  const muted = card.incident_state === "muted";
   node.replaceChildren(
-    el("div", { class: "line" }, severityLabel(card.severity, { word: card.title, hollow }), when),
-    el("div", { class: "line small" }, swatch(colors[card.color % colors.length]), el("span", { class: "cut" }, card.run), el("span", {}, `${count(card.alerts)} ${card.alerts === 1 ? "alert" : "alerts"}`)),
+    el("div", { class: "line" }, severityLabel(card.severity, { word: card.title, hollow, muted }), when),
+    el("div", { class: "line small" }, swatch(colors[card.color % colors.length]), el("span", { class: "cut" }, card.run), el("span", {}, card.alerts)),
+    muted ? el("div", { class: "under" }, mutedText(card.muted_until_s)) : "",
     card.cause ? el("div", { class: "under cut" }, card.cause) : "",
   );
 }

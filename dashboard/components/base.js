@@ -81,17 +81,17 @@ export function severityOf(name) {
   return Object.hasOwn(SHAPES, name) ? name : "unknown";
 }
 
-/** The shape of a severity. Hollow: acknowledged. */
-export function severityMark(name, { hollow = false, size = 11 } = {}) {
+/** The shape of a severity. Hollow: acknowledged; hollow and struck through: muted. */
+export function severityMark(name, { hollow = false, muted = false, size = 11 } = {}) {
   const severity = severityOf(name);
-  const paint = hollow ? { fill: "none", stroke: "currentColor", "stroke-width": 1.4 } : { fill: "currentColor" };
-  return svg("svg", { class: severity, width: size, height: size, viewBox: "0 0 11 11", "aria-hidden": "true", ...paint }, SHAPES[severity]());
+  const paint = hollow || muted ? { fill: "none", stroke: "currentColor", "stroke-width": 1.4 } : { fill: "currentColor" };
+  return svg("svg", { class: severity, width: size, height: size, viewBox: "0 0 11 11", "aria-hidden": "true", ...paint }, SHAPES[severity](), muted ? svg("path", { d: "M.5 10.5 10.5 .5" }) : null);
 }
 
 /** Shape and word together; `word` replaces the severity's own. */
-export function severityLabel(name, { word, hollow = false } = {}) {
+export function severityLabel(name, { word, hollow = false, muted = false } = {}) {
   const severity = severityOf(name);
-  return el("span", { class: `mark ${severity}` }, severityMark(severity, { hollow }), el("span", { class: "cut" }, word ?? WORDS[severity]));
+  return el("span", { class: `mark ${severity}` }, severityMark(severity, { hollow, muted }), el("span", { class: "cut" }, word ?? WORDS[severity]));
 }
 
 const GLYPHS = {
@@ -107,6 +107,18 @@ const STATUS_WORDS = {
   starting: "Starting", running: "Running", stalled: "Stalled", hung: "Hung", crashed: "Crashed", stopped: "Stopped", finished: "Finished",
 };
 const BOLD = new Set(["stalled", "hung", "crashed"]);
+
+/** Until when a mute lasts, in the reader's words: the time, with the day where it is not today. */
+export function mutedText(until_s) {
+  return `muted until ${moment(until_s).replace(/:\d\d$/, "")}`;
+}
+
+/** The time of day, with the day where it is not today. */
+export function moment(time_s) {
+  const date = new Date(time_s * 1000);
+  const today = date.toDateString() === new Date().toDateString();
+  return today ? clock(time_s) : `${date.toLocaleDateString(undefined, { day: "numeric", month: "short" })} ${clock(time_s)}`;
+}
 
 /** What a run does, as glyph and word, without colour. */
 export function statusLabel(status) {

@@ -6,6 +6,7 @@ import { precise } from "./chart_words.js";
 import { clock, count, duration } from "./format.js";
 
 const DRAG_PX = 4;
+const GAP_PX = 8;
 
 export class Hover {
   constructor(page) {
@@ -103,9 +104,17 @@ export class Hover {
     chart.box.style.display = head ? "block" : "none";
     if (!head) return;
     chart.box.replaceChildren(el("div", { class: "hover-head" }, this.headText(head)), ...rows);
+    this.place(chart, share);
+  }
+
+  // Beside the line where there is room, never beyond the page, and as little over the plot as can be: from its top edge upwards.
+  place(chart, share) {
+    const { box, frame } = chart;
     const x = chart.margin.l + share * chart.width;
-    const right = share < 0.5;
-    Object.assign(chart.box.style, { left: right ? `${x + 8}px` : "auto", right: right ? "auto" : `${chart.frame.clientWidth - x + 8}px` });
+    const [page, own] = [this.page.root.getBoundingClientRect(), frame.getBoundingClientRect()];
+    const [lowest, highest] = [page.left - own.left, page.right - own.left - box.offsetWidth];
+    const wanted = share < 0.5 ? x + GAP_PX : x - GAP_PX - box.offsetWidth;
+    box.style.left = `${Math.max(lowest, Math.min(highest, wanted))}px`;
   }
 
   headText(head) {

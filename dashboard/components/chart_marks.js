@@ -78,7 +78,7 @@ export function annotations(chart, marks, { at, range, theme, font, width }) {
   const said = [
     ...(marks.resumes ?? []).map((resume) => ({ x: at(resume.step), text: resume.from === null ? "↻ resumed" : `↻ resumed from ${resume.from}` })),
     ...(chart.parted ?? []).map((parted) => ({ x: at(parted.step), text: parted.label })),
-  ].filter(({ x }) => x !== null && x >= range[0] && x <= range[1]).sort((a, b) => a.x - b.x);
+  ].filter(({ x, text }) => text && x !== null && x >= range[0] && x <= range[1]).sort((a, b) => a.x - b.x);
   const ends = [];
   return said.map(({ x, text }) => {
     const place = ((x - range[0]) / (range[1] - range[0])) * width;

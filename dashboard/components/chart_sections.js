@@ -25,7 +25,7 @@ function drawHead(node, section, state) {
   if (node.dataset.text === text) return;
   node.dataset.text = text;
   const verdict = section.verdict
-    ? el("span", { class: `mark strong ${section.verdict.severity}` }, severityMark(section.verdict.severity), section.verdict.word)
+    ? el("span", { class: `mark strong ${section.verdict.severity}` }, section.verdict.severity === "neutral" ? null : severityMark(section.verdict.severity), section.verdict.word)
     : null;
   const focused = node.contains(node.getRootNode().activeElement);
   node.hidden = !section.title;

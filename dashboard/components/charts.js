@@ -83,6 +83,7 @@ function newest(kept, sent, ask) {
 
 function draw(state, frame, words) {
   const { page, parts } = state;
+  if (frame.page === "run" && !new URLSearchParams(location.search).has("run")) named(frame.head.id);
   state.name ??= lookedAt(page, `${frame.page}:${frame.head.id ?? ""}`);
   const specs = frame.sections.flatMap((section) => section.blocks.filter((block) => block.kind === "chart"))
     .map((spec) => ({ ...spec, ...words.charts?.[spec.id] }));
@@ -93,6 +94,13 @@ function draw(state, frame, words) {
   page.onMoved();
   drawSections(parts.body, { state, frame, words });
   drawFoot(parts.foot, { state, frame });
+}
+
+// Puts the run into an address that names none, so that a copy of it leads here. In place of the entry, so that Back still leads back.
+function named(run) {
+  const address = new URL(location.href);
+  address.searchParams.set("run", run);
+  history.replaceState(history.state, "", address);
 }
 
 function lookedAt(page, name) {

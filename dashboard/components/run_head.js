@@ -1,9 +1,11 @@
 // The head of a run's page: name and controls, the strip of facts, the open incident.
 
-import { el, keyed, setAttribute, setClass, setText, severityMark, seriesColor, statusLabel, swatch } from "./base.js";
+import { el, keyed, setAttribute, setClass, setText, mutedText, severityMark, seriesColor, statusLabel, swatch } from "./base.js";
 import { age, clock } from "./format.js";
 
 const MODES = { whole: "Whole run", last: "Last 50 steps", follow: "Follow" };
+// An ended run has nothing to follow.
+const ENDED_MODES = { whole: MODES.whole, last: MODES.last };
 const AXES = { step: "Step", time: "Time", tokens: "Tokens" };
 
 export function drawRunHead(parent, { state, frame, words }) {
@@ -29,7 +31,7 @@ function drawTitle(parent, { state, head }) {
   const chips = head.chips.map((chip) => el("span", { class: "chip" }, chip));
   const axes = Object.fromEntries(Object.entries(AXES).filter(([axis]) => head.axes.includes(axis)));
   const controls = el("div", { class: "controls" },
-    segments(MODES, page.view.mode, (mode) => page.setMode(mode), "What is shown"),
+    segments(head.live ? MODES : ENDED_MODES, page.view.mode, (mode) => page.setMode(mode), "What is shown"),
     segments(axes, page.view.axis, (axis) => page.setAxis(axis), "Horizontal axis"),
     el("a", { class: "button", href: `compare?compare=${encodeURIComponent(head.id)}`, onclick: go("compare", { compare: head.id }) }, "Compare"));
   parent.replaceChildren(name, ...chips, controls);
@@ -98,7 +100,8 @@ function incidentWords(incident, state) {
     el("a", { class: "onset-link", href: `alerts?alert=${encodeURIComponent(alert.id)}`, onclick: goTo(alert.id) }, severityMark(alert.severity, { hollow: alert.acknowledged }), el("span", {}, alert.text)),
   ]);
   return el("div", { class: "grow" },
-    el("div", { class: "row" }, el("span", { class: `mark ${incident.severity}` }, severityMark(incident.severity, { hollow: incident.acknowledged }), incident.title), el("span", { class: "ink2" }, incident.times)),
+    el("div", { class: "row" }, el("span", { class: `mark ${incident.severity}` }, severityMark(incident.severity, { hollow: incident.acknowledged, muted: incident.muted_until_s !== null }), incident.title),
+      incident.muted_until_s === null ? null : el("span", { class: "strong" }, mutedText(incident.muted_until_s)), el("span", { class: "ink2" }, incident.times)),
     el("p", { class: "incident-sentence" }, incident.sentence, " ", incident.cause ? el("b", {}, incident.cause) : null),
     incident.chain.length > 1 ? el("div", { class: "row onset" }, el("span", { class: "ink2" }, "By onset"), chain) : null);
 }

@@ -11,6 +11,7 @@ const COLUMNS = ["run", "trainer", "health", "finding", "status", "step", "age",
 const HEADS = ["Run", "Trainer", "Health", "First finding", "Status", "Step", "Last step", "Loss", "Margin", "Alerts"];
 const RIGHT = new Set(["step", "age", "alerts"]);
 const MOST_COMPARED = 6;
+const FULL = `At most ${MOST_COMPARED} runs can be told apart on one chart: take one off to choose another.`;
 const LONG_NAME = 40;
 const NAME_END = 8;
 
@@ -18,6 +19,7 @@ export default function runs({ data, parentElement, setTriggerValue }) {
   const state = kept(parentElement, () => build(parentElement));
   state.send = setTriggerValue;
   takePulse(state, data);
+  cleanAddress();
   const body = received(state, data, setTriggerValue);
   if (body && state.drawn !== state.digest) {
     state.drawn = state.digest;
@@ -27,12 +29,22 @@ export default function runs({ data, parentElement, setTriggerValue }) {
   return state.stop;
 }
 
+/** Going to another page leaves its words in this page's entry of the history; back here they mean nothing. */
+function cleanAddress() {
+  const address = new URL(location.href);
+  const stale = ["run", "compare", "alert"].filter((name) => address.searchParams.has(name));
+  if (!stale.length || /\/(run|compare|alerts)\/?$/.test(address.pathname)) return;
+  for (const name of stale) address.searchParams.delete(name);
+  history.replaceState(history.state, "", address);
+}
+
 function build(parent) {
   const state = { picked: new Set(), watchLine: watchLine() };
   state.count = el("span", { class: "count" });
   state.noticeBox = el("div", { class: "notices" });
   state.search = searchField({ placeholder: "Name, or trainer:dpo, margin<0, config.beta=0.1", onsearch: (text) => state.send("query", text) });
   state.compare = el("button", { class: "button", type: "button", disabled: true, onclick: () => state.send("compare", [...state.picked]) }, "Compare (select 2–6)");
+  state.full = el("p", { class: "full-line", role: "status", hidden: true }, FULL);
   state.views = el("div", { class: "row", style: { flexWrap: "wrap" } });
   state.troubles = el("div", { class: "troubles", role: "status" });
   state.tables = Object.fromEntries(GROUPS.map(([name, words]) => [name, groupOf(words)]));
@@ -50,6 +62,7 @@ function build(parent) {
     state.noticeBox,
     el("div", { class: "title" }, el("h1", {}, "Runs"), state.count, el("div", { class: "controls" }, state.watchLine.node)),
     el("div", { class: "search" }, state.search.node, state.compare),
+    state.full,
     el("div", { class: "views" }, state.views, el("span", { class: "hint" }, "name · trainer: · status: · health: · step> · margin< · alert: · config.beta=0.1")),
     state.troubles,
     state.table,
@@ -150,7 +163,7 @@ function makeRow(state, row) {
 
 function choose(state, id, on) {
   if (on && state.picked.size < MOST_COMPARED) state.picked.add(id);
-  else state.picked.delete(id);
+  else if (!on) state.picked.delete(id);
   for (const table of Object.values(state.tables)) for (const node of table.rows.children) drawPicked(state, node);
   drawCompare(state);
 }
@@ -159,6 +172,9 @@ function drawPicked(state, node) {
   const on = state.picked.has(node.dataset.key);
   node.runvitals.pick.checked = on;
   setAttribute(node, "aria-selected", String(on));
+  const full = !on && state.picked.size >= MOST_COMPARED;
+  node.runvitals.pick.classList.toggle("full", full);
+  setAttribute(node.runvitals.pick, "title", full ? FULL : on ? "Chosen for comparison" : "Choose for comparison");
 }
 
 function drawCompare(state) {
@@ -166,6 +182,7 @@ function drawCompare(state) {
   setText(state.compare, many ? `Compare ${many}${many < 2 ? " (select 2–6)" : ""}` : "Compare (select 2–6)");
   state.compare.disabled = many < 2;
   state.compare.classList.toggle("primary", many >= 2);
+  state.full.hidden = many < MOST_COMPARED;
 }
 
 /** Draws a cell anew only where what it shows changed. */
@@ -188,9 +205,9 @@ function updateRow(state, node, row) {
   cell(node, "finding", row.finding, () => el("div", { class: "cut ink2", title: row.finding }, row.finding));
   cell(node, "status", row.status, () => statusLabel(row.status));
   cell(node, "step", [row.step, row.max_steps], () => steps(row));
-  cell(node, "loss", row.loss, () => (row.loss.length ? spark(row.loss) : el("span", { class: "ink3 small" }, row.step === null ? "no step yet" : "not logged")));
+  cell(node, "loss", [row.loss, row.loss_of], () => loss(row));
   cell(node, "margin", [row.margin, row.margin_now, row.margin_of], () => margin(row));
-  cell(node, "alerts", [row.alerts, row.health], () => el("span", { class: row.alerts ? (row.health === "critical" ? "critical" : "warning") : "ink2" }, count(row.alerts)));
+  cell(node, "alerts", [row.alerts, row.seen, row.health], () => alertCount(row));
 }
 
 /** A long name is cut in its middle: runs of one sweep differ at the end. */
@@ -206,6 +223,19 @@ function steps(row) {
   const bar = row.max_steps ? el("span", { class: "bar" }, el("i", { style: { width: `${(100 * done).toFixed(1)}%` } })) : null;
   const of = row.max_steps ? el("span", { class: "ink2" }, ` / ${count(row.max_steps)}`) : null;
   return el("span", { class: "steps" }, count(row.step ?? (row.max_steps ? 0 : null)), of, bar);
+}
+
+function loss(row) {
+  if (!row.loss.length) return el("span", { class: "ink3 small" }, row.step === null ? "no step yet" : "not logged");
+  return el("div", { title: `${row.loss_of}: ${row.loss_of === "Loss" ? "what is minimised" : "this trainer logs no loss as a whole"}` }, spark(row.loss));
+}
+
+/** Open alerts; where none is open, hollow, those that somebody has acknowledged or muted. */
+function alertCount(row) {
+  const name = row.health === "critical" ? "critical" : "warning";
+  const title = row.seen ? `${count(row.alerts)} open, ${count(row.seen)} acknowledged or muted` : null;
+  if (row.alerts || !row.seen) return el("span", { class: row.alerts ? name : "ink2", title }, count(row.alerts));
+  return el("span", { class: "mark", title }, severityMark(name, { hollow: true, size: 10 }), el("span", { class: "ink2" }, count(row.seen)));
 }
 
 function margin(row) {

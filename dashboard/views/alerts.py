@@ -12,7 +12,7 @@ from runvitals.dashboard import head, live
 from runvitals.dashboard.alert_cards import STATES, cards, full, holding
 from runvitals.dashboard.component import mount
 from runvitals.dashboard.data import Problem, read
-from runvitals.dashboard.incidents import Incident, group
+from runvitals.dashboard.incidents import Incident, counted, group, open_alerts
 from runvitals.dashboard.navigation import go
 from runvitals.dashboard.query import Query, parse
 from runvitals.store import Store
@@ -60,9 +60,9 @@ def _body(store: Store, query: Query, now_s: float) -> dict[str, Any]:
     return {
         "missing": asked if held is None else "",
         "tab": tab,
-        "counts": {state: sum(card["incident_state"] == state for card in found) for state in STATES},
+        "counts": {state: counted(incidents, state) for state in STATES},
         "cards": found,
-        "alerts": sum(len(incident.alerts) for incident in incidents if incident.state == "open"),
+        "alerts": open_alerts(incidents),
         "query": query.text,
         "troubles": [{"term": trouble.term, "reason": trouble.reason} for trouble in query.troubles],
         "shown": full(*shown, runs.get(shown[0].run_id)) if shown is not None else None,

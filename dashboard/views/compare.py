@@ -82,12 +82,13 @@ def _data(store: Store, state: _Page, now_s: float) -> dict[str, Any]:
     state.unknown = [run_id for run_id in state.run_ids if run_id not in ids]
     if not runs:
         return {"empty": _NO_RUN}
+    named = any(run.id in state.run_ids for run in runs)
     keys = {run.id: store.keys(run.id) for run in runs}
     others = [run for run in known if run not in runs]
     if not state.words or (now_s - state.read_s >= READ_EVERY_S and any(run.status in LIVE for run in runs)):
         state.words, state.read_s = words(store, runs, keys), now_s
     return {
-        "frame": live.changed("compare.frame", frame(runs, others, keys)),
+        "frame": live.changed("compare.frame", frame(runs, others, keys, picked=not named)),
         "words": live.changed("compare.words", state.words),
         "charts": state.feed.message(store, wants(runs, keys), Zoom.of_state(_told("zoom"))),
     }

@@ -33,7 +33,7 @@ def test_an_alert_that_never_fired_is_no_incident() -> None:
 def test_a_pending_alert_shows_beside_one_that_fired() -> None:
     (incident,) = group([alert("root"), alert("p", incident="root", state="pending", fired_s=None)], now_s=100)
     assert [member.id for member in incident.alerts] == ["p", "root"]
-    assert incident.firing == 1
+    assert incident.asking == 1
 
 
 def test_acknowledged_and_muted_roots_close_nothing_but_are_not_open() -> None:
