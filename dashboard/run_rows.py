@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from runvitals.dashboard.component import plain
 from runvitals.dashboard.data import overview, shown_health
-from runvitals.dashboard.incidents import group, open_alerts
+from runvitals.dashboard.incidents import counted, group, open_alerts
 from runvitals.dashboard.overview import KeptRow
 from runvitals.dashboard.query import Query, Subject
 from runvitals.dashboard.sparks import LOSS_SPAN, MARGIN_SPAN, spark, spark_json
@@ -68,11 +68,16 @@ def rows(
 
 
 def _counted(row: dict[str, Any], alerts: Sequence[AlertRow], *, now_s: float) -> dict[str, Any]:
-    """The row with its open alerts, and those `seen`, which somebody acknowledged or muted; a mute ends without the run changing."""
+    """The row with its open alerts, and those that somebody acknowledged or muted; a mute ends without the run changing."""
     incidents = group(alerts, now_s=now_s)
-    opened = open_alerts(incidents)
-    seen = sum(alert.severity != "info" and not alert.detail.get("inhibited_by") for alert in alerts) - opened
-    return {**row, "alerts": opened, "seen": seen, "mark": f"{row['mark']} {opened} {seen}"}
+    told: dict[str, Any] = {
+        "alerts": open_alerts(incidents),
+        "acknowledged": counted(incidents, "acknowledged"),
+        "muted": counted(incidents, "muted"),
+    }
+    if all(row[name] == number for name, number in told.items()):
+        return row
+    return {**row, **told, "mark": f"{row['mark']} {told['alerts']} {told['acknowledged']} {told['muted']}"}
 
 
 def _kept_row(kept: dict[str, KeptRow], store: Store, run: RunInfo, watched: bool) -> dict[str, Any]:
@@ -148,6 +153,9 @@ def _row(store: Store, run: RunInfo, watched: bool) -> dict[str, Any]:
         "step": run.last_step,
         "max_steps": run.max_steps,
         "last_step_s": run.last_step_s,
+        "alerts": 0,
+        "acknowledged": 0,
+        "muted": 0,
         "loss_of": SIGNALS[loss_signal].title if loss_signal else "",
         "loss": spark_json(spark(curves.get(loss_key or ""), span=LOSS_SPAN)),
         "margin": spark_json(spark(curves.get(margin_key or ""), span=MARGIN_SPAN)),

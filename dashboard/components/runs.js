@@ -207,7 +207,7 @@ function updateRow(state, node, row) {
   cell(node, "step", [row.step, row.max_steps], () => steps(row));
   cell(node, "loss", [row.loss, row.loss_of], () => loss(row));
   cell(node, "margin", [row.margin, row.margin_now, row.margin_of], () => margin(row));
-  cell(node, "alerts", [row.alerts, row.seen, row.health], () => alertCount(row));
+  cell(node, "alerts", [row.alerts, row.acknowledged, row.muted, row.health], () => alertCount(row));
 }
 
 /** A long name is cut in its middle: runs of one sweep differ at the end. */
@@ -230,12 +230,13 @@ function loss(row) {
   return el("div", { title: `${row.loss_of}: ${row.loss_of === "Loss" ? "what is minimised" : "this trainer logs no loss as a whole"}` }, spark(row.loss));
 }
 
-/** Open alerts; where none is open, hollow, those that somebody has acknowledged or muted. */
+/** Open alerts; where none is open, the incidents that somebody has acknowledged (hollow) or muted (struck through). */
 function alertCount(row) {
   const name = row.health === "critical" ? "critical" : "warning";
-  const title = row.seen ? `${count(row.alerts)} open, ${count(row.seen)} acknowledged or muted` : null;
-  if (row.alerts || !row.seen) return el("span", { class: row.alerts ? name : "ink2", title }, count(row.alerts));
-  return el("span", { class: "mark", title }, severityMark(name, { hollow: true, size: 10 }), el("span", { class: "ink2" }, count(row.seen)));
+  const seen = row.acknowledged + row.muted;
+  const title = seen ? `${count(row.alerts)} open, ${count(row.acknowledged)} acknowledged, ${count(row.muted)} muted` : null;
+  if (row.alerts || !seen) return el("span", { class: row.alerts ? name : "ink2", title }, count(row.alerts));
+  return el("span", { class: "mark", title }, severityMark(name, { hollow: true, muted: !row.acknowledged, size: 10 }), el("span", { class: "ink2" }, count(seen)));
 }
 
 function margin(row) {

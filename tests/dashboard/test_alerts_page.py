@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import replace
 from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
 from runvitals.dashboard.alert_cards import full, holding
 from runvitals.dashboard.incidents import group
+from runvitals.dashboard.query import parse
+from runvitals.dashboard.run_rows import rows
 from runvitals.store import Store
 
 PAGE = """
@@ -59,6 +63,37 @@ def test_search_finds_by_run_rule_or_trainer(watched: Store) -> None:
     assert {card["run"] for card in body_of(q="grpo-math-nobeta")["cards"]} == {"grpo-math-nobeta"}
     assert {card["run"] for card in body_of(q="kl_blowup")["cards"]} == {"ppo-7b-helpful-kl0"}
     assert {card["trainer"] for card in body_of(q="trainer:sft")["cards"]} == {"sft"}
+
+
+def test_a_search_without_an_answer_leaves_the_counts_as_they_are(watched: Store) -> None:
+    body = body_of(q="nothing-is-called-so")
+    assert body["cards"] == []
+    assert body["counts"] == body_of()["counts"]
+    assert body["alerts"] == body_of()["alerts"]
+
+
+def test_every_page_counts_open_alerts_alike(watched: Store) -> None:
+    now_s = time.time()
+    before = body_of()["alerts"]
+    shown = body_of()["shown"]
+    watched.mute(shown["id"], now_s + 3600, now_s)
+    body = body_of()
+    firing = watched.alerts(states=("firing",))
+    table = rows(watched, watched.runs(), firing, query=parse("", signals=()), watched=True, now_s=now_s)
+    assert body["counts"]["muted"] == 1
+    assert body["alerts"] < before
+    assert body["alerts"] == sum(row["alerts"] for row in table)
+    assert sum(row["muted"] for row in table) == 1
+    (card,) = [card for card in body["cards"] if card["incident_state"] == "muted"]
+    assert card["muted_until_s"] == now_s + 3600
+
+
+def test_that_a_norm_is_above_0_is_said_only_where_it_is_not(watched: Store) -> None:
+    alert = watched.alerts()[0]
+    given = [{"label": "gradient norm", "value": value, "unit": "", "expected": "above 0"} for value in (0.4, 0.0)]
+    told = replace(alert, fired_s=1.0, detail={**alert.detail, "evidence": {"numbers": given}})
+    shown = full(told, group([told], now_s=0.0)[0], None)
+    assert [number["expected"] for number in shown["evidence"]["numbers"]] == ["", "above 0"]
 
 
 def test_evidence_about_nan_keeps_its_numbers(watched: Store) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from runvitals.dashboard.incidents import counted, group, worst
+from runvitals.dashboard.incidents import counted, group, open_alerts, worst
 from runvitals.store.types import AlertRow
 
 
@@ -65,3 +65,23 @@ def test_the_worst_come_first_and_info_counts_for_nothing() -> None:
     assert counted(found, "open") == 3
     assert worst(found) == "critical"
     assert worst(group([alert("i", severity="info")], now_s=100)) is None
+
+
+def test_open_alerts_are_those_that_fire_unmuted_and_unexplained_in_open_incidents() -> None:
+    rows = [
+        alert("root", severity="critical"),
+        alert("beside", incident="root"),
+        alert("told", incident="root", severity="info"),
+        alert("explained", incident="root", detail={"inhibited_by": "root"}),
+        alert("hushed", incident="root", muted_until_s=200.0),
+        alert("over", incident="root", state="resolved", resolved_s=40.0),
+        alert("known", acknowledged_s=50.0),
+    ]
+    assert open_alerts(group(rows, now_s=100)) == 2
+    assert open_alerts(group(rows, now_s=201)) == 3
+
+
+def test_what_still_fires_speaks_for_an_incident_whose_root_is_over() -> None:
+    rows = [alert("root", state="resolved", resolved_s=40.0), alert("b", incident="root", acknowledged_s=50.0)]
+    (incident,) = group(rows, now_s=100)
+    assert (incident.root.id, incident.state) == ("b", "acknowledged")

@@ -55,6 +55,19 @@ RUN = Subject(
         ("config.lora.r=16", True),
         ("config.absent=1", False),
         ("health:critical or", True),
+        ("-uf", False),
+        ("-clean", True),
+        ("-trainer:ppo", True),
+        ("−margin<1", False),
+        ('"dpo-7b-uf-b01"', True),
+        ('"trainer:dpo"', False),
+        ('-"uf"', False),
+        ('name:"uf b01"', False),
+        ("tokens/s>3", True),
+        ("tokens/s>9k", False),
+        ("run:uf", True),
+        ('"first finding":stagnant', True),
+        ('"last step"<2min', True),
     ],
 )
 def test_a_query_finds_what_it_says(text: str, answers: bool) -> None:
@@ -71,6 +84,8 @@ def test_a_query_finds_what_it_says(text: str, answers: bool) -> None:
         ("step<5q", "5q is no number"),
         ("trainer>dpo", "trainer is a word: write trainer:dpo"),
         ("step>", "say what step should be"),
+        ("-foo:bar", "no column or signal is called foo"),
+        ("loss:0.5", "a measured value is hardly ever exactly that: write loss<0.5 or >"),
     ],
 )
 def test_a_bad_term_is_named_with_its_reason_and_left_out(term: str, reason: str) -> None:
@@ -81,3 +96,4 @@ def test_a_bad_term_is_named_with_its_reason_and_left_out(term: str, reason: str
 
 def test_a_query_tells_which_signals_it_asks_about() -> None:
     assert parse("margin<0 trainer:dpo or tokens_per_s>1", signals=SIGNALS).signals == {"margin", "tokens_per_s"}
+    assert parse("-tokens/s>1", signals=SIGNALS).signals == {"tokens_per_s"}
