@@ -12,7 +12,7 @@ from runvitals.dashboard.data import overview, shown_health
 from runvitals.dashboard.incidents import counted, group, open_alerts
 from runvitals.dashboard.overview import KeptRow
 from runvitals.dashboard.query import Query, Subject
-from runvitals.dashboard.sparks import LOSS_SPAN, MARGIN_SPAN, spark, spark_json
+from runvitals.dashboard.sparks import LOSS_SPAN, MARGIN_SPAN, POLICY_LOSS_SPAN, spark, spark_json
 from runvitals.diagnostics.signal_aliases import ALIASES
 from runvitals.diagnostics.signals import SIGNALS, best_key, canonical
 from runvitals.store import Store
@@ -157,7 +157,9 @@ def _row(store: Store, run: RunInfo, watched: bool) -> dict[str, Any]:
         "acknowledged": 0,
         "muted": 0,
         "loss_of": SIGNALS[loss_signal].title if loss_signal else "",
-        "loss": spark_json(spark(curves.get(loss_key or ""), span=LOSS_SPAN)),
+        "loss": spark_json(
+            spark(curves.get(loss_key or ""), span=LOSS_SPAN if loss_signal == "loss" else POLICY_LOSS_SPAN)
+        ),
         "margin": spark_json(spark(curves.get(margin_key or ""), span=MARGIN_SPAN)),
         "margin_now": latest_margin,
         "margin_of": MARGIN_WORDS.get(margin_signal or ""),

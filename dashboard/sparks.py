@@ -10,6 +10,7 @@ import numpy as np
 from runvitals.store.types import Envelope
 
 LOSS_SPAN = 0.04
+POLICY_LOSS_SPAN = 0.004
 MARGIN_SPAN = 0.1
 """The least that the full height stands for, so that noise looks flat."""
 

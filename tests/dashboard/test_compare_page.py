@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
+from runvitals.dashboard.compare_body import frame
 from runvitals.dashboard.differences import settings_table
 from runvitals.store import Store
 from runvitals.store.types import RunInfo
@@ -70,6 +72,26 @@ def test_unknown_runs_in_the_link_are_left_out(app: AppTest, watched: Store) -> 
     app.query_params["compare"] = "nothing,here"
     app.run()
     assert not app.exception
+
+
+def test_runs_that_nobody_chose_are_said_to_be_picked(watched: Store) -> None:
+    runs = [replace(run, project="demo") for run in watched.runs()[:2]]
+    keys = {run.id: watched.keys(run.id) for run in runs}
+    picked = frame(runs, [], keys, picked=True)["head"]["sentence"]
+    assert picked == "the newest 2 runs of demo, as none were chosen; the first is the baseline"
+    assert frame(runs, [], keys)["head"]["sentence"] == "2 runs, the first is the baseline"
+
+
+def test_a_length_that_epochs_set_is_shown_as_it_came_out() -> None:
+    one, two = (
+        RunInfo(
+            id=name, project="p", name=name, trainer="ppo", status="finished", phase="", health="healthy", created_s=0.0,
+            ended_s=None, beat_s=None, last_step=None, last_step_s=None, max_steps=steps, color=0, config={"max_steps": wanted},
+            info={}, rules=(), finding="", alerts=0, revision=0,
+        )
+        for name, steps, wanted in (("a", 150, -1), ("b", 300, 300))
+    )  # fmt: skip
+    assert settings_table([one, two]).rows == [{"name": "max_steps", "values": ["150", "300"]}]
 
 
 def test_nested_settings_are_flattened_and_paths_of_this_machine_left_out() -> None:

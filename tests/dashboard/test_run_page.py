@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from runvitals.dashboard.panels import folded, sections
 from runvitals.dashboard.run_body import wants, words
-from runvitals.dashboard.verdicts import SectionWords, agreed
+from runvitals.dashboard.verdicts import NEUTRAL, SectionWords, agreed
 from runvitals.store import Store
 from runvitals.store.types import Latest
 
@@ -130,6 +130,17 @@ def test_no_section_is_milder_than_the_alerts_on_its_curves(
     assert said.sentence == "with numbers"
     ended = agreed(words_before, margin, [replace(found, severity=severity, state="resolved")])
     assert ended == words_before
+
+
+def test_a_good_verdict_is_not_marked_healthy_beside_a_critical_alert(watched: Store) -> None:
+    run = next(run for run in watched.runs() if run.name == "ppo-7b-helpful-kl0")
+    probe = next(section for section in sections(run, watched.keys(run.id)) if section.id == "probe")
+    kl = next(alert for alert in watched.alerts(run_id=run.id) if alert.rule == "kl_blowup")
+    good = SectionWords(severity="healthy", word="Rising", sentence="with numbers")
+    beside = agreed(good, probe, [replace(kl, severity="critical", state="firing")])
+    assert (beside.severity, beside.word) == (NEUTRAL, "Rising")
+    assert agreed(good, probe, [replace(kl, severity="warning", state="firing")]) == good
+    assert agreed(good, probe, [replace(kl, severity="critical", state="resolved")]) == good
 
 
 def test_what_else_was_logged_is_folded_and_costs_nothing(watched: Store) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,7 +12,11 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from runvitals.dashboard.data import overview
+from runvitals.dashboard.query import parse
+from runvitals.dashboard.run_rows import latest_keys, rows
 from runvitals.store import Store
+from runvitals.store.types import Latest
 
 HOSTILE = (
     "<img src=x onerror=alert(1)>",
@@ -59,6 +64,20 @@ def test_a_query_may_ask_for_alerts_and_signals(app: AppTest, watched: Store) ->
     app.query_params["q"] = "alert:margin_stagnant or margin<-1 or config.beta=0.05"
     body = components(app.run())["runvitals.runs"]["body"]
     assert {row["name"] for row in body["rows"]} == {"dpo-7b-uf-b01", "ppo-7b-helpful-kl0", "grpo-math-b005"}
+
+
+def test_a_trainer_without_a_whole_loss_shows_its_policy_loss(watched: Store) -> None:
+    run = watched.runs()[0]
+    points = Latest(step=1, time_s=1.0, value=0.1, best_min=0.1, best_max=0.1, count=1, nonfinite=0)
+    of_policy = replace(run, latest={"loss/policy_avg": points})
+    of_both = replace(run, latest={"loss/policy_avg": points, "loss": points})
+    asked = parse("", signals=())
+    assert {"loss", "loss/policy_avg"} <= set(latest_keys(asked))
+    (row,) = rows(watched, [of_policy], [], query=asked, watched=True, now_s=1.0)
+    assert row["loss_of"] == "Policy loss"
+    overview().rows.clear()
+    (row,) = rows(watched, [of_both], [], query=asked, watched=True, now_s=1.0)
+    assert row["loss_of"] == "Loss"
 
 
 def test_without_runs_the_page_says_how_to_start_one(app: AppTest, store: Store, sample: ModuleType) -> None:
