@@ -25,8 +25,6 @@ ROOT = Path(__file__).parent.parent.parent
 HOSTILE = "<img src=x onerror=window.pwned=1><b>bold</b>"
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-BROWSERS = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
-
 
 def log(store: Store, first: int, count: int) -> None:
     steps = np.arange(first, first + count, dtype=np.int64)
@@ -81,12 +79,9 @@ def _answers(address: str) -> bool:
 
 
 @pytest.fixture
-def page(server: str) -> Iterator[sync_api.Page]:
-    browser = next((path for path in BROWSERS if Path(path).exists()), None)
-    if browser is None and not os.environ.get("CI"):
-        pytest.skip("no Chromium on this machine")
+def page(server: str, chromium_path: str) -> Iterator[sync_api.Page]:
     with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox", "--disable-gpu"])
+        chromium = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox", "--disable-gpu"])
         opened = chromium.new_page(viewport={"width": 1440, "height": 1100})
         opened.goto(f"{server}/run?run=r")
         opened.locator("[data-chart=loss] .xtick").first.wait_for(state="attached", timeout=60_000)
