@@ -16,8 +16,8 @@ from typing import Any
 
 from runvitals.diagnostics.signals import SIGNALS
 
-WORD_KEYS = ("name", "id", "project", "trainer", "status", "health", "finding", "alert")
-"""Keys whose values are words; `:` asks for one of them, ignoring case."""
+WORD_KEYS = ("name", "id", "project", "trainer", "status", "health", "finding", "alert", "needs")
+"""Keys whose values are words; `:` asks for one of them, ignoring case. `needs:attention` is the first group of the Runs table."""
 
 NUMBER_KEYS = ("step", "alerts", "age", "started", "ended")
 """Keys whose values are numbers; age, started and ended are seconds ago and take 30s, 5min, 2h, 3d."""

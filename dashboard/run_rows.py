@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Literal
 
@@ -55,29 +56,56 @@ def rows(
     for alert in alerts:
         rules.setdefault(alert.run_id, []).append(alert.rule)
         of_run.setdefault(alert.run_id, []).append(alert)
+    counts = {run.id: _counts(of_run.get(run.id, ()), now_s=now_s) for run in runs}
     chosen = list(runs)
     if query.groups:
         chosen = [
             run
             for run in runs
-            if query.matches(subject(run, rules=rules.get(run.id, ()), watched=watched, now_s=now_s))
+            if query.matches(
+                subject(run, rules=rules.get(run.id, ()), counts=counts[run.id], watched=watched, now_s=now_s)
+            )
         ]
-    chosen.sort(key=lambda run: _order(run, watched))
+    chosen.sort(key=lambda run: _order(run, counts[run.id], watched))
     kept = overview().rows
-    return [_counted(_kept_row(kept, store, run, watched), of_run.get(run.id, ()), now_s=now_s) for run in chosen]
+    return [_counted(_kept_row(kept, store, run, watched), run, counts[run.id], watched=watched) for run in chosen]
 
 
-def _counted(row: dict[str, Any], alerts: Sequence[AlertRow], *, now_s: float) -> dict[str, Any]:
-    """The row with its open alerts, and those that somebody acknowledged or muted; a mute ends without the run changing."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """A run's alerts that ask for somebody, and its incidents that somebody acknowledged or muted."""
+
+    open: int = 0
+    acknowledged: int = 0
+    muted: int = 0
+
+    @property
+    def quiet(self) -> bool:
+        """True where all that fires was muted: nobody wants to be called for it."""
+        return self.muted > 0 and not self.open and not self.acknowledged
+
+
+_NOTHING = Counts()
+
+
+def _counts(alerts: Sequence[AlertRow], *, now_s: float) -> Counts:
+    if not alerts:
+        return _NOTHING
     incidents = group(alerts, now_s=now_s)
-    told: dict[str, Any] = {
-        "alerts": open_alerts(incidents),
-        "acknowledged": counted(incidents, "acknowledged"),
-        "muted": counted(incidents, "muted"),
-    }
-    if all(row[name] == number for name, number in told.items()):
+    return Counts(
+        open=open_alerts(incidents),
+        acknowledged=counted(incidents, "acknowledged"),
+        muted=counted(incidents, "muted"),
+    )
+
+
+def _counted(row: dict[str, Any], run: RunInfo, counts: Counts, *, watched: bool) -> dict[str, Any]:
+    """The row with its counts and its group, which a mute that ends changes without the run changing."""
+    group = group_of(run, counts, watched=watched)
+    if counts == _NOTHING and group == row["group"]:
         return row
-    return {**row, **told, "mark": f"{row['mark']} {told['alerts']} {told['acknowledged']} {told['muted']}"}
+    told = {"alerts": counts.open, "acknowledged": counts.acknowledged, "muted": counts.muted, "group": group}
+    return {**row, **told, "mark": " ".join(map(str, (row["mark"], *told.values())))}
 
 
 def _kept_row(kept: dict[str, KeptRow], store: Store, run: RunInfo, watched: bool) -> dict[str, Any]:
@@ -91,11 +119,11 @@ def _kept_row(kept: dict[str, KeptRow], store: Store, run: RunInfo, watched: boo
     return found.row
 
 
-def subject(run: RunInfo, *, rules: Sequence[str], watched: bool, now_s: float) -> Subject:
-    """What a query may ask about a run. rules: names of the rules that fire on it."""
+def subject(run: RunInfo, *, rules: Sequence[str], counts: Counts, watched: bool, now_s: float) -> Subject:
+    """What a query may ask about a run. rules: names of the rules that fire on it, muted ones too."""
     numbers: dict[str, float | None] = {
         "step": run.last_step,
-        "alerts": run.alerts,
+        "alerts": counts.open,
         "age": None if run.last_step_s is None else now_s - run.last_step_s,
         "started": now_s - run.created_s,
         "ended": None if run.ended_s is None else now_s - run.ended_s,
@@ -114,22 +142,22 @@ def subject(run: RunInfo, *, rules: Sequence[str], watched: bool, now_s: float) 
         "health": (shown_health(run, watched=watched),),
         "finding": (run.finding,),
         "alert": rules,
+        "needs": ("attention",) if group_of(run, counts, watched=watched) == "attention" else (),
     }
     return Subject(words=words, numbers={**numbers, "margin": margin}, config=run.config)
 
 
-def group_of(run: RunInfo, *, watched: bool) -> Group:
-    """Where the run stands in the table. A crash needs attention whatever the rules say."""
-    if run.alerts or shown_health(run, watched=watched) in ("critical", "warning") or run.status in ("stalled", "hung"):
-        return "attention"
-    if run.status == "crashed":
+def group_of(run: RunInfo, counts: Counts, *, watched: bool) -> Group:
+    """Where the run stands in the table. What was muted needs nobody's attention, also where it makes the run's health."""
+    sick = run.status in ("stalled", "hung", "crashed") or shown_health(run, watched=watched) in ("critical", "warning")
+    if counts.open or (sick and not counts.quiet):
         return "attention"
     return "running" if run.status in LIVE else "ended"
 
 
-def _order(run: RunInfo, watched: bool) -> tuple[int, int, float]:
+def _order(run: RunInfo, counts: Counts, watched: bool) -> tuple[int, int, float]:
     severity = _SEVERITY_RANK[shown_health(run, watched=watched)]
-    group = group_of(run, watched=watched)
+    group = group_of(run, counts, watched=watched)
     # Without a finding there is nothing to rank by: newest first, so that rows do not move when a verdict comes in.
     return _GROUP_RANK[group], severity if group == "attention" else 0, -run.created_s
 
@@ -149,7 +177,7 @@ def _row(store: Store, run: RunInfo, watched: bool) -> dict[str, Any]:
         "health": shown_health(run, watched=watched),
         "finding": run.finding,
         "status": run.status,
-        "group": group_of(run, watched=watched),
+        "group": group_of(run, _NOTHING, watched=watched),
         "step": run.last_step,
         "max_steps": run.max_steps,
         "last_step_s": run.last_step_s,

@@ -21,7 +21,7 @@ EVERY_S = 2.0
 
 _VIEWS = (
     ("All runs", ""),
-    ("Needs attention", "health:critical,warning or status:crashed,stalled,hung"),
+    ("Needs attention", "needs:attention"),
     ("Running", "status:live"),
 )
 

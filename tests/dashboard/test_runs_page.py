@@ -66,6 +66,22 @@ def test_a_query_may_ask_for_alerts_and_signals(app: AppTest, watched: Store) ->
     assert {row["name"] for row in body["rows"]} == {"dpo-7b-uf-b01", "ppo-7b-helpful-kl0", "grpo-math-b005"}
 
 
+def test_what_is_muted_needs_nobodys_attention(app: AppTest, watched: Store) -> None:
+    firing = watched.alerts(states=("firing",))
+    sick = next(run for run in watched.runs() if run.alerts and run.status == "running")
+    app.query_params["q"] = "needs:attention alerts>0"
+    before = {row["name"] for row in components(app.run())["runvitals.runs"]["body"]["rows"]}
+    for alert in firing:
+        if alert.run_id == sick.id:
+            watched.mute(alert.id, time.time() + 3600, time.time())
+    after = {row["name"] for row in components(app.run())["runvitals.runs"]["body"]["rows"]}
+    assert before - after == {sick.name}
+    app.query_params["q"] = f"id:{sick.id} alerts=0"
+    (row,) = components(app.run())["runvitals.runs"]["body"]["rows"]
+    assert (row["group"], row["alerts"]) == ("running", 0)
+    assert row["muted"] and row["health"] == sick.health
+
+
 def test_a_trainer_without_a_whole_loss_shows_its_policy_loss(watched: Store) -> None:
     run = watched.runs()[0]
     points = Latest(step=1, time_s=1.0, value=0.1, best_min=0.1, best_max=0.1, count=1, nonfinite=0)
