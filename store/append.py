@@ -43,7 +43,13 @@ def append(database: Database, batch: Batch) -> int:
         changes = dict(_taken_over(run, batch)) if writer is None and _takes_over(connection, run, batch) else {}
         changes |= _moved(run, batch)
         changes |= _happened(run, batch, changes)
-        grow(database, connection, batch.run_id, {clean(key): points for key, points in batch.series.items()})
+        grow(
+            database,
+            connection,
+            batch.run_id,
+            batch.writer_id,
+            {clean(key): points for key, points in batch.series.items()},
+        )
         _add_events(connection, batch)
         database.upsert(connection, writers, [_writer_row(writer, batch)])
         changed = update(runs).where(runs.c.id == batch.run_id)

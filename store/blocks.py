@@ -52,6 +52,9 @@ class SeriesHead:
     max_step: int
     min_time_s: float
     max_time_s: float
+    last_writer: str
+    rewinds: bytes | None
+    last_step: int
 
     @property
     def chunked(self) -> int:

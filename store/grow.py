@@ -33,6 +33,7 @@ from runvitals.store.blocks import (
 )
 from runvitals.store.codec import cut, joined, pack_clock, pack_tail, pack_values
 from runvitals.store.database import Database
+from runvitals.store.generations import Front
 from runvitals.store.levels import FACTOR, Buckets, concatenated, level_one, next_level, pack_buckets
 from runvitals.store.schema import blocks, clocks, series, tails
 from runvitals.store.types import SeriesPoints
@@ -52,8 +53,10 @@ class _Plan:
     clock_ids: dict[bytes, int]
 
 
-def grow(database: Database, connection: Connection, run_id: str, grown: Mapping[str, SeriesPoints]) -> None:
-    """Appends the points of each series, creating those that are new; the caller holds the run's lock."""
+def grow(
+    database: Database, connection: Connection, run_id: str, writer_id: str, grown: Mapping[str, SeriesPoints]
+) -> None:
+    """Appends one writer's points to each series, creating those that are new; the caller holds the run's lock."""
     grown = {key: points for key, points in grown.items() if points.values.size}
     if not grown:
         return
@@ -73,7 +76,7 @@ def grow(database: Database, connection: Connection, run_id: str, grown: Mapping
     database.upsert(connection, tails, plan.tails)
     if plan.blocks:
         connection.execute(insert(blocks), plan.blocks)
-    _update_heads(connection, known, grown)
+    _update_heads(connection, known, writer_id, grown)
 
 
 def _heads_with_new(connection: Connection, run_id: str, grown: Mapping[str, SeriesPoints]) -> dict[str, SeriesHead]:
@@ -197,15 +200,17 @@ def _put_buckets(plan: _Plan, place: Place, found: Buckets) -> None:
     )
 
 
-def _update_heads(connection: Connection, known: Mapping[str, SeriesHead], grown: Mapping[str, SeriesPoints]) -> None:
+def _update_heads(
+    connection: Connection, known: Mapping[str, SeriesHead], writer_id: str, grown: Mapping[str, SeriesPoints]
+) -> None:
     """Writes newest points, extremes and counts of the series that grew."""
-    rows = [_head_after(known[key], points) for key, points in grown.items()]
+    rows = [_head_after(known[key], writer_id, points) for key, points in grown.items()]
     names = [name for name in rows[0] if name != "row_id"]
     changed = update(series).where(series.c.id == bindparam("row_id"))
     connection.execute(changed.values({name: bindparam(name) for name in names}), rows)
 
 
-def _head_after(head: SeriesHead, points: SeriesPoints) -> dict[str, Any]:
+def _head_after(head: SeriesHead, writer_id: str, points: SeriesPoints) -> dict[str, Any]:
     """The changed columns of a series after it grew by points."""
     values = points.values
     finite = values[np.isfinite(values)]
@@ -217,6 +222,7 @@ def _head_after(head: SeriesHead, points: SeriesPoints) -> dict[str, Any]:
         times += [head.min_time_s, head.max_time_s]
     lows = [*([] if head.best_min is None else [head.best_min]), *([float(finite.min())] if finite.size else [])]
     highs = [*([] if head.best_max is None else [head.best_max]), *([float(finite.max())] if finite.size else [])]
+    front = Front(head.last_writer, head.last_step, head.rewinds).moved(writer_id, points.steps, first=head.count)
     return {
         "row_id": head.id,
         "step": int(points.steps[-1]),
@@ -230,4 +236,7 @@ def _head_after(head: SeriesHead, points: SeriesPoints) -> dict[str, Any]:
         "max_step": max(steps, default=NO_STEP),
         "min_time_s": min(times),
         "max_time_s": max(times),
+        "last_writer": front.last_writer,
+        "rewinds": front.rewinds,
+        "last_step": front.last_step,
     }

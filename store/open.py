@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 from runvitals.errors import ForeignStore, NewerStore, StoreError, StoreUnreachable
 from runvitals.settings import checked_store_url
 from runvitals.store.database import BUSY_TIMEOUT_MS, Database, connect
-from runvitals.store.schema import MIGRATIONS, meta
+from runvitals.store.schema import SCHEMA_VERSION, meta
 from runvitals.store.store import Store
 
 _HEADER_BYTES = 100
@@ -88,7 +88,7 @@ def _check_tables(database: Database, *, create: bool) -> None:
     """Brings the tables to this version, or raises where they are not ours, missing or newer."""
     with database.reading() as connection:
         version = _version(connection, database.place)
-    if version == len(MIGRATIONS):
+    if version == SCHEMA_VERSION:
         return
     if version == 0 and not create:
         raise StoreError(
@@ -96,9 +96,14 @@ def _check_tables(database: Database, *, create: bool) -> None:
         )
     with database.writing() as connection:
         database.lock_creation(connection)
-        for migrate in MIGRATIONS[_version(connection, database.place) :]:
-            migrate(connection)
-        database.upsert(connection, meta, [{"key": "schema_version", "value": str(len(MIGRATIONS))}])
+        found = _version(connection, database.place)
+        if found == SCHEMA_VERSION:
+            return  # another process was here first
+        # Imports Alembic, which only a store that lacks something needs.
+        from runvitals.store.migrations.upgrade import upgrade
+
+        upgrade(connection, found=found)
+        database.upsert(connection, meta, [{"key": "schema_version", "value": str(SCHEMA_VERSION)}])
 
 
 def _version(connection: Connection, place: str) -> int:
@@ -111,8 +116,8 @@ def _version(connection: Connection, place: str) -> int:
     found = connection.execute(select(meta.c.value).where(meta.c.key == "schema_version")).scalar()
     if found is None or not found.isdigit():
         raise ForeignStore(f"{place}: its schema version is {found!r}; restore a copy, or move it away to start anew")
-    if int(found) > len(MIGRATIONS):
+    if int(found) > SCHEMA_VERSION:
         raise NewerStore(
-            f"{place}: was written by a newer runvitals (schema {found}, this one knows {len(MIGRATIONS)}); upgrade runvitals"
+            f"{place}: was written by a newer runvitals (schema {found}, this one knows {SCHEMA_VERSION}); upgrade runvitals"
         )
     return int(found)

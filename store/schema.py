@@ -1,16 +1,13 @@
-"""The tables, and the steps by which a store came to its present shape.
+"""The tables as they are at SCHEMA_VERSION; `store/migrations/versions` has the steps by which a store came to that shape.
 
 Numbers that may be NaN or Inf are kept as the bits of their float64 in integer columns (`*_bits`) or in blobs: SQLite turns NaN to NULL.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from sqlalchemy import (
     BigInteger,
     Column,
-    Connection,
     Double,
     Index,
     Integer,
@@ -21,6 +18,9 @@ from sqlalchemy import (
 )
 
 from runvitals.store.clean_text import CleanText
+
+SCHEMA_VERSION = 2
+"""The newest version that `store/migrations/versions` leads to; a store keeps its own in `runvitals_meta`."""
 
 metadata = MetaData()
 
@@ -82,6 +82,9 @@ series = Table(
     Column("max_step", BigInteger, nullable=False),
     Column("min_time_s", Double, nullable=False),
     Column("max_time_s", Double, nullable=False),
+    Column("last_writer", CleanText, nullable=False, server_default=""),
+    Column("rewinds", LargeBinary),
+    Column("last_step", BigInteger, nullable=False, server_default="-1"),
     UniqueConstraint("run_id", "key"),
     Index("series_by_key", "key", "run_id"),
 )
@@ -199,12 +202,3 @@ notifications = Table(
     Column("transition", CleanText, primary_key=True),
     Column("receiver", CleanText, primary_key=True),
 )
-
-
-def m0001_first_tables(connection: Connection) -> None:
-    """All tables of the first version."""
-    metadata.create_all(connection)
-
-
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (m0001_first_tables,)
-"""In order, never changed once released; the schema version of a store is how many of them it has seen."""

@@ -13,7 +13,7 @@ from runvitals.store.append import append
 from runvitals.store.blocks import heads
 from runvitals.store.database import Database
 from runvitals.store.envelope import EMPTY_ENVELOPE, Span, gather, reduced
-from runvitals.store.schema import MIGRATIONS, metadata, notes
+from runvitals.store.schema import SCHEMA_VERSION, metadata, notes
 from runvitals.store.tokens import token_clock
 from runvitals.store.types import (
     AlertRow,
@@ -271,5 +271,5 @@ class Store:
             "runs": number,
             "points": points,
             "bytes": size,
-            "schema_version": len(MIGRATIONS),
+            "schema_version": SCHEMA_VERSION,
         }

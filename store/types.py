@@ -13,6 +13,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 Axis = Literal["step", "time", "tokens"]
+Generation = Literal["current", "superseded", "all"]
 Status = Literal["starting", "running", "stalled", "hung", "crashed", "stopped", "finished"]
 Health = Literal["unknown", "healthy", "warning", "critical"]
 

@@ -32,7 +32,7 @@ def test_a_store_opens_again_with_what_it_held(store_url: str, batch_of: Any, po
 def test_a_store_says_what_it_is(store: Store, store_url: str, batch_of: Any, points_of: Any) -> None:
     store.append(batch_of({"loss": points_of([1.0, 2.0])}))
     told = store.describe()
-    assert (told["runs"], told["points"], told["schema_version"]) == (1, 2, 1)
+    assert (told["runs"], told["points"], told["schema_version"]) == (1, 2, 2)
     assert told["kind"] == ("SQLite" if store_url.startswith("sqlite") else "PostgreSQL")
     assert told["bytes"] > 0
 

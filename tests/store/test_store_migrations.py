@@ -1,0 +1,99 @@
+"""A store of an earlier version is brought to this one, once, with all that it held; a newer one is left alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from sqlalchemy import Engine, create_engine, inspect, text
+
+from runvitals.settings import checked_store_url
+from runvitals.store import open_store
+from runvitals.store.migrations.upgrade import VERSION_TABLE
+from runvitals.store.schema import SCHEMA_VERSION, metadata
+
+OPEN = "import sys; from runvitals.store import open_store; print(open_store(sys.argv[1]).describe()['schema_version'])"
+
+
+def made_at(url: str, revision: str) -> Engine:
+    """A database with the tables of an earlier version."""
+    engine = create_engine(checked_store_url(url))
+    config = Config()
+    config.set_main_option("script_location", "runvitals.store:migrations")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        connection.execute(text("INSERT INTO runvitals_meta VALUES ('schema_version', :v)"), {"v": str(int(revision))})
+    return engine
+
+
+def as_before_alembic(url: str) -> Engine:
+    """A store as it was before Alembic kept the versions, with a run of three points."""
+    engine = made_at(url, "0001")
+    with engine.begin() as connection:
+        connection.execute(text(f"DROP TABLE {VERSION_TABLE}"))
+        connection.execute(
+            text(
+                "INSERT INTO runs VALUES ('run', 0, 'p', 'n', 'dpo', 'running', 'train', 'unknown', 1.0, NULL, NULL, 7, 1.0,"
+                " NULL, 0, '{}', '{}', '[]', '', 0, 1)"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO series (run_id, key, step, time_s, value_bits, best_min, best_max, count, nonfinite,"
+                " min_step, max_step, min_time_s, max_time_s)"
+                " VALUES ('run', 'loss', 7, 1.0, 0, 0, 0, 3, 0, 5, 7, 1.0, 1.0)"
+            )
+        )
+    return engine
+
+
+def test_the_migrations_lead_to_the_tables_that_the_code_uses(store_url: str) -> None:
+    open_store(store_url).close()
+    engine = create_engine(checked_store_url(store_url))
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        assert compare_metadata(context, metadata) == []
+        assert context.get_current_revision() == f"{SCHEMA_VERSION:04}"
+    engine.dispose()
+
+
+def test_a_store_from_before_keeps_what_it_held_and_takes_more(store_url: str, batch_of: Any, points_of: Any) -> None:
+    as_before_alembic(store_url).dispose()
+    store = open_store(store_url)
+    assert store.run("run").last_step == 7
+    assert store.keys("run")["loss"].count == 3
+    store.append(batch_of({"other": points_of([1.0, 2.0])}))
+    assert store.read("run", "other").values.tolist() == [1.0, 2.0]
+    assert store.describe()["schema_version"] == SCHEMA_VERSION
+    store.close()
+    engine = create_engine(checked_store_url(store_url))
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT last_step, last_writer FROM series WHERE key = 'loss'")).one() == (7, "")
+    engine.dispose()
+
+
+@pytest.mark.parametrize("before", [None, as_before_alembic])
+def test_processes_that_open_a_store_at_once_migrate_it_once(store_url: str, before: Any) -> None:
+    if before is not None:
+        before(store_url).dispose()
+    processes = [
+        subprocess.Popen([sys.executable, "-c", OPEN, store_url], stdout=subprocess.PIPE, text=True) for _ in range(4)
+    ]
+    assert [process.communicate(timeout=120)[0].strip() for process in processes] == [str(SCHEMA_VERSION)] * 4
+    engine = create_engine(checked_store_url(store_url))
+    assert VERSION_TABLE in inspect(engine).get_table_names()
+    engine.dispose()
+
+
+def test_a_store_that_lacks_nothing_is_opened_without_alembic(store_url: str) -> None:
+    open_store(store_url).close()
+    script = OPEN + "; assert 'alembic' not in sys.modules, 'Alembic was imported'"
+    done = subprocess.run([sys.executable, "-c", script, store_url], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
