@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, select
 
 from runvitals.store.blocks import BLOCK, CHUNK, Clocks, Place, SeriesHead, at, buckets, parts, tail_points, tail_rows
 from runvitals.store.codec import cut, joined
+from runvitals.store.generations import Rewinds, unpack_rewinds
 from runvitals.store.levels import (
     BUCKET,
     EMPTY,
@@ -28,9 +29,9 @@ from runvitals.store.levels import (
     merged,
     summarised,
 )
-from runvitals.store.read import inside, overlaps
+from runvitals.store.read import chosen, inside, overlaps
 from runvitals.store.schema import blocks
-from runvitals.store.types import Axis, Envelope, Floats, SeriesPoints
+from runvitals.store.types import Axis, Envelope, Floats, Generation, SeriesPoints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,12 +80,15 @@ class Found:
 class _Gathered:
     """What was read of one series so far. firsts, units: index of the first point and the buckets of each piece.
 
-    cut: first point and level of buckets that an edge of the range cuts; what lies beneath them is read instead.
+    rewinds: where the series went back, None where that leaves out nothing of the generation that is asked for.
+    cut: first point and level of buckets that an edge of the range or of a generation cuts; what lies beneath them is read instead.
     points: index of the first one, and the points, of each piece; not yet trimmed to the range.
     """
 
     head: SeriesHead
     level: int
+    generation: Generation = "all"
+    rewinds: Rewinds | None = None
     firsts: list[NDArray[np.int64]] = field(default_factory=list)
     units: list[Buckets] = field(default_factory=list)
     cut: list[tuple[int, int]] = field(default_factory=list)
@@ -93,19 +97,24 @@ class _Gathered:
     def take(self, first: int, level: int, found: Buckets, span: Span) -> None:
         """Sorts the buckets of one block into kept, dropped and cut by an edge."""
         size = bucket_points(level)
+        firsts = first + size * np.arange(len(found))
         kept = span.inside(found)
-        if kept.all():
-            self.firsts.append(first + size * np.arange(len(found)))
+        if self.rewinds is None and kept.all():
+            self.firsts.append(firsts)
             self.units.append(found)
             return
-        index = np.flatnonzero(kept)
-        self.firsts.append(first + size * index)
-        self.units.append(found.picked(index))
-        self.cut.extend((first + size * int(one), level) for one in np.flatnonzero(~kept & ~span.outside(found)))
+        lost = span.outside(found)
+        if self.rewinds is not None:
+            of_it, not_of_it = _generations(found, firsts, size, rewinds=self.rewinds, generation=self.generation)
+            kept &= of_it
+            lost |= not_of_it
+        self.firsts.append(firsts[kept])
+        self.units.append(found.picked(np.flatnonzero(kept)))
+        self.cut.extend((int(one), level) for one in firsts[~kept & ~lost])
 
     def found(self, span: Span) -> Found:
         """All that was read, trimmed to the range and in order."""
-        pieces = [points for _, points in sorted(self.points, key=lambda piece: piece[0])]
+        pieces = [self._chosen(*piece) for piece in sorted(self.points, key=lambda piece: piece[0])]
         points = inside(joined(pieces), span.axis, span.start, span.stop)
         if not self.units:
             return Found(EMPTY, points)
@@ -113,10 +122,31 @@ class _Gathered:
         units = concatenated(self.units)
         return Found(units if (order[1:] > order[:-1]).all() else units.picked(order), points)
 
+    def _chosen(self, first: int, points: SeriesPoints) -> SeriesPoints:
+        """The points that belong to the generation that is asked for."""
+        return (
+            points if self.rewinds is None else chosen(points, self.rewinds.kept(first, points.steps, self.generation))
+        )
 
-def gather(connection: Connection, wanted: Sequence[SeriesHead], span: Span, *, n: int) -> dict[str, Found]:
-    """For each series what its envelope over the range is made of: about n buckets or more."""
-    all_gathered = {head.id: _Gathered(head, level_for(head, span, n)) for head in wanted}
+
+def _generations(
+    found: Buckets, firsts: NDArray[np.int64], size: int, *, rewinds: Rewinds, generation: Generation
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which buckets belong wholly to the generation, and which not at all. firsts: index of each one's first point; size: points in each."""
+    current = found.step_max < rewinds.limits(firsts)  # limits rise with the index: the first point has the lowest
+    superseded = found.step_min >= rewinds.limits(firsts + size - 1)
+    return (current, superseded) if generation == "current" else (superseded, current)
+
+
+def gather(
+    connection: Connection, wanted: Sequence[SeriesHead], span: Span, *, n: int, generation: Generation = "current"
+) -> dict[str, Found]:
+    """For each series what its envelope over the range is made of: about n buckets or more. Series without superseded points have no
+    superseded generation and are left out where that is asked for.
+    """
+    if generation == "superseded":
+        wanted = [head for head in wanted if head.rewinds]
+    all_gathered = {head.id: _begun(head, span, n, generation) for head in wanted}
     top = max((one.level for one in all_gathered.values()), default=0)
     _take_top(connection, all_gathered, span)
     _take_open_blocks(connection, all_gathered, span)
@@ -124,6 +154,16 @@ def gather(connection: Connection, wanted: Sequence[SeriesHead], span: Span, *, 
         _take_cut(connection, all_gathered, span, level)
     _take_points(connection, all_gathered, span)
     return {one.head.key: one.found(span) for one in all_gathered.values()}
+
+
+def _begun(head: SeriesHead, span: Span, n: int, generation: Generation) -> _Gathered:
+    """Where reading a series begins."""
+    level = level_for(head, span, n)
+    if generation == "all" or not head.rewinds:
+        return _Gathered(head, level)
+    if generation == "superseded":  # seldom more than a part of the points
+        level = max(0, level - 1)
+    return _Gathered(head, level, generation, unpack_rewinds(head.rewinds))
 
 
 def level_for(head: SeriesHead, span: Span, n: int) -> int:

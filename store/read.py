@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
 from runvitals.errors import StoreError
 from runvitals.store.blocks import CHUNK, PARTS, Clocks, SeriesHead, heads, tail_points, tail_rows
 from runvitals.store.codec import cut, joined
+from runvitals.store.generations import unpack_rewinds
 from runvitals.store.schema import blocks
-from runvitals.store.types import Axis, Delta, Floats, SeriesPoints
+from runvitals.store.types import Axis, Delta, Floats, Generation, SeriesPoints
 
 EMPTY_POINTS = SeriesPoints(steps=np.empty(0, np.int64), times_s=np.empty(0), values=np.empty(0))
 
@@ -38,25 +40,43 @@ def inside(points: SeriesPoints, axis: Axis, start: float | None, stop: float | 
     if stop is not None:
         kept &= position <= stop
     if not kept.all():
-        points = SeriesPoints(steps=points.steps[kept], times_s=points.times_s[kept], values=points.values[kept])
+        points = chosen(points, kept)
         position = position[kept]
     if (position[1:] < position[:-1]).any():
         order = np.argsort(position, kind="stable")
-        points = SeriesPoints(steps=points.steps[order], times_s=points.times_s[order], values=points.values[order])
+        points = chosen(points, order)
     return points
 
 
+def chosen(points: SeriesPoints, which: NDArray[np.bool_] | NDArray[np.intp]) -> SeriesPoints:
+    """Some of the points, by a mask or by their indices."""
+    return SeriesPoints(steps=points.steps[which], times_s=points.times_s[which], values=points.values[which])
+
+
 def read_range(
-    connection: Connection, head: SeriesHead, *, axis: Axis, start: float | None, stop: float | None
+    connection: Connection,
+    head: SeriesHead,
+    *,
+    axis: Axis,
+    start: float | None,
+    stop: float | None,
+    generation: Generation = "current",
 ) -> SeriesPoints:
     """The exact points of a series on the step or time axis, both ends included."""
+    if generation == "superseded" and not head.rewinds:
+        return EMPTY_POINTS
     asked = (blocks.c.series_id == head.id) & blocks.c.level.in_((PARTS, 0)) & overlaps(axis, start, stop)
     rows = connection.execute(select(blocks).where(asked).order_by(blocks.c.first)).all()
     clocks = Clocks()
     clocks.load(connection, rows)
-    pieces = [clocks.points(row, head) for row in rows]
+    pieces = [(row.first, clocks.points(row, head)) for row in rows]
     tail = tail_points(tail_rows(connection, [head.id]).get(head.id), head)
-    return inside(joined([*pieces, tail or EMPTY_POINTS]), axis, start, stop)
+    if tail is not None:
+        pieces.append((head.count - tail.values.size, tail))
+    if head.rewinds and generation != "all":
+        rewinds = unpack_rewinds(head.rewinds)
+        pieces = [(first, chosen(piece, rewinds.kept(first, piece.steps, generation))) for first, piece in pieces]
+    return inside(joined([piece for _, piece in pieces]), axis, start, stop)
 
 
 def since(connection: Connection, run_id: str, keys: Sequence[str], cursor: Mapping[str, int]) -> Delta:
@@ -82,7 +102,8 @@ def since(connection: Connection, run_id: str, keys: Sequence[str], cursor: Mapp
         tail = tail_points(blob, head) or EMPTY_POINTS
         found[series_id].append(cut(tail, max(0, first_new[series_id] - (head.count - tail.values.size))))
     points_by_key = {behind[series_id].key: joined(pieces) for series_id, pieces in found.items()}
-    return Delta(cursor={key: counts.get(key, 0) for key in keys}, points=points_by_key)
+    rewound = (key for key, head in known.items() if head.rewinds and unpack_rewinds(head.rewinds).last >= seen[key])
+    return Delta(cursor={key: counts.get(key, 0) for key in keys}, points=points_by_key, rewound=frozenset(rewound))
 
 
 def _after(first_new: Mapping[int, int]) -> ColumnElement[bool]:

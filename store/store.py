@@ -23,6 +23,7 @@ from runvitals.store.types import (
     Drawn,
     Envelope,
     EventRow,
+    Generation,
     Latest,
     Note,
     RunInfo,
@@ -89,11 +90,19 @@ class Store:
         return {key: found[key].latest() for key in sorted(found)}
 
     def read(
-        self, run_id: str, key: str, *, start: float | None = None, stop: float | None = None, axis: Axis = "step"
+        self,
+        run_id: str,
+        key: str,
+        *,
+        start: float | None = None,
+        stop: float | None = None,
+        axis: Axis = "step",
+        generation: Generation = "current",
     ) -> SeriesPoints:
         """The exact points from `start` to `stop`, both included, in order of the axis; equal positions in order of arrival.
 
-        Rows without a step are on the time axis only. No points where the run has no such series. Raises UnknownRun.
+        Rows without a step are on the time axis only. No points where the run has no such series. Where steps went back, those that
+        were superseded are left out unless `generation` asks for them. Raises UnknownRun.
         """
         with self._database.reading() as connection:
             runs.known_run(connection, run_id)
@@ -105,7 +114,7 @@ class Store:
                 axis, start, stop = "step", clock.first_step(start), clock.last_step(stop)
             if head is None:
                 return read.EMPTY_POINTS
-            return read.read_range(connection, head, axis=axis, start=start, stop=stop)
+            return read.read_range(connection, head, axis=axis, start=start, stop=stop, generation=generation)
 
     def envelope(
         self,
@@ -116,13 +125,14 @@ class Store:
         axis: Axis = "step",
         start: float | None = None,
         stop: float | None = None,
+        generation: Generation = "current",
     ) -> dict[str, Envelope]:
         """At most n buckets of each series from `start` to `stop`, both included; exact points where there are no more than n.
 
         An empty envelope for keys that the run has not, and for all on the tokens axis of a run that logged no token count.
-        Raises UnknownRun.
+        Where steps went back, those that were superseded are left out unless `generation` asks for them. Raises UnknownRun.
         """
-        return self.drawn(run_id, keys, n=n, axis=axis, start=start, stop=stop).envelopes
+        return self.drawn(run_id, keys, n=n, axis=axis, start=start, stop=stop, generation=generation).envelopes
 
     def drawn(
         self,
@@ -133,6 +143,7 @@ class Store:
         axis: Axis = "step",
         start: float | None = None,
         stop: float | None = None,
+        generation: Generation = "current",
     ) -> Drawn:
         """What `envelope` gives, together with the cursor from which `since` goes on without a point lost or told twice."""
         if n < 1:
@@ -149,11 +160,12 @@ class Store:
                     return Drawn(envelopes=dict.fromkeys(keys, EMPTY_ENVELOPE), cursor=cursor)
                 position = clock.tokens_at
                 span = Span(axis="step", start=clock.first_step(start), stop=clock.last_step(stop))
-            found = gather(connection, list(known.values()), span, n=n)
+            found = gather(connection, list(known.values()), span, n=n, generation=generation)
         envelopes = {
             key: reduced(found[key], span, n=n, position=position) if key in found else EMPTY_ENVELOPE for key in keys
         }
-        return Drawn(envelopes=envelopes, cursor=cursor)
+        rewound = frozenset(key for key, head in known.items() if head.rewinds)
+        return Drawn(envelopes=envelopes, cursor=cursor, rewound=rewound)
 
     def since(self, run_id: str, keys: Sequence[str], cursor: Mapping[str, int]) -> Delta:
         """Points after the first `cursor[key]` of each series, in order of arrival, and the next cursor.

@@ -14,6 +14,7 @@ Ints = NDArray[np.int64]
 
 Axis = Literal["step", "time", "tokens"]
 Generation = Literal["current", "superseded", "all"]
+"""Which points: those that no later generation of steps has taken the place of, the others, or both."""
 Status = Literal["starting", "running", "stalled", "hung", "crashed", "stopped", "finished"]
 Health = Literal["unknown", "healthy", "warning", "critical"]
 
@@ -153,19 +154,27 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
-    """Envelopes by key, and how many points of each series the store held when they were made: the cursor for `since`."""
+    """Envelopes by key, and how many points of each series the store held when they were made: the cursor for `since`.
+
+    rewound: the keys of which a later generation has superseded points.
+    """
 
     envelopes: dict[str, Envelope]
     cursor: Mapping[str, int]
+    rewound: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delta:
-    """Points that arrived since a cursor, and the cursor to ask with next time. `reset` says that the cursor was void: read anew."""
+    """Points that arrived since a cursor, and the cursor to ask with next time. `reset` says that the cursor was void: read anew.
+
+    rewound: the keys whose new points supersede earlier ones; what was drawn of them is to be drawn anew.
+    """
 
     cursor: Mapping[str, int]
     points: Mapping[str, SeriesPoints]
     reset: bool = False
+    rewound: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,11 +11,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runvitals.collectors.records import NO_STEP, NONE_VALUE
+from runvitals.collectors.records import NO_STEP, NONE_BITS, NONE_VALUE
 from runvitals.store import Store, open_store
-from runvitals.store.types import Axis, Envelope, SeriesPoints
+from runvitals.store.types import Axis, Envelope, Generation, SeriesPoints
 
 SEED = 20
+
+GENERATIONS: tuple[Generation, ...] = ("current", "superseded", "all")
+
+GOING_BACK = (
+    (0, 30_000),
+    (25_000, 60_000),
+    (59_990, 60_010),
+    (60_009, 60_300),
+    (100, 500),
+    (300, 50_000),
+    (40_000, 45_000),
+    (44_999, 60_000),
+)
+"""Steps of the series `often`: far and near, twice to the same place, across chunks and within a bucket."""
 
 
 def spiked(generator: np.random.Generator, size: int) -> np.ndarray:
@@ -38,6 +52,12 @@ def made_series() -> dict[str, SeriesPoints]:
     back = np.concatenate([np.arange(20_000), np.arange(15_000, 25_000)])
     times = 1.7e9 + np.arange(float(size))
     found["back"] = SeriesPoints(steps=back, times_s=times, values=spiked(generator, size))
+    pieces = [np.arange(start, stop) for start, stop in GOING_BACK]
+    often = np.concatenate(pieces)
+    often[generator.integers(0, often.size, 20)] = NO_STEP
+    times = 1.7e9 + np.arange(float(often.size))
+    found["often"] = SeriesPoints(steps=often, times_s=times, values=spiked(generator, often.size))
+    times = times[:size]
     mixed = np.where(generator.random(size) < 0.001, NO_STEP, np.arange(size))
     found["mixed"] = SeriesPoints(steps=mixed, times_s=times, values=spiked(generator, size))
     found["stepless"] = SeriesPoints(steps=np.full(size, NO_STEP), times_s=times, values=spiked(generator, size))
@@ -78,11 +98,26 @@ def cut(points: SeriesPoints, start: int, stop: int) -> SeriesPoints:
     )
 
 
-def asked(points: SeriesPoints, axis: Axis, start: float | None, stop: float | None) -> np.ndarray:
-    """The values that lie in the range."""
+def superseded(steps: np.ndarray) -> np.ndarray:
+    """Which points of one writer lie at or above a step to which the series went back later."""
+    stepped = np.flatnonzero(steps >= 0)
+    back = stepped[1:][np.diff(steps[stepped]) < 0]
+    lowest_after = np.full(steps.size + 1, np.iinfo(np.int64).max)
+    lowest_after[back] = steps[back]
+    lowest_after = np.minimum.accumulate(lowest_after[::-1])[::-1]
+    found: np.ndarray = steps >= lowest_after[1:]
+    return found
+
+
+def asked(
+    points: SeriesPoints, axis: Axis, start: float | None, stop: float | None, generation: Generation = "current"
+) -> np.ndarray:
+    """The values of the generation that lie in the range, in order of arrival."""
     position = points.times_s if axis == "time" else points.steps
     kept = np.full(position.size, True) if axis == "time" else points.steps >= 0
     kept = kept & (position >= (-np.inf if start is None else start)) & (position <= (np.inf if stop is None else stop))
+    if generation != "all":
+        kept &= superseded(points.steps) == (generation == "superseded")
     found: np.ndarray = points.values[kept]
     return found
 
@@ -109,7 +144,7 @@ def assert_agrees(found: Envelope, values: np.ndarray, n: int) -> None:
     assert [bool(kinds & bit) for bit in (1, 2, 4, 8)] == [bool(which.any()) for which in expected]
 
 
-KEYS = ("long", "middle", "chunk", "short", "one", "back", "mixed", "stepless")
+KEYS = ("long", "middle", "chunk", "short", "one", "back", "often", "mixed", "stepless")
 
 
 @settings(max_examples=80, deadline=None)
@@ -125,8 +160,9 @@ def test_any_range_agrees_with_the_exact_points(long_store: Long, data: st.DataO
         st.none(), st.floats(low - 10, high + 10), st.sampled_from(position[:: max(1, position.size // 999)])
     )
     start, stop = data.draw(edges), data.draw(edges)
-    found = store.envelope("run", [key], n=n, axis=axis, start=start, stop=stop)[key]
-    assert_agrees(found, asked(series[key], axis, start, stop), n)
+    generation = data.draw(st.sampled_from(GENERATIONS))
+    found = store.envelope("run", [key], n=n, axis=axis, start=start, stop=stop, generation=generation)[key]
+    assert_agrees(found, asked(series[key], axis, start, stop, generation), n)
 
 
 @settings(max_examples=40, deadline=None)
@@ -154,10 +190,30 @@ def test_any_range_reads_back_exactly(long_store: Long, data: st.DataObject) -> 
     position = points.times_s if axis == "time" else points.steps
     edges = st.one_of(st.none(), st.floats(float(position.min()) - 5, float(position.max()) + 5))
     start, stop = data.draw(edges), data.draw(edges)
-    found = store.read("run", key, start=start, stop=stop, axis=axis)
-    order = np.argsort(position, kind="stable")
-    ordered = SeriesPoints(steps=points.steps[order], times_s=points.times_s[order], values=points.values[order])
-    assert found.values.view(np.int64).tolist() == asked(ordered, axis, start, stop).view(np.int64).tolist()
+    generation = data.draw(st.sampled_from(GENERATIONS))
+    found = store.read("run", key, start=start, stop=stop, axis=axis, generation=generation)
+    numbered = SeriesPoints(steps=points.steps, times_s=points.times_s, values=np.arange(float(position.size)))
+    number = asked(numbered, axis, start, stop, generation).astype(np.int64)
+    number = number[np.argsort(position[number], kind="stable")]
+    assert found.values.view(np.int64).tolist() == points.values[number].view(np.int64).tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_every_fault_is_seen_at_its_place_at_every_zoom_that_holds_it(long_store: Long, data: st.DataObject) -> None:
+    store, series = long_store
+    points = series["long"]
+    fault, bit = data.draw(st.sampled_from(((1e6, 0), (-1e6, 0), (np.nan, 1), (np.inf, 2), (-np.inf, 4))))
+    same = np.isnan(points.values) & (points.values.view(np.int64) != NONE_BITS)
+    where = np.flatnonzero(same if np.isnan(fault) else points.values == fault)
+    index = int(data.draw(st.sampled_from(where.tolist())))
+    step, size = int(points.steps[index]), int(points.steps[-1])
+    before, after = data.draw(st.floats(0.0, 1.0)) ** 3 * size, data.draw(st.floats(0.0, 1.0)) ** 3 * size
+    n = data.draw(st.sampled_from((10, 100, 1000)))
+    found = store.envelope("run", ["long"], n=n, start=step - before, stop=step + after)["long"]
+    shows = (found.kinds & bit) > 0 if bit else (found.high if fault > 0 else found.low) == fault
+    start, stop = max(step - before, 0), min(step + after, size)
+    assert np.abs(found.x[shows] - step).min() <= 2 * (stop - start) / n + 1
 
 
 def test_every_spike_is_in_the_envelope_at_its_place(long_store: Long) -> None:

@@ -9,6 +9,9 @@ import pytest
 
 from runvitals.errors import StoreError
 from runvitals.store import Store
+from runvitals.store.types import Generation
+
+GENERATIONS: tuple[Generation, ...] = ("current", "superseded", "all")
 
 
 def test_a_walk_with_a_cursor_gives_every_point_once(store: Store, batch_of: Any, points_of: Any) -> None:
@@ -54,11 +57,17 @@ def test_a_cursor_ahead_of_the_store_is_void(store: Store, batch_of: Any, points
         store.since("run", ["loss"], {"loss": -1})
 
 
-def test_a_run_that_goes_back_keeps_both_generations_in_order_of_arrival(
-    store: Store, batch_of: Any, points_of: Any
-) -> None:
-    store.append(batch_of({"loss": points_of([0.0, 1.0, 2.0, 3.0])}))
-    store.append(batch_of({"loss": points_of([20.0, 30.0], steps=[2, 3])}, first_seq=5))
-    found = store.read("run", "loss", start=2)
-    assert (found.steps.tolist(), found.values.tolist()) == ([2, 2, 3, 3], [2.0, 20.0, 3.0, 30.0])
-    assert store.since("run", ["loss"], {"loss": 4}).points["loss"].values.tolist() == [20.0, 30.0]
+def test_a_run_that_goes_back_is_told_and_keeps_both_generations(store: Store, batch_of: Any, points_of: Any) -> None:
+    store.append(batch_of({"loss": points_of([0.0, 1.0, 2.0, 3.0]), "lr": points_of([0.1])}))
+    cursor = store.drawn("run", ["loss", "lr"], n=10).cursor
+    store.append(batch_of({"loss": points_of([20.0, 30.0], steps=[2, 3]), "lr": points_of([0.2], [1])}, first_seq=5))
+    found = {generation: store.read("run", "loss", start=2, generation=generation) for generation in GENERATIONS}
+    assert {generation: points.values.tolist() for generation, points in found.items()} == {
+        "current": [20.0, 30.0],
+        "superseded": [2.0, 3.0],
+        "all": [2.0, 20.0, 3.0, 30.0],
+    }
+    assert store.drawn("run", ["loss", "lr"], n=10).rewound == {"loss"}
+    delta = store.since("run", ["loss", "lr"], cursor)
+    assert (delta.rewound, delta.points["loss"].values.tolist()) == ({"loss"}, [20.0, 30.0])
+    assert store.since("run", ["loss", "lr"], delta.cursor).rewound == set()
