@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from runvitals.diagnostics.rules import (
+    bottleneck,
     entropy_collapse,
+    gpu_throttled,
     gpu_underused,
     grad_norm_explosion,
     heartbeat_lost,
@@ -12,9 +14,12 @@ from runvitals.diagnostics.rules import (
     loss_spike,
     margin,
     masked_nan,
+    memory_creep,
     non_finite,
     progress_stalled,
+    rank_imbalance,
     run_crashed,
+    throughput_drop,
     zero_advantage_groups,
 )
 from runvitals.diagnostics.types import Rule
@@ -35,5 +40,10 @@ def default_rules() -> tuple[Rule, ...]:
         kl_blowup.RULE,
         entropy_collapse.RULE,
         zero_advantage_groups.RULE,
+        throughput_drop.RULE,
         gpu_underused.RULE,
+        bottleneck.RULE,
+        memory_creep.RULE,
+        gpu_throttled.RULE,
+        rank_imbalance.RULE,
     )

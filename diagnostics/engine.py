@@ -14,6 +14,7 @@ from runvitals.diagnostics.history import History
 from runvitals.diagnostics.incidents import Incidents
 from runvitals.diagnostics.lifecycle import Moment, Track, advance
 from runvitals.diagnostics.signals import translate
+from runvitals.diagnostics.timeline import Timeline
 from runvitals.diagnostics.types import (
     Alert,
     Detector,
@@ -47,6 +48,7 @@ class Engine:
     def __init__(self, rules: Sequence[Rule], context: RunContext) -> None:
         """An engine that has seen nothing. Rule names must differ."""
         self.context = replace(context, shared={})
+        self._timeline = Timeline.of_run(self.context)
         self._seats = [_Seat(rule, Track(spec=rule.spec, run_id=context.run_id)) for rule in rules]
         self._tracks = {seat.track.spec.name: seat.track for seat in self._seats}
         if len(self._tracks) != len(self._seats):
@@ -67,6 +69,7 @@ class Engine:
             seats = self._plan(keys, signals)
         self._history.add(row.time_s, row.step, signals)
         sample = Sample(time_s=row.time_s, step=row.step, signals=signals, raw=row.values)
+        self._timeline.read(sample)
         moment = Moment(time_s=row.time_s, step=row.step, history=self._history)
         changed: list[Transition] = []
         for seat in seats:
@@ -85,6 +88,7 @@ class Engine:
     def happen(self, happening: Happening) -> list[Transition]:
         """The transitions that an event causes. A `trainer` or `config` event also tells which rules apply."""
         self._learn(happening)
+        self._timeline.happen(happening)
         moment = Moment(time_s=happening.time_s, step=happening.step, history=self._history)
         changed: list[Transition] = []
         for seat in self._seats:

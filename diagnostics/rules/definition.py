@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from runvitals.diagnostics.types import Detector, Happening, Pulse, Reading, RuleSpec, RunContext, Sample
+from runvitals.diagnostics.types import (
+    Cause,
+    Detector,
+    Evidence,
+    Happening,
+    Number,
+    Pulse,
+    Reading,
+    RuleSpec,
+    RunContext,
+    Sample,
+    Severity,
+)
 
 REINFORCED: tuple[str, ...] = ("ppo", "grpo", "rloo")
 """Trainers whose loss is no measure of progress."""
@@ -51,6 +63,26 @@ class RowDetector:
     def pulse(self, pulse: Pulse) -> Reading | None:
         """Time says nothing here."""
         return None
+
+
+def bad(
+    severity: Severity,
+    sentence: str,
+    numbers: Sequence[Number],
+    *,
+    since: int | None,
+    step: int | None,
+    causes: Sequence[Cause] = (),
+) -> Reading:
+    """The reading of a condition that began at step `since`."""
+    return Reading(
+        state="bad",
+        severity=severity,
+        sentence=sentence,
+        evidence=Evidence(numbers=tuple(numbers), window=(since, step)),
+        causes=tuple(causes),
+        onset_step=since,
+    )
 
 
 def too_few(needed: int, have: int, what: str) -> Reading:

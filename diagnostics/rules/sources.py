@@ -49,3 +49,19 @@ OVEROPTIMISATION = _source(
     "Scaling laws for reward model overoptimization (Gao et al., 2022)", "https://arxiv.org/abs/2210.10760"
 )
 TRL = _source("TRL documentation", "https://huggingface.co/docs/trl")
+OVERFITTING_DPO = _source(
+    "Scaling laws for overoptimization in direct alignment (Rafailov et al., 2024)", "https://arxiv.org/abs/2406.02900"
+)
+LENGTH = _source(
+    "A long way to go: length correlations in RLHF (Singhal et al., 2023)", "https://arxiv.org/abs/2310.03716"
+)
+ODIN = _source("ODIN: disentangled reward (Chen et al., 2024)", "https://arxiv.org/abs/2402.07319")
+DATA_LOADING = _source("PyTorch, torch.utils.data", "https://docs.pytorch.org/docs/stable/data.html")
+MEMORY = _source(
+    "PyTorch, understanding CUDA memory usage", "https://docs.pytorch.org/docs/stable/torch_cuda_memory.html"
+)
+NVML = _source(
+    "NVML, clocks event reasons", "https://docs.nvidia.com/deploy/nvml-api/group__nvmlClocksEventReasons.html"
+)
+ROLLOUT_CORRECTION = _source("verl, rollout correction", "https://verl.readthedocs.io/en/latest/algo/rollout_corr.html")
+SB3 = _source("Stable-Baselines3, logger", "https://stable-baselines3.readthedocs.io/en/master/common/logger.html")

@@ -20,12 +20,12 @@ CAUGHT_BY = {
     "ppo_repetition_hack": {"kl_blowup"},
     "dpo_shuffled_labels": {"margin_stagnant", "margin_too_small", "margin_fluctuating"},
     "dpo_stagnation": {"margin_stagnant", "margin_too_small"},
+    "slow_dataloader": {"throughput_drop"},
 }
 """Made runs and the rules of which at least one must call them a warning or worse."""
 
 UNSEEN = {
     "dpo_collapse_hugelr_tinybeta": "likelihood displacement (P6) has no rule yet",
-    "slow_dataloader": "throughput (S3, R2) has no rule yet",
 }
 """Made runs that no rule of this version is about."""
 

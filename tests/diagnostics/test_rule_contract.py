@@ -21,8 +21,8 @@ KEYS = (
     "reward_std", "kl", "objective/kl", "entropy", "objective/entropy", "frac_reward_zero_std", "completions/mean_length",
     "gpu/0/utilization", "gpu/1/utilization", "perf/step_time_s", "perf/data_wait_s",
 )  # fmt: skip
-# Margins that stand still, and groups all of which have no spread, are what these are about.
-ABOUT_CONSTANTS = {"margin_stagnant", "zero_advantage_groups"}
+# Margins that stand still, groups all of which have no spread, steps that only wait, a loss that never moves are what these are about.
+ABOUT_CONSTANTS = {"margin_stagnant", "zero_advantage_groups", "bottleneck", "not_learning"}
 ABOUT_NON_FINITE = {"non_finite", "masked_nan"}
 
 

@@ -1,0 +1,149 @@
+"""`throughput_drop` (S3): steps take much longer than they did."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from statistics import median
+
+from runvitals.diagnostics.rules.definition import NEAR, OK, Definition, RowDetector, at, bad, is_finite, short, too_few
+from runvitals.diagnostics.rules.sources import BYTE_ROBUST, DATA_LOADING, NVML, RESILIENCY, SAGEMAKER
+from runvitals.diagnostics.timeline import Timeline
+from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
+
+SPEC = RuleSpec(
+    name="throughput_drop",
+    code="S3",
+    title="Steps slow down",
+    family="stall",
+    summary="The median time of the last 12 rows is 1.5 times that of the fastest such stretch (information); a warning from 2 times "
+    "where a step takes half a second or more, from 3 times where it is shorter. Where tokens or answer lengths are logged, the time "
+    "for each of them must have grown alike.",
+    main_signal="step_time_s",
+    signals=("step_time_s", "loss", "reward"),
+    hold=2,
+    clear=5,
+    causes=(
+        Cause(text="The data loader has become slow: another shard, a cold cache, a busy disk"),
+        Cause(text="Another process shares the device, the processors or the disk"),
+        Cause(text="The device slows itself down: heat or power"),
+        Cause(text="The network, or one slow rank that all wait for"),
+    ),
+    remedies=(
+        Remedy(
+            text="Look at the data wait beside the step time",
+            detail="More workers and prefetching help only there",
+            **DATA_LOADING,
+        ),
+        Remedy(text="See what else runs on the machine: nvidia-smi, top, iostat", **SAGEMAKER),
+        Remedy(text="Look at temperature, clock and throttle reasons", **NVML),
+        Remedy(text="Compare the ranks; take out the slow node before looking for the reason", **BYTE_ROBUST),
+        Remedy(text="Start again from a checkpoint on another machine", **RESILIENCY),
+    ),
+    false_alarms="Longer sequences; evaluations and checkpoints between two rows are left out. Very short steps are slowed by anything on "
+    "the machine: they need three times.",
+    source="SageMaker StepOutlier; NVRx; rule catalogue S3 (1.3 times), raised because shared machines vary by a third",
+    needs="25 rows with a step time, or with the time of their logging",
+)
+
+_WINDOW = 12
+_EVERY = 3
+"""Rows between judgements, which cost more than taking a row does."""
+_ENOUGH = 25
+_INFO, _WARNING, _WARNING_SHORT = 1.5, 2.0, 3.0
+_SHORT_STEP_S = 0.5
+
+
+class _Detector(RowDetector):
+    """Times of the newest steps, those for each unit of work, and the fastest stretch of both."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self._times: deque[float] = deque(maxlen=_WINDOW)
+        self._each: deque[float] = deque(maxlen=_WINDOW)
+        self._waits: deque[float] = deque(maxlen=_WINDOW)
+        self._best = self._best_each = math.inf
+        self._count = 0
+        self._step: int | None = None
+        self._row_s = self._tokens = math.nan
+        self._since: int | None = None
+
+    def update(self, sample: Sample) -> Reading | None:
+        """Takes a training row."""
+        step = sample.step
+        if step is None or ("loss" not in sample.signals and "reward" not in sample.signals):
+            return None
+        gone = 0 if self._step is None else step - self._step
+        before_s, self._row_s, self._step = self._row_s, sample.time_s, step
+        tokens = _value(sample, "tokens")
+        length = tokens - self._tokens if tokens == tokens else _value(sample, "completion_length")
+        self._tokens = tokens
+        time_s = _value(sample, "step_time_s")
+        if time_s != time_s and gone > 0 and self._timeline.since("eval", "checkpoint", "resume") > 1:
+            time_s = (sample.time_s - before_s) / gone
+        if not time_s > 0.0:
+            return None
+        self._take(time_s, length / max(gone, 1) if tokens == tokens else length, _value(sample, "data_wait_s"))
+        if self._count < _ENOUGH:
+            return too_few(_ENOUGH, self._count, "step time")
+        return self._judge(step) if self._count % _EVERY == 0 else None
+
+    def _take(self, time_s: float, work: float, wait_s: float) -> None:
+        self._count += 1
+        self._times.append(time_s)
+        if work > 0.0:
+            self._each.append(time_s / work)
+        if wait_s == wait_s:
+            self._waits.append(wait_s / time_s)
+
+    def _judge(self, step: int) -> Reading:
+        now = median(self._times)
+        self._best = min(self._best, now)
+        if len(self._each) == _WINDOW:
+            self._best_each = min(self._best_each, median(self._each))
+        slower = now / self._best
+        if len(self._each) == _WINDOW:
+            slower = min(slower, median(self._each) / self._best_each)
+        # Single stalls are no slow-down: three quarters of the newest steps must be slow too.
+        slower = min(slower, 1.5 * sorted(self._times)[_WINDOW // 4] / self._best)
+        if slower <= _INFO:
+            if slower < 1.2:
+                self._since = None
+            return OK if slower < 1.3 else NEAR
+        if self._since is None:
+            self._since = step
+        severity: Severity = "warning" if slower > (_WARNING if now >= _SHORT_STEP_S else _WARNING_SHORT) else "info"
+        numbers = [
+            Number(
+                label="Step time, median of the last 12",
+                value=now,
+                unit="s",
+                expected=f"below {short(_INFO * self._best)}",
+            ),
+            Number(label="Fastest such median", value=self._best, unit="s"),
+        ]
+        causes: list[Cause] = list(SPEC.causes)
+        if len(self._waits):
+            share = median(self._waits)
+            numbers.append(
+                Number(label="Share of a step that waits for data", value=100 * share, unit="%", expected="below 10")
+            )
+            loader = causes.pop(0)
+            because = f"{share:.0%} of a step waits for its batch"
+            found = Cause(text=loader.text, likelihood="likely" if share > 0.3 else "unlikely", because=because)
+            causes.insert(0 if share > 0.3 else len(causes), found)
+        sentence = f"A step takes {short(now)} s {at(step)}, {short(now / self._best)} times the {short(self._best)} s of its best stretch."
+        return bad(severity, sentence, numbers, since=self._since, step=step, causes=causes)
+
+
+def _value(sample: Sample, signal: str) -> float:
+    """A signal's value, NaN where it is missing or not finite."""
+    value = sample.signals.get(signal)
+    return value if value is not None and is_finite(value) else math.nan
+
+
+def _make(context: RunContext) -> _Detector:
+    return _Detector(Timeline.of_run(context))
+
+
+RULE = Definition(SPEC, _make)
