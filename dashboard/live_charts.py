@@ -114,19 +114,16 @@ class Feed:
         self.recent.clear()
         self.answered = None
         self.sent = dict.fromkeys((want.id for want in wants), 0)
-        series: dict[str, Columns] = {}
-        for run_id, of_run in _by_run(wants).items():
-            drawn, self.cursors[run_id] = _drawn(store, run_id, of_run, n=BUCKETS)
-            series |= {want.id: of_envelope(envelope, zero_s=want.zero_s) for want, envelope in drawn.items()}
-        message = {"whole": True, "epoch": self._epoch(), "seq": self.seq, "base": self.seq, "series": series}
+        message = {"whole": True, "epoch": self._epoch(), "seq": self.seq, "base": self.seq}
+        message |= _series(store, wants, n=BUCKETS, cursors=self.cursors)
         return message | self._zoomed(store, zoom)
 
     def _advance(self, store: Store) -> bool:
-        """Takes in what is new; false where the store says that the cursor is void."""
+        """Takes in what is new; false where the cursor is void, or steps went back and what the browser holds is no longer the curve."""
         new: dict[str, tuple[int, Columns]] = {}
         for run_id, of_run in _by_run(self.wants).items():
             delta = store.since(run_id, [want.key for want in of_run], self.cursors[run_id])
-            if delta.reset:
+            if delta.reset or delta.rewound:
                 return False
             self.cursors[run_id] = dict(delta.cursor)
             for want in of_run:
@@ -153,12 +150,7 @@ class Feed:
         if zoom is None or self.answered == (zoom.id, zoom.again):
             return {}
         self.answered = (zoom.id, zoom.again)
-        series = {
-            want.id: of_envelope(envelope, zero_s=want.zero_s)
-            for run_id, of_run in _by_run(self.wants).items()
-            for want, envelope in _drawn(store, run_id, of_run, n=zoom.n, zoom=zoom)[0].items()
-        }
-        return {"zoom": {"id": zoom.id, "series": series}}
+        return {"zoom": {"id": zoom.id, **_series(store, self.wants, n=zoom.n, zoom=zoom)}}
 
 
 def _by_run(wants: Sequence[Want]) -> dict[str, list[Want]]:
@@ -168,14 +160,40 @@ def _by_run(wants: Sequence[Want]) -> dict[str, list[Want]]:
     return found
 
 
+def _series(
+    store: Store,
+    wants: Sequence[Want],
+    *,
+    n: int,
+    zoom: Zoom | None = None,
+    cursors: dict[str, dict[str, int]] | None = None,
+) -> dict[str, dict[str, Columns]]:
+    """Every series over the zoom or over all, and what a later generation of its steps has superseded, where there is any.
+
+    cursors: takes down by run and key how many points that is.
+    """
+    series: dict[str, Columns] = {}
+    superseded: dict[str, Columns] = {}
+    for run_id, of_run in _by_run(wants).items():
+        drawn, counts = _drawn(store, run_id, of_run, n=n, zoom=zoom)
+        if cursors is not None:
+            cursors[run_id] = counts
+        for want, (envelope, older) in drawn.items():
+            series[want.id] = of_envelope(envelope, zero_s=want.zero_s)
+            if older is not None and older.x.size:
+                superseded[want.id] = of_envelope(older, zero_s=want.zero_s)
+    return {"series": series, "superseded": superseded} if superseded else {"series": series}
+
+
 def _drawn(
-    store: Store, run_id: str, wants: Sequence[Want], *, n: int, zoom: Zoom | None = None
-) -> tuple[dict[Want, Envelope], dict[str, int]]:
+    store: Store, run_id: str, wants: Sequence[Want], *, n: int, zoom: Zoom | None
+) -> tuple[dict[Want, tuple[Envelope, Envelope | None]], dict[str, int]]:
     """The envelopes of one run's series, each on the axis its rows have, over the zoom or over all, and how many points they hold.
 
-    Envelope and count are of one moment, so nothing has to be told apart by its time: a clock may be set back.
+    The second envelope of each is of what was superseded. Envelope and count are of one moment, so nothing has to be told apart by its
+    time: a clock may be set back.
     """
-    found: dict[Want, Envelope] = {}
+    found: dict[Want, tuple[Envelope, Envelope | None]] = {}
     cursor: dict[str, int] = {}
     axes: tuple[tuple[Axis, bool], ...] = (("step", False), ("time", True))
     for axis, timed in axes:
@@ -184,7 +202,14 @@ def _drawn(
             continue
         start, stop = _span(zoom, chosen[0]) if zoom else (None, None)
         drawn = store.drawn(run_id, [want.key for want in chosen], n=n, axis=axis, start=start, stop=stop)
-        found |= {want: drawn.envelopes[want.key] for want in chosen}
+        older = (
+            store.envelope(
+                run_id, sorted(drawn.rewound), n=n, axis=axis, start=start, stop=stop, generation="superseded"
+            )
+            if drawn.rewound
+            else {}
+        )
+        found |= {want: (drawn.envelopes[want.key], older.get(want.key)) for want in chosen}
         cursor |= drawn.cursor
     return found, cursor
 

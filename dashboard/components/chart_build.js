@@ -127,12 +127,20 @@ function stackTraces(seen) {
   });
 }
 
-// The traces of a chart from its prepared series [{part, spec, hidden}].
+// Steps that a resume or a rollback took the place of: thin and grey, behind the curves; a NaN among them keeps its ×.
+function supersededTraces(part, theme) {
+  const line = lineTrace(part, part.columns.mean, { color: theme.ink3, width: 1, alpha: 0.6 });
+  const crosses = part.columns.kinds.some((kind) => kind > 0) ? [crossTrace(part, theme.ink3)] : [];
+  return [...(part.banded ? [bandTrace(part, theme.ink3, 0.12)] : []), line, ...crosses];
+}
+
+// The traces of a chart from its prepared series [{part, spec, hidden, superseded}].
 export function traces(chart, shown, theme) {
   const out = [];
   const seen = shown.filter((one) => !one.hidden);
   if (chart.stack) out.push(...stackTraces(seen));
   else {
+    for (const { superseded } of seen) if (superseded) out.push(...supersededTraces(superseded, theme));
     for (const { part, spec } of seen) {
       if (spec.style === "rings") continue;
       if (part.banded || spec.error) out.push(bandTrace(part, spec.color, theme.dark ? 0.24 : 0.16));

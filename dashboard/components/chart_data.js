@@ -11,7 +11,7 @@ export function emptyColumns() {
 }
 
 // Columns from the wire: `low`, `high`, `count`, `kinds` are left out where every bucket is one finite point.
-function unpacked(wire) {
+export function unpacked(wire) {
   const size = wire.step.length;
   return {
     step: wire.step,

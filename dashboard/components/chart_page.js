@@ -1,6 +1,6 @@
 // What all charts of a page share: series, clocks, view (axis, zoom, hidden series), theme, and the messages from the server.
 
-import { Clock, Series, emptyColumns } from "./chart_data.js";
+import { Clock, Series, emptyColumns, unpacked } from "./chart_data.js";
 import { Hover } from "./chart_hover.js";
 import { readTheme } from "./chart_theme.js";
 import { ChartView } from "./chart_view.js";
@@ -13,6 +13,7 @@ export class ChartPage {
     this.root = root;
     this.charts = [];
     this.series = new Map();
+    this.superseded = new Map();
     this.versions = new Map();
     this.hidden = new Set();
     this.fine = null;
@@ -59,6 +60,7 @@ export class ChartPage {
   restart(data) {
     this.epoch = data.epoch;
     this.series.clear();
+    this.superseded = new Map(Object.entries(data.superseded ?? {}).map(([id, columns]) => [id, unpacked(columns)]));
     this.versions.clear();
     for (const [id, columns] of Object.entries(data.series)) {
       const series = new Series();
@@ -169,6 +171,12 @@ export class ChartPage {
       fine.append(0, rest);
     }
     return fine.columns;
+  }
+
+  // What a later generation of steps took the place of; null where training never went back.
+  supersededColumns(id) {
+    const finer = this.view.range && this.fine?.id === this.view.zoomId ? this.fine.superseded?.[id] : null;
+    return finer ? unpacked(finer) : this.superseded.get(id) ?? null;
   }
 
   // The x range in view: the zoom, or all that there is.

@@ -9,6 +9,7 @@ import { el } from "./base.js";
 import { keySwatch } from "./chart_dom.js";
 
 const END_LABEL_PX = 14;
+const SUPERSEDED = { id: "~superseded", label: "superseded" };
 
 export const MARGIN = { l: 40, r: 8, t: 17, b: 22 };
 
@@ -88,7 +89,15 @@ export class ChartView {
       spec: one,
       hidden: page.isHidden(spec.id, one),
       part: prepared(this.columns(one), page.view, { clock: page.clockOf(one), pixels: this.width, range: page.range(), smooth: one.smooth, band: spec.band && one.smooth }),
+      superseded: this.superseded(one),
     }));
+  }
+
+  // What a resume or a rollback took the place of, as it was; null where there is nothing of it or it is hidden.
+  superseded(one) {
+    const { page, spec } = this;
+    const columns = spec.stack || page.isHidden(spec.id, SUPERSEDED) ? null : page.supersededColumns(one.id);
+    return columns && prepared(columns, page.view, { clock: page.clockOf(one), pixels: this.width, range: page.range(), smooth: false, band: false });
   }
 
   // A series' columns; where its standard error is a series of its own, low and high are its 95 % interval.
@@ -151,6 +160,9 @@ export class ChartView {
 
   drawKey() {
     const entries = this.shown.map((one) => this.keyEntry(one));
+    if (!this.spec.stack && this.spec.series.some((one) => this.page.supersededColumns(one.id))) {
+      entries.push({ ...SUPERSEDED, kind: "line", color: "var(--ink3)", dash: "solid", text: "", hidden: this.page.isHidden(this.spec.id, SUPERSEDED) });
+    }
     for (const reference of this.spec.references ?? []) {
       if (reference.label) entries.push({ id: `=${reference.label}`, kind: "reference", label: reference.label, text: reference.text ?? "" });
     }

@@ -169,6 +169,22 @@ def test_no_chart_moves_over_five_refreshes_of_a_live_run(page: sync_api.Page, s
         assert boxes(page) == before
 
 
+def strokes(page: sync_api.Page) -> int:
+    return page.locator("[data-chart=loss] .scatterlayer path.js-line").count()
+
+
+def test_superseded_steps_are_drawn_behind_and_can_be_hidden(page: sync_api.Page, store: Store) -> None:
+    key = page.locator("[data-chart=loss] .key-entry", has_text="superseded")
+    assert key.count() == 0
+    before = strokes(page)
+    log(store, 150, 100)  # another process, from a checkpoint at step 150
+    key.wait_for(timeout=30_000)
+    wait_until(page, lambda: strokes(page) == before + 1)
+    key.click()
+    wait_until(page, lambda: strokes(page) == before)
+    assert key.get_attribute("aria-pressed") == "false"
+
+
 def focused(page: sync_api.Page) -> dict[str, Any]:
     return dict(
         page.evaluate("""() => {

@@ -62,6 +62,30 @@ def test_points_go_on_after_the_clock_of_the_training_host_was_set_back(store: S
     assert (columns["step"], columns["mean"]) == ([2, 3], [5.0, 6.0])
 
 
+def test_steps_that_go_back_are_drawn_anew_and_what_they_superseded_is_told_apart(store: Store) -> None:
+    log(store, 0, [1.0, 2.0, 9.0, math.nan])
+    feed = Feed(epoch="e")
+    assert "superseded" not in feed.message(store, [want()], None)
+    log(store, 2, [3.0])  # another process, from a checkpoint at step 2
+    again = feed.message(store, [want()], None)
+    assert again["whole"]
+    assert (again["series"]["loss"]["step"], again["series"]["loss"]["mean"]) == ([0, 1, 2], [1.0, 2.0, 3.0])
+    assert again["superseded"]["loss"] == {"step": [2, 3], "time": [2.0, 3.0], "mean": [9.0, None], "kinds": [0, 1]}
+    log(store, 3, [4.0])
+    new = feed.message(store, [want()], None)
+    assert not new["whole"] and new["points"]["loss"]["columns"]["step"] == [3]
+
+
+def test_a_zoom_brings_superseded_steps_too(store: Store) -> None:
+    log(store, 0, [1.0, 2.0, 9.0, 8.0])
+    log(store, 2, [3.0, 4.0])
+    zoom = Zoom(id="z", again=0, start=2, stop=3, start_s=2, stop_s=3, n=100)
+    feed = Feed(epoch="e")
+    fine = feed.message(store, [want()], zoom)["zoom"]
+    assert fine["series"]["loss"]["mean"][-2:] == [3.0, 4.0]
+    assert fine["superseded"]["loss"]["mean"] == [9.0, 8.0]
+
+
 def test_points_that_come_while_the_whole_is_made_are_told_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     log(store, 0, [1.0])
     feed = Feed(epoch="e")
