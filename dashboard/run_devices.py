@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runvitals.diagnostics.signals import best_key, device
+from runvitals.diagnostics.signals import Device, best_key, device
 from runvitals.store.types import Latest, RunInfo
 
 _HOST = (
@@ -45,15 +45,15 @@ def device_sections(run: RunInfo, keys: Mapping[str, Latest]) -> list[DeviceSect
 
 
 def _gpus(run: RunInfo, keys: Mapping[str, Latest]) -> DeviceSection | None:
-    by_device: dict[int, dict[str, str]] = {}
+    by_device: dict[Device, dict[str, str]] = {}
     for key in keys:
         found = device(key)
         if found is not None:
             by_device.setdefault(found[1], {})[found[0]] = key
-    usable = {index: found for index, found in sorted(by_device.items()) if "gpu_utilization" in found}
+    usable = {place: found for place, found in sorted(by_device.items()) if "gpu_utilization" in found}
     if not usable:
         return None
-    items = tuple(_gpu(index, found) for index, found in usable.items())
+    items = tuple(_gpu(place, found) for place, found in usable.items())
     used = tuple(key for found in usable.values() for key in found.values())
     names = run.info.get("gpus")
     name = f" × {names[0]}" if isinstance(names, (list, tuple)) and names and isinstance(names[0], str) else ""
@@ -61,11 +61,11 @@ def _gpus(run: RunInfo, keys: Mapping[str, Latest]) -> DeviceSection | None:
     return DeviceSection(id="gpus", title="GPUs", sentence=sentence, items=items, keys=used)
 
 
-def _gpu(index: int, found: Mapping[str, str]) -> dict[str, Any]:
+def _gpu(place: Device, found: Mapping[str, str]) -> dict[str, Any]:
     feet = [("gpu_memory_used_gib", "GiB"), ("gpu_power_w", "W"), ("gpu_temperature_c", "°C")]
     item: dict[str, Any] = {
-        "id": f"gpu{index}",
-        "title": f"GPU {index}",
+        "id": f"gpu{place}",
+        "title": f"GPU {place}",
         "series": found["gpu_utilization"],
         "unit": "%",
         "top": 100,

@@ -15,7 +15,10 @@ from functools import lru_cache
 from runvitals.diagnostics.signal_aliases import ALIASES, DEVICE_ALIASES
 from runvitals.diagnostics.signal_table import EVALUATED, SIGNALS, Reference, Signal
 
-__all__ = ["SIGNALS", "Reference", "Signal", "best_key", "canonical", "device", "translate"]
+__all__ = ["NODE", "SIGNALS", "Device", "Reference", "Signal", "best_key", "canonical", "device", "translate"]
+
+NODE = "node/"
+"""What the keys of machines other than the first rank's begin with: `node/<host>/gpu/0/power_w`."""
 
 _EXACT: dict[str, tuple[str, int]] = {
     key: (signal, rank) for signal, keys in ALIASES.items() for rank, key in enumerate(keys)
@@ -24,10 +27,24 @@ _CORRECTED = "corrected/"
 _TRAIN_PREFIXES = ("train/", "training/")
 _EVAL_PREFIXES = ("eval/", "eval_", "validation/", "val/")
 _EVALUATED = frozenset(EVALUATED)
-_DEVICE = re.compile(r"(?:system[./])?gpu([/.])(\d+)\1(\w+)", re.ASCII)
+_DEVICE = re.compile(r"(?:node/([^/]+)/)?(?:system[./])?gpu([/.])(\d+)\2(\w+)", re.ASCII)
 # A prefixed key stands behind every plain one, a corrected one before.
 _PREFIX_RANK = 100
 _CORRECTED_RANK = -1000
+# Devices of another node stand behind all of the first rank's.
+_NODE_RANK = 10_000
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Device:
+    """A device of a run, in the order in which people count them. node: its host, "" on the first rank's machine."""
+
+    node: str
+    index: int
+
+    def __str__(self) -> str:
+        """`3`, or `worker-1/3` on another node."""
+        return f"{self.node}/{self.index}" if self.node else str(self.index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +62,12 @@ def canonical(key: str) -> str | None:
 
 
 @lru_cache(maxsize=4096)
-def device(key: str) -> tuple[str, int] | None:
-    """The signal and the device index of a per-device key (`gpu/3/power_w` → `gpu_power_w`, 3), else None."""
+def device(key: str) -> tuple[str, Device] | None:
+    """The signal and the device of a per-device key (`gpu/3/power_w`, `node/worker-1/gpu/3/power_w`), else None."""
     match = _DEVICE.fullmatch(key)
-    if match is None or match[3] not in DEVICE_ALIASES:
+    if match is None or match[4] not in DEVICE_ALIASES:
         return None
-    return DEVICE_ALIASES[match[3]], int(match[2])
+    return DEVICE_ALIASES[match[4]], Device(match[1] or "", int(match[3]))
 
 
 def translate(values: Mapping[str, float | None]) -> dict[str, float | None]:
@@ -86,7 +103,8 @@ def _find(key: str) -> tuple[str, int] | None:
         return _stripped(key, _CORRECTED, _CORRECTED_RANK)
     on_device = device(key)
     if on_device is not None:
-        return on_device
+        signal, place = on_device
+        return signal, place.index + (_NODE_RANK if place.node else 0)
     for prefix in _TRAIN_PREFIXES:
         if key.startswith(prefix):
             return _stripped(key, prefix, _PREFIX_RANK)

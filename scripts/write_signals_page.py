@@ -18,7 +18,7 @@ Written by `scripts/write_signals_page.py` from `diagnostics/signal_table.py` an
 A signal is a canonical metric, whatever key a library logs it under. Rules read signals, charts are named by them.
 Of several keys in one row the first listed wins; `corrected/<key>` comes before all. The prefixes `train/` and `training/` are stripped;
 `eval/`, `eval_`, `validation/` and `val/` lead to `eval_<signal>`, which exists for: {evaluated}.
-Keys of devices read `gpu/<i>/<name>`, or W&B's `gpu.<i>.<name>`.
+Keys of devices read `gpu/<i>/<name>`, or W&B's `gpu.<i>.<name>`; those of machines other than the first rank's `node/<host>/gpu/<i>/<name>`.
 A key without a signal is kept and can be drawn; no rule reads it.
 """
 

@@ -7,7 +7,7 @@ from collections import deque
 from runvitals.diagnostics.baseline import SortedWindow
 from runvitals.diagnostics.rules.definition import NEAR, OK, Definition, RowDetector, at, bad, is_finite
 from runvitals.diagnostics.rules.sources import NVML, SAGEMAKER
-from runvitals.diagnostics.signals import device
+from runvitals.diagnostics.signals import Device, device
 from runvitals.diagnostics.timeline import Timeline
 from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample
 
@@ -78,12 +78,12 @@ class _Detector(RowDetector):
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
-        self._devices: dict[int, _Device] = {}
+        self._devices: dict[Device, _Device] = {}
         self._since: int | None = None
 
     def update(self, sample: Sample) -> Reading | None:
         """Takes a sample of the machine."""
-        found: dict[int, dict[str, float]] = {}
+        found: dict[Device, dict[str, float]] = {}
         for key, value in sample.raw.items():
             place = device(key)
             if place is not None and value is not None and is_finite(value):

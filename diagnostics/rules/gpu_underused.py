@@ -5,7 +5,7 @@ from __future__ import annotations
 from runvitals.diagnostics.baseline import SortedWindow
 from runvitals.diagnostics.rules.definition import NEAR, OK, Definition, is_finite, short
 from runvitals.diagnostics.rules.sources import SAGEMAKER
-from runvitals.diagnostics.signals import device
+from runvitals.diagnostics.signals import Device, device
 from runvitals.diagnostics.types import (
     Cause,
     Evidence,
@@ -63,8 +63,8 @@ class _Detector:
 
     def __init__(self) -> None:
         self._phase = "train"
-        self._devices: dict[int, SortedWindow] = {}
-        self._keys: dict[tuple[str, ...], tuple[tuple[str, int], ...]] = {}
+        self._devices: dict[Device, SortedWindow] = {}
+        self._keys: dict[tuple[str, ...], tuple[tuple[str, Device], ...]] = {}
         self._since_s: float | None = None
         self._stepped = False
         self._wait = SortedWindow(64)
@@ -97,7 +97,7 @@ class _Detector:
         if wait is not None and whole is not None and is_finite(wait) and is_finite(whole) and whole > 0.0:
             self._wait.add(wait / whole)
 
-    def _keys_of(self, keys: tuple[str, ...]) -> tuple[tuple[str, int], ...]:
+    def _keys_of(self, keys: tuple[str, ...]) -> tuple[tuple[str, Device], ...]:
         """The utilisation keys of a row with their device."""
         found = self._keys.get(keys)
         if found is None:
@@ -123,7 +123,7 @@ class _Detector:
             return self._bad("info", swings, "swings up to")
         return OK if all(window.quantile(0.95) > _LOW + 5.0 for window in busy.values()) else NEAR
 
-    def _bad(self, severity: Severity, windows: dict[int, SortedWindow], words: str) -> Reading:
+    def _bad(self, severity: Severity, windows: dict[Device, SortedWindow], words: str) -> Reading:
         index, worst = min(windows.items(), key=lambda item: item[1].median())
         names = ", ".join(str(place) for place in sorted(windows))
         numbers = [

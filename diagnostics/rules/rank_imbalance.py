@@ -5,7 +5,7 @@ from __future__ import annotations
 from runvitals.diagnostics.baseline import SortedWindow
 from runvitals.diagnostics.rules.definition import NEAR, OK, Definition, RowDetector, bad, is_finite
 from runvitals.diagnostics.rules.sources import BYTE_ROBUST, RESILIENCY, SAGEMAKER
-from runvitals.diagnostics.signals import device
+from runvitals.diagnostics.signals import Device, device
 from runvitals.diagnostics.timeline import Timeline
 from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample
 
@@ -50,7 +50,7 @@ class _Detector(RowDetector):
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
-        self._devices: dict[int, SortedWindow] = {}
+        self._devices: dict[Device, SortedWindow] = {}
         self._since: int | None = None
         self._since_s: float | None = None
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from runvitals.diagnostics.signal_aliases import ALIASES, DEVICE_ALIASES
-from runvitals.diagnostics.signals import SIGNALS, best_key, canonical, device, translate
+from runvitals.diagnostics.signals import SIGNALS, Device, best_key, canonical, device, translate
 
 # Every key that a trainer was seen to log (TRL 1.12 to 1.16, transformers 5.23) and the signal it stands for.
 TRAINER_KEYS: Mapping[str, str] = {
@@ -218,16 +218,19 @@ def test_every_signal_has_words_and_a_line_where_one_is_standard() -> None:
 @pytest.mark.parametrize(
     ("key", "expected"),
     [
-        ("gpu/0/utilization", ("gpu_utilization", 0)),
-        ("gpu/11/power_w", ("gpu_power_w", 11)),
-        ("system/gpu.3.temp", ("gpu_temperature_c", 3)),
-        ("gpu.1.gpu", ("gpu_utilization", 1)),
+        ("gpu/0/utilization", ("gpu_utilization", Device("", 0))),
+        ("gpu/11/power_w", ("gpu_power_w", Device("", 11))),
+        ("system/gpu.3.temp", ("gpu_temperature_c", Device("", 3))),
+        ("gpu.1.gpu", ("gpu_utilization", Device("", 1))),
+        ("node/worker-1/gpu/2/gpu", ("gpu_utilization", Device("worker-1", 2))),
+        ("node/worker-1/loss", None),
+        ("rank/1/gpu/2/gpu", None),
         ("gpu/0/flavour", None),
         ("gpu/x/power_w", None),
         ("loss", None),
     ],
 )
-def test_device_key_gives_signal_and_index(key: str, expected: tuple[str, int] | None) -> None:
+def test_device_key_gives_signal_and_device(key: str, expected: tuple[str, Device] | None) -> None:
     assert device(key) == expected
     assert expected is None or canonical(key) == expected[0]
 
