@@ -156,6 +156,7 @@ class Clocks:
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[Ints, Floats]] = {}
+        self._inline: dict[bytes, tuple[Ints, Floats]] = {}
 
     def load(self, connection: Connection, rows: Iterable[Row[Any]]) -> None:
         """Reads the clocks that rows refer to and that are not known yet. Raises CodecError."""
@@ -168,10 +169,21 @@ class Clocks:
     def of(self, row: Row[Any]) -> tuple[Ints, Floats]:
         """Steps and times of a block of points. Raises CodecError."""
         if row.clock_id is None:
-            return unpack_clock(row.clock)
+            if row.clock not in self._inline:
+                self._inline[row.clock] = unpack_clock(row.clock)
+            return self._inline[row.clock]
         if row.clock_id not in self._known:
             raise CodecError(f"the steps and times numbered {row.clock_id} are missing")
         return self._known[row.clock_id]
+
+    def tail(self, blob: bytes | None, head: SeriesHead) -> SeriesPoints | None:
+        """What `tail_points` gives; tails of the same rows share their steps and times."""
+        points = tail_points(blob, head)
+        if blob is None or points is None:
+            return None
+        rows = blob[: 1 + 16 * points.values.size]
+        steps, times_s = self._inline.setdefault(rows, (points.steps, points.times_s))
+        return SeriesPoints(steps=steps, times_s=times_s, values=points.values)
 
     def points(self, row: Row[Any], head: SeriesHead) -> SeriesPoints:
         """The points of a block of level 0 or PARTS. Raises CodecError that names the series."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, select
 
-from runvitals.store.blocks import BLOCK, CHUNK, Clocks, Place, SeriesHead, at, buckets, parts, tail_points, tail_rows
+from runvitals.store.blocks import BLOCK, CHUNK, Clocks, Place, SeriesHead, at, buckets, parts, tail_rows
 from runvitals.store.codec import cut, joined
 from runvitals.store.generations import Rewinds, unpack_rewinds
 from runvitals.store.levels import (
@@ -25,13 +25,14 @@ from runvitals.store.levels import (
     Buckets,
     bucket_points,
     concatenated,
+    marks_of_rows,
     means_over,
     merged,
     summarised,
 )
-from runvitals.store.read import chosen, inside, overlaps
+from runvitals.store.read import chosen, overlaps, places_inside
 from runvitals.store.schema import blocks
-from runvitals.store.types import Axis, Envelope, Floats, Generation, SeriesPoints
+from runvitals.store.types import Axis, Envelope, Floats, Generation, Ints, SeriesPoints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,11 @@ class Span:
             lost |= lowest > self.stop
         return lost
 
+    def misses(self, row: Row[Any]) -> bool:
+        """True where a block holds no point of the range."""
+        low, high = (row.min_time_s, row.max_time_s) if self.axis == "time" else (row.min_step, row.max_step)
+        return bool((self.start is not None and high < self.start) or (self.stop is not None and low > self.stop))
+
     def _extent(self, found: Buckets) -> tuple[NDArray[Any], NDArray[Any]]:
         if self.axis == "time":
             return found.time_min, found.time_max
@@ -74,6 +80,26 @@ class Found:
 
     buckets: Buckets
     points: SeriesPoints
+
+
+class _Rows:
+    """Steps and times trimmed to the range, once for all series that were logged in the same rows and so share their arrays."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, ...], tuple[SeriesPoints, slice | NDArray[np.intp]]] = {}
+        self._alive: list[list[SeriesPoints]] = []  # an array's id is its own only while it lives
+
+    def trimmed(self, pieces: list[SeriesPoints], span: Span) -> SeriesPoints:
+        """The points of all pieces that lie in the range, in order of the axis."""
+        values = np.concatenate([piece.values for piece in pieces]) if pieces else np.empty(0)
+        shared = tuple(id(piece.steps) for piece in pieces) + tuple(id(piece.times_s) for piece in pieces)
+        if shared not in self._known:
+            whole = joined(pieces)
+            which = places_inside(whole.steps, whole.times_s, span.axis, start=span.start, stop=span.stop)
+            self._known[shared] = (chosen(whole, which), which)
+            self._alive.append(pieces)
+        first, which = self._known[shared]
+        return SeriesPoints(steps=first.steps, times_s=first.times_s, values=values[which])
 
 
 @dataclass(slots=True)
@@ -112,10 +138,10 @@ class _Gathered:
         self.units.append(found.picked(np.flatnonzero(kept)))
         self.cut.extend((int(one), level) for one in firsts[~kept & ~lost])
 
-    def found(self, span: Span) -> Found:
+    def found(self, span: Span, rows: _Rows) -> Found:
         """All that was read, trimmed to the range and in order."""
         pieces = [self._chosen(*piece) for piece in sorted(self.points, key=lambda piece: piece[0])]
-        points = inside(joined(pieces), span.axis, span.start, span.stop)
+        points = rows.trimmed(pieces, span)
         if not self.units:
             return Found(EMPTY, points)
         order = np.argsort(np.concatenate(self.firsts), kind="stable")
@@ -153,21 +179,29 @@ def gather(
     for level in range(top, 1, -1):
         _take_cut(connection, all_gathered, span, level)
     _take_points(connection, all_gathered, span)
-    return {one.head.key: one.found(span) for one in all_gathered.values()}
+    rows = _Rows()
+    return {one.head.key: one.found(span, rows) for one in all_gathered.values()}
 
 
 def _begun(head: SeriesHead, span: Span, n: int, generation: Generation) -> _Gathered:
     """Where reading a series begins."""
-    level = level_for(head, span, n)
     if generation == "all" or not head.rewinds:
-        return _Gathered(head, level)
-    if generation == "superseded":  # seldom more than a part of the points
-        level = max(0, level - 1)
-    return _Gathered(head, level, generation, unpack_rewinds(head.rewinds))
+        return _Gathered(head, level_for(head, span, n, head.count))
+    rewinds = unpack_rewinds(head.rewinds)
+    current = _about_current(head, rewinds)
+    count = current if generation == "current" else head.count - current
+    return _Gathered(head, level_for(head, span, n, count), generation, rewinds)
 
 
-def level_for(head: SeriesHead, span: Span, n: int) -> int:
-    """The coarsest level that still has n buckets over the range, taking points as evenly spread along the axis.
+def _about_current(head: SeriesHead, rewinds: Rewinds) -> int:
+    """About how many points of a series are current: all since the newest rewind, and before each at most one a step up to its step."""
+    stretches = np.diff(rewinds.firsts, prepend=0)
+    reached = np.diff(rewinds.steps, prepend=max(head.min_step, 0))
+    return head.count - rewinds.last + int(np.minimum(stretches, reached).sum())
+
+
+def level_for(head: SeriesHead, span: Span, n: int, count: int) -> int:
+    """The coarsest level that still has n buckets over the range, taking `count` points as evenly spread along the axis.
 
     A wrong guess costs time or detail, never correctness.
     """
@@ -176,7 +210,7 @@ def level_for(head: SeriesHead, span: Span, n: int) -> int:
     stop = high if span.stop is None else min(high, span.stop)
     share = 1.0 if high <= low else max(0.0, min(1.0, (stop - start) / (high - low)))
     level = 0
-    while head.count * share >= n * bucket_points(level + 1) and bucket_count(head, level + 1):
+    while count * share >= n * bucket_points(level + 1) and bucket_count(head, level + 1):
         level += 1
     return level
 
@@ -257,8 +291,10 @@ def _take_points(connection: Connection, all_gathered: Mapping[int, _Gathered], 
     open_tails = tail_rows(connection, list(all_gathered))
     for series_id, one in all_gathered.items():
         for row in open_parts.get(series_id, ()):
+            if span.misses(row):
+                continue
             one.points.append((row.first, decoder.points(row, one.head)))
-        tail = tail_points(open_tails.get(series_id), one.head)
+        tail = decoder.tail(open_tails.get(series_id), one.head)
         if tail is not None:
             one.points.append((one.head.count - tail.values.size, tail))
 
@@ -290,8 +326,38 @@ class _Grid:
         return np.append(0, np.flatnonzero(np.diff(index)) + 1)
 
 
-def reduced(found: Found, span: Span, *, n: int, position: Callable[[Floats], Floats] | None = None) -> Envelope:
-    """At most n buckets of equal width along the axis; `position` turns steps to another axis (tokens)."""
+class Summaries:
+    """Summaries of points; what follows from steps and times alone is computed once for all series that share those arrays."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int, bytes], tuple[SeriesPoints, Ints, Floats]] = {}
+
+    def of(self, points: SeriesPoints, x: Floats, starts: NDArray[np.intp]) -> tuple[Buckets, Floats]:
+        """One bucket for each stretch, and where it is drawn. x: (n,) of the points, which must follow from steps and times."""
+        shared = (id(points.steps), id(points.times_s), starts.tobytes())
+        if shared not in self._known:
+            marks = marks_of_rows(points.steps, points.times_s, starts)
+            self._known[shared] = (
+                points,
+                marks,
+                means_over(x, starts),
+            )  # the points too: their ids are theirs while they live
+        _, marks, means = self._known[shared]
+        return summarised(points, starts, marks), means
+
+
+def reduced(
+    found: Found,
+    span: Span,
+    *,
+    n: int,
+    position: Callable[[Floats], Floats] | None = None,
+    summaries: Summaries | None = None,
+) -> Envelope:
+    """At most n buckets of equal width along the axis; `position` turns steps to another axis (tokens).
+
+    summaries: one for all series that are reduced with the same span and position.
+    """
     units, points = found.buckets, found.points
     if not len(units) and not points.values.size:
         return _envelope(EMPTY, np.empty(0), exact=True)
@@ -316,7 +382,7 @@ def reduced(found: Found, span: Span, *, n: int, position: Callable[[Floats], Fl
         pieces.append((merged(units, starts), means_over(x_units, starts, units.count)))
     if points.values.size:
         starts = grid.starts(x_points)
-        pieces.append((summarised(points, starts), means_over(x_points, starts)))
+        pieces.append((summaries or Summaries()).of(points, x_points, starts))
     return _envelope(*_woven(pieces, grid), exact=False)
 
 

@@ -149,22 +149,32 @@ def kinds_of(values: Floats) -> Ints:
     ).astype(np.int64)
 
 
-def summarised(points: SeriesPoints, starts: NDArray[np.intp]) -> Buckets:
-    """One bucket for each stretch of points that begins at an index of `starts`: (m,) increasing, the first 0."""
+def summarised(points: SeriesPoints, starts: NDArray[np.intp], rows: Ints | None = None) -> Buckets:
+    """One bucket for each stretch of points that begins at an index of `starts`: (m,) increasing, the first 0.
+
+    rows: what `marks_of_rows` gives for the same rows and starts, where it is known from another series.
+    """
     ends = np.append(starts[1:], points.values.size) - 1
-    marks = np.empty((_MARKS, starts.size), np.int64)
-    marks[0] = ends - starts + 1
-    marks[1] = np.add.reduceat((points.steps >= 0).astype(np.int64), starts)
-    marks[4] = np.minimum.reduceat(points.steps, starts)
-    marks[5] = np.maximum.reduceat(points.steps, starts)
-    marks[6] = points.steps[ends]
-    marks[7] = means_over(points.steps.astype(np.float64), starts).view(np.int64)
-    marks[8] = np.minimum.reduceat(points.times_s, starts).view(np.int64)
-    marks[9] = np.maximum.reduceat(points.times_s, starts).view(np.int64)
-    marks[10] = points.times_s[ends].view(np.int64)
-    marks[11] = means_over(points.times_s, starts).view(np.int64)
+    marks = marks_of_rows(points.steps, points.times_s, starts) if rows is None else rows.copy()
     marks[2:4], values = _values_of(points.values, starts, ends)
     return Buckets(marks, values)
+
+
+def marks_of_rows(steps: Ints, times_s: Floats, starts: NDArray[np.intp]) -> Ints:
+    """The marks that follow from steps and times alone, the same for all series of the same rows; those of the values are left 0."""
+    ends = np.append(starts[1:], steps.size) - 1
+    marks = np.zeros((_MARKS, starts.size), np.int64)
+    marks[0] = ends - starts + 1
+    marks[1] = np.add.reduceat((steps >= 0).astype(np.int64), starts)
+    marks[4] = np.minimum.reduceat(steps, starts)
+    marks[5] = np.maximum.reduceat(steps, starts)
+    marks[6] = steps[ends]
+    marks[7] = means_over(steps.astype(np.float64), starts).view(np.int64)
+    marks[8] = np.minimum.reduceat(times_s, starts).view(np.int64)
+    marks[9] = np.maximum.reduceat(times_s, starts).view(np.int64)
+    marks[10] = times_s[ends].view(np.int64)
+    marks[11] = means_over(times_s, starts).view(np.int64)
+    return marks
 
 
 def _values_of(values: Floats, starts: NDArray[np.intp], ends: NDArray[np.intp]) -> tuple[Ints, Floats]:

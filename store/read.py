@@ -13,7 +13,7 @@ from runvitals.store.blocks import CHUNK, PARTS, Clocks, SeriesHead, heads, tail
 from runvitals.store.codec import cut, joined
 from runvitals.store.generations import unpack_rewinds
 from runvitals.store.schema import blocks
-from runvitals.store.types import Axis, Delta, Floats, Generation, SeriesPoints
+from runvitals.store.types import Axis, Delta, Floats, Generation, Ints, SeriesPoints
 
 EMPTY_POINTS = SeriesPoints(steps=np.empty(0, np.int64), times_s=np.empty(0), values=np.empty(0))
 
@@ -33,23 +33,29 @@ def overlaps(axis: Axis, start: float | None, stop: float | None) -> ColumnEleme
 
 def inside(points: SeriesPoints, axis: Axis, start: float | None, stop: float | None) -> SeriesPoints:
     """The points of the range, both ends included, in order of the axis; equal positions keep their order of arrival."""
-    position: Floats = points.times_s if axis == "time" else points.steps.astype(np.float64)
-    kept = np.ones(position.size, bool) if axis == "time" else points.steps >= 0
-    if start is not None:
-        kept &= position >= start
-    if stop is not None:
-        kept &= position <= stop
-    if not kept.all():
-        points = chosen(points, kept)
-        position = position[kept]
-    if (position[1:] < position[:-1]).any():
-        order = np.argsort(position, kind="stable")
-        points = chosen(points, order)
-    return points
+    return chosen(points, places_inside(points.steps, points.times_s, axis, start=start, stop=stop))
 
 
-def chosen(points: SeriesPoints, which: NDArray[np.bool_] | NDArray[np.intp]) -> SeriesPoints:
-    """Some of the points, by a mask or by their indices."""
+def places_inside(
+    steps: Ints, times_s: Floats, axis: Axis, *, start: float | None, stop: float | None
+) -> slice | NDArray[np.intp]:
+    """Where the points of the range stand, in order of the axis: a slice where they lie in that order already."""
+    position: Ints | Floats = times_s if axis == "time" else steps
+    low = -np.inf if start is None else start
+    low = low if axis == "time" else max(low, 0.0)
+    high = np.inf if stop is None else stop
+    if not (position[1:] < position[:-1]).any():
+        # Comparing first: searchsorted would turn all steps to floats for an edge between two of them.
+        first = 0 if position.size and position[0] >= low else int(np.count_nonzero(position < low))
+        last = position.size if position.size and position[-1] <= high else int(np.count_nonzero(position <= high))
+        return slice(first, max(first, last))
+    kept = np.flatnonzero((position >= low) & (position <= high))
+    found: NDArray[np.intp] = kept[np.argsort(position[kept], kind="stable")]
+    return found
+
+
+def chosen(points: SeriesPoints, which: NDArray[np.bool_] | NDArray[np.intp] | slice) -> SeriesPoints:
+    """Some of the points, by a mask, their indices or a slice."""
     return SeriesPoints(steps=points.steps[which], times_s=points.times_s[which], values=points.values[which])
 
 

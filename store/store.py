@@ -12,7 +12,7 @@ from runvitals.store import alerts, read, runs, watching
 from runvitals.store.append import append
 from runvitals.store.blocks import heads
 from runvitals.store.database import Database
-from runvitals.store.envelope import EMPTY_ENVELOPE, Span, gather, reduced
+from runvitals.store.envelope import EMPTY_ENVELOPE, Span, Summaries, gather, reduced
 from runvitals.store.schema import SCHEMA_VERSION, metadata, notes
 from runvitals.store.tokens import token_clock
 from runvitals.store.types import (
@@ -161,8 +161,12 @@ class Store:
                 position = clock.tokens_at
                 span = Span(axis="step", start=clock.first_step(start), stop=clock.last_step(stop))
             found = gather(connection, list(known.values()), span, n=n, generation=generation)
+        summaries = Summaries()
         envelopes = {
-            key: reduced(found[key], span, n=n, position=position) if key in found else EMPTY_ENVELOPE for key in keys
+            key: reduced(found[key], span, n=n, position=position, summaries=summaries)
+            if key in found
+            else EMPTY_ENVELOPE
+            for key in keys
         }
         rewound = frozenset(key for key, head in known.items() if head.rewinds)
         return Drawn(envelopes=envelopes, cursor=cursor, rewound=rewound)
