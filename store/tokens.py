@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from sqlalchemy import Connection
 
-from runvitals.store.blocks import heads
+from runvitals.store.blocks import SeriesHead, heads
 from runvitals.store.envelope import Span, gather, reduced
-from runvitals.store.types import Floats
+from runvitals.store.types import Floats, Generation
 
 TOKEN_KEYS = ("tokens", "num_tokens", "num_input_tokens_seen")
 """Where a run's token count may stand: ours, TRL's, transformers'. The first that the run has is used."""
@@ -54,23 +54,38 @@ class TokenClock:
 
 
 def token_clock(connection: Connection, run_id: str) -> TokenClock | None:
-    """The run's mapping from steps to tokens, None where it logged no token count with a step."""
+    """The run's mapping from steps to tokens, None where it logged no token count with a step.
+
+    Where steps went back, the newest generation says it; beyond its last step, those that it has not reached again.
+    """
     known = heads(connection, run_id, TOKEN_KEYS)
     for key in TOKEN_KEYS:
         if key not in known:
             continue
-        span = Span(axis="step", start=None, stop=None)
-        found = reduced(gather(connection, [known[key]], span, n=KNOTS)[key], span, n=KNOTS)
-        steps, counts = found.steps.astype(np.float64), found.last
-        kept = np.isfinite(counts)
-        if not kept.any():
+        steps, counts = _knots(connection, known[key], "current")
+        if known[key].rewinds:
+            more, further = _knots(connection, known[key], "superseded")
+            beyond = more > steps[-1] if steps.size else np.ones(more.size, bool)
+            steps, counts = np.append(steps, more[beyond]), np.append(counts, further[beyond])
+        if not steps.size:
             continue
-        steps, counts = steps[kept], counts[kept]
-        order = np.argsort(steps, kind="stable")
-        steps, counts = steps[order], np.maximum.accumulate(counts[order])
-        # A knot is its bucket's last point; the count at the very first step is the first bucket's lowest.
-        steps = np.append(float(known[key].min_step), steps)
-        counts = np.append(np.minimum(found.low[kept][order][0], counts[0]), counts)
         last = np.append(steps[1:] > steps[:-1], True)
-        return TokenClock(steps[last], counts[last])
+        return TokenClock(steps[last], np.maximum.accumulate(counts)[last])
     return None
+
+
+def _knots(connection: Connection, head: SeriesHead, generation: Generation) -> tuple[Floats, Floats]:
+    """Steps in order, and the count at each, not decreasing; none where the generation holds no finite count."""
+    span = Span(axis="step", start=None, stop=None)
+    found = gather(connection, [head], span, n=KNOTS, generation=generation).get(head.key)
+    if found is None:
+        return np.empty(0), np.empty(0)
+    drawn = reduced(found, span, n=KNOTS)
+    kept = np.flatnonzero(np.isfinite(drawn.last))
+    order = kept[np.argsort(drawn.steps[kept], kind="stable")]
+    steps, counts = drawn.steps[order].astype(np.float64), np.maximum.accumulate(drawn.last[order])
+    if generation == "current" and steps.size:
+        # A knot is its bucket's last point; the count at the very first step is the first bucket's lowest.
+        steps = np.append(float(head.min_step), steps)
+        counts = np.append(np.minimum(drawn.low[order][0], counts[0]), counts)
+    return steps, counts

@@ -260,3 +260,16 @@ def test_values_near_the_end_of_float64_keep_a_mean_between_their_extremes(
     store.append(batch_of({"loss": points_of([1.7e308] * 5000)}))
     found = store.envelope("run", ["loss"], n=10)["loss"]
     assert found.mean.tolist() == [1.7e308] * 10
+
+
+def test_tokens_follow_the_newest_generation_and_beyond_it_the_superseded_one(
+    store: Store, batch_of: Any, points_of: Any
+) -> None:
+    first = {"loss": points_of([1.0, 2.0, 3.0, 4.0]), "tokens": points_of([0.0, 100.0, 200.0, 300.0])}
+    again = {"loss": points_of([20.0, 30.0], [1, 2]), "tokens": points_of([50.0, 90.0], [1, 2])}
+    store.append(batch_of(first))
+    store.append(batch_of(again, first_seq=5))
+    found = store.envelope("run", ["loss"], n=10, axis="tokens")["loss"]
+    assert (found.x.tolist(), found.mean.tolist()) == ([0.0, 50.0, 90.0], [1.0, 20.0, 30.0])
+    old = store.envelope("run", ["loss"], n=10, axis="tokens", generation="superseded")["loss"]
+    assert (old.x.tolist(), old.mean.tolist()) == ([50.0, 90.0, 300.0], [2.0, 3.0, 4.0])
