@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from runvitals.diagnostics.margin_judge import Measured, Ruling, calm, measure, rule_on, told_apart
+from runvitals.diagnostics.margin_judge import Measured, Ruling, calm, far_displaced, measure, rule_on, told_apart
 from runvitals.diagnostics.margin_tracker import MarginSettings, MarginState, MarginTracker, MarginVerdict
 from runvitals.diagnostics.margin_words import put
 from runvitals.diagnostics.types import SEVERITIES
@@ -19,7 +19,15 @@ EVERY_SHARE = 8
 MOST_POINTS_BETWEEN = 50
 """A judgement looks at up to 100 blocks, so it is not made at every row but after an eighth more points, and at least every 50."""
 
-HOLD: Mapping[MarginState, int] = {"inverted": 1, "stagnant": 2, "too_small": 2, "fluctuating": 2}
+HOLD: Mapping[MarginState, int] = {
+    "inverted": 1,
+    "displaced": 2,
+    "stagnant": 2,
+    "too_small": 2,
+    "fluctuating": 2,
+    "falling": 2,
+    "saturated": 2,
+}
 """The faults that have a rule, the gravest first, and the bad judgements on end before each stands."""
 
 CLEAR = 3
@@ -36,20 +44,24 @@ Standing = Literal["unknown", "bad", "near", "clear"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What was found at one row: the figures, the state, whether pairs are told apart, whether a fluctuation that stands is over."""
+    """What was found at one row: the figures, the state, whether pairs are told apart, whether a fluctuation that stands is over, and whether
+    chosen answers are still far below where they were."""
 
     measured: Measured
     ruling: Ruling
     apart: bool
     calm: bool
+    displaced: bool
 
     def standing(self, fault: MarginState) -> Standing:
         """Where this leaves a fault. near: neither bad nor clearly better, so that one that stands goes on."""
         state = self.ruling.state
         if state == "start":
             return "unknown"
-        if state == fault and self.ruling.severity in ("warning", "critical"):
+        if state == fault and (self.ruling.severity in ("warning", "critical") or fault == "saturated"):
             return "bad"
+        if fault == "displaced" and self.displaced:
+            return "near"
         better = state != fault and state != _NEIGHBOURS.get(fault)
         return "clear" if better and (self.calm if fault == "fluctuating" else self.apart) else "near"
 
@@ -126,6 +138,7 @@ class MarginCourse:
             ruling=ruling,
             apart=told_apart(self.tracker, measured),
             calm=self._faults["fluctuating"].stands is None or calm(self.tracker),
+            displaced=self._faults["displaced"].stands is not None and far_displaced(self.tracker, measured),
         )
         for state, fault in self._faults.items():
             fault.take(judgement.standing(state), ruling)

@@ -46,6 +46,9 @@ UNKNOWN_LENGTH_POINTS = 60
 FEWEST_PAIRS = 256
 """Pairs to pool before a small margin is a fault, where the number behind a point is known."""
 
+DISPLACED_NATS = 100.0
+"""How much log-probability chosen answers lose only in runs that unlearn them."""
+
 SWING_WINDOW = 50
 SWING_BEFORE = 100
 LATE = 0.5
@@ -112,9 +115,7 @@ def rule_on(tracker: MarginTracker, measured: Measured) -> Ruling:
         return _stuck(tracker, measured)
     if _fluctuating(tracker):
         return Ruling(state="fluctuating", severity="warning", onset_step=_swing_step(tracker))
-    if _saturated(measured):
-        return Ruling(state="saturated", severity="info")
-    return _course(tracker, measured)
+    return _saturated(tracker, measured) or _course(tracker, measured)
 
 
 def too_few_margins(tracker: MarginTracker) -> str:
@@ -259,17 +260,30 @@ def _inverted(tracker: MarginTracker, measured: Measured) -> bool:
     return below and accuracy.mean < 0.5 - 3 * accuracy.error
 
 
-def _displaced(tracker: MarginTracker, measured: Measured) -> bool:
-    """Chosen answers become ever less likely, far beyond what healthy runs show.
+def far_displaced(tracker: MarginTracker, measured: Measured) -> bool:
+    """Chosen answers are far below where training began, beyond what healthy runs show: by 100 nats, and three times as improbable.
 
-    More than 100 nats below the reference and still falling; or more than 20 and falling while the margin gains nothing.
-    A chosen reward that falls slowly under a growing margin is common and benign.
+    A healthy run lost 22 nats of 7 under a growing margin, and answers of 500 tokens lose 50 to 100; a slow fall is common and benign.
+    Without log-probabilities their reward over beta, the nats below the reference, stands in.
+    """
+    if len(tracker.first_logps) >= 5 and tracker.logps:
+        began, now = median(tracker.first_logps), median(tracker.logps)
+        return began - now > DISPLACED_NATS and now < 3 * began
+    beta = tracker.settings.beta
+    return bool(beta) and measured.chosen / (beta or 1.0) < -DISPLACED_NATS
+
+
+def _displaced(tracker: MarginTracker, measured: Measured) -> bool:
+    """Chosen answers become ever less likely: far displaced and falling; or 20 nats below the reference and falling while the margin
+    gains nothing.
     """
     beta = tracker.settings.beta
-    if not beta or not measured.chosen / beta < -20:
-        return False
     course = trend([block.chosen.value for block in _recent(tracker) if block.chosen.count])
-    return course.direction < 0 and (measured.chosen / beta < -100 or measured.recent.direction <= 0)
+    if course.direction >= 0:
+        return False
+    if far_displaced(tracker, measured):
+        return True
+    return bool(beta) and measured.chosen / (beta or 1.0) < -20 and measured.recent.direction <= 0
 
 
 def _low(tracker: MarginTracker, measured: Measured) -> bool:
@@ -374,11 +388,22 @@ def _fluctuating(tracker: MarginTracker) -> bool:
     return grown and (found.now > found.level or found.sign_changes > SWING_WINDOW // 5)
 
 
-def _saturated(measured: Measured) -> bool:
-    """Every training pair is told apart with a loss near 0, and held-out pairs are not, or there are none to ask."""
+def _saturated(tracker: MarginTracker, measured: Measured) -> Ruling | None:
+    """Every training pair is told apart with a loss near 0, and held-out pairs are not, or there are none to ask.
+
+    A warning where the held-out margin has lost what it had: by half a nat times beta and 30 % of its best, beyond its error.
+    """
     if not (measured.accuracy.mean > 0.98 and measured.loss < 0.1):
-        return False
-    return measured.held_out is None or measured.held_out.accuracy < 0.9
+        return None
+    point = measured.held_out
+    if point is not None:
+        best = max(other.margin for other in tracker.held_out[measured.held_out_source])
+        lost = best - point.margin
+        if lost > max(tracker.settings.material, 0.3 * abs(best)) and lost > 3 * measured.held_out_error:
+            return Ruling(state="saturated", severity="warning", onset_step=_recent_step(tracker))
+        if not point.accuracy < 0.9:
+            return None
+    return Ruling(state="saturated", severity="info", onset_step=_recent_step(tracker))
 
 
 def _course(tracker: MarginTracker, measured: Measured) -> Ruling:

@@ -35,6 +35,7 @@ OPTIMISES_MARGIN = frozenset({"dpo", "kto", "orpo", "reward", "custom"})
 
 _SCALE_FREE_LOSSES = frozenset({"ipo", "hinge", "sppo_hard", "aot", "aot_unpaired", "aot_pair"})
 _HELD_OUT_KEPT = 64
+_FIRST_LOGPS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +122,8 @@ class MarginTracker:
     """What has been seen of a margin so far, in bounded memory. `add` takes canonical signals of one row; `judge` gives the verdict.
 
     held_out: newest held-out margins by source, `eval` or `probe`. `grad_norm`, `learning_rate`, `gpu_utilization`: newest values, NaN
-    before the first. peak_learning_rate: the highest so far. lost: margins that were not finite.
+    before the first. peak_learning_rate: the highest so far. lost: margins that were not finite. first_logps, logps: log-probabilities of
+    chosen answers (nat per answer) at the first five margins and at the newest ten.
     """
 
     settings: MarginSettings
@@ -133,6 +135,8 @@ class MarginTracker:
     gpu_utilization: float = math.nan
     lost: int = 0
     step: int = 0
+    first_logps: list[float] = field(default_factory=list)
+    logps: deque[float] = field(default_factory=lambda: deque(maxlen=10))
 
     def add(self, step: int | None, signals: Mapping[str, float | None]) -> bool:
         """Takes a row; true where it held a margin that counts. A row without a step (a GPU sample) is only context."""
@@ -150,6 +154,7 @@ class MarginTracker:
             self.lost += 1
             return held_out
         self.history.add(_point(step, margin, signals, prefix="reward"))
+        self._add_logps(_finite(signals.get("logps_chosen")))
         return True
 
     def rewind(self, step: int) -> None:
@@ -186,6 +191,13 @@ class MarginTracker:
                 self.peak_learning_rate = rate
         if "gpu_utilization" in signals:
             self.gpu_utilization = _finite(signals["gpu_utilization"])
+
+    def _add_logps(self, logps: float) -> None:
+        if math.isnan(logps):
+            return
+        if len(self.first_logps) < _FIRST_LOGPS:
+            self.first_logps.append(logps)
+        self.logps.append(logps)
 
     def _add_held_out(self, step: int, signals: Mapping[str, float | None]) -> bool:
         taken = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import median
 
 from runvitals.diagnostics.margin_held_out import share_error
 from runvitals.diagnostics.margin_history import MarginPoint
@@ -132,10 +133,17 @@ def _finding(tracker: MarginTracker, measured: Measured, ruling: Ruling) -> str:
         "fluctuating": _swinging(tracker, measured) if ruling.state == "fluctuating" else "",
         "inverted": f"The model prefers the rejected answer: the margin is {margin}{wins}.",
         "saturated": f"Every training pair is told apart (loss {measured.loss:.3g}){_held_out_short(measured)}; more training can only overfit them.",
-        "displaced": f"Chosen answers become ever less likely: their reward is {signed(measured.chosen)}, while the margin is {margin}.",
+        "displaced": f"Chosen answers become ever less likely: {_chosen(tracker, measured)}, while the margin is {margin}.",
         "falling": f"The margin falls: {signed(measured.last)} at step {step}, after {signed(measured.peak)} at its best.",
     }
     return sentences[ruling.state].strip()
+
+
+def _chosen(tracker: MarginTracker, measured: Measured) -> str:
+    if not (tracker.first_logps and tracker.logps):
+        return f"their reward is {signed(measured.chosen)}"
+    began, now = median(tracker.first_logps), median(tracker.logps)
+    return f"their log-probability went from {began:.4g} to {now:.4g} nat per answer"
 
 
 def _swinging(tracker: MarginTracker, measured: Measured) -> str:

@@ -18,7 +18,7 @@ SPEC = RuleSpec(
     "(storage); several GPUs above 90 % busy at less than 60 % of their power limit (communication). A run that computes gives nothing.",
     main_signal="data_wait_s",
     signals=("data_wait_s", "step_time_s", "generation_time_s", "gpu_utilization", "host_cpu_percent"),
-    clear=30,
+    clear=3,
     causes=(
         Cause(text="Too few data workers, or tokenisation while training"),
         Cause(text="Storage that cannot keep up: network disk, many small files"),
@@ -39,6 +39,8 @@ SPEC = RuleSpec(
 _ROWS, _SAMPLES, _LEAST_SAMPLES = 30, 120, 60
 _LEAST_S = 600.0
 _LEAST_STEP_S = 0.02
+_EVERY = 10
+"""Rows between judgements."""
 
 
 class _Detector(RowDetector):
@@ -49,6 +51,7 @@ class _Detector(RowDetector):
         self._wait = SortedWindow(_ROWS)
         self._generate = SortedWindow(_ROWS)
         self._machine = {name: SortedWindow(_SAMPLES) for name in ("gpu", "cpu", "disk", "power")}
+        self._rows = 0
         self._since: int | None = None
         self._since_s: float | None = None
 
@@ -64,6 +67,9 @@ class _Detector(RowDetector):
             part = sample.signals.get(name)
             if part is not None and is_finite(part):
                 window.add(min(max(part / whole, 0.0), 1.0))
+        self._rows += 1
+        if self._rows % _EVERY:
+            return None
         if len(self._wait) >= _ROWS and self._wait.median() > 0.5:
             return self._found("data", "warning", self._wait.median())
         if len(self._generate) >= _ROWS and self._generate.median() > 0.7:

@@ -110,6 +110,9 @@ class MarginDetector(RowDetector):
             curves.insert(0 if self._state == "inverted" and found[1][-1].margin < 0 else 1, held_out)
         accuracies = [(block.last_step, block.accuracy.value) for block in blocks if block.accuracy.count]
         losses = [(block.last_step, block.loss.value) for block in blocks if block.loss.count]
+        if self._state == "displaced":
+            chosen = [(block.last_step, block.chosen.value) for block in blocks if block.chosen.count]
+            curves.insert(0, _curve("reward_chosen", chosen))
         prefix = "reward" if tracker.settings.optimises else "probe"
         curves += [_curve(f"{prefix}_accuracy", accuracies), _curve("loss", losses)]
         return Evidence(
