@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, select
+from sqlalchemy import Connection, exc, inspect, select
 from sqlalchemy.engine import make_url
 
 from runvitals.errors import ForeignStore, NewerStore, StoreError, StoreUnreachable
@@ -17,6 +17,7 @@ from runvitals.store.store import Store
 
 _HEADER_BYTES = 100
 _MAGIC = b"SQLite format 3\x00"
+_STORED_VERSION = select(meta.c.value).where(meta.c.key == "schema_version")
 
 
 def open_store(url: str, *, create: bool = True) -> Store:
@@ -86,24 +87,31 @@ def _make_wal(path: Path) -> None:
 
 def _check_tables(database: Database, *, create: bool) -> None:
     """Brings the tables to this version, or raises where they are not ours, missing or newer."""
+    if _is_up_to_date(database):
+        return
     with database.reading() as connection:
         version = _version(connection, database.place)
-    if version == SCHEMA_VERSION:
-        return
     if version == 0 and not create:
         raise StoreError(
             f"{database.place}: no store there yet; start a run or `runvitals watch`, or name another place"
         )
+    from runvitals.store.migrations.upgrade import upgrade  # imports Alembic, which takes longer than opening a store
+
     with database.writing() as connection:
         database.lock_creation(connection)
-        found = _version(connection, database.place)
-        if found == SCHEMA_VERSION:
-            return  # another process was here first
-        # Imports Alembic, which only a store that lacks something needs.
-        from runvitals.store.migrations.upgrade import upgrade
+        version = _version(connection, database.place)  # another process may have been quicker
+        if version < SCHEMA_VERSION:
+            upgrade(connection, found=version)
+            database.upsert(connection, meta, [{"key": "schema_version", "value": str(SCHEMA_VERSION)}])
 
-        upgrade(connection, found=found)
-        database.upsert(connection, meta, [{"key": "schema_version", "value": str(SCHEMA_VERSION)}])
+
+def _is_up_to_date(database: Database) -> bool:
+    """True where the store says that it has this version: one query. False where it does not, for whatever reason."""
+    with database.reading() as connection:
+        try:
+            return connection.execute(_STORED_VERSION).scalar() == str(SCHEMA_VERSION)
+        except exc.DBAPIError:
+            return False  # an empty or a foreign database; who looks closer says which
 
 
 def _version(connection: Connection, place: str) -> int:
@@ -113,8 +121,8 @@ def _version(connection: Connection, place: str) -> int:
         return 0
     if meta.name not in names:
         raise ForeignStore(f"{place}: holds other tables and no runvitals store; name a file or database of its own")
-    found = connection.execute(select(meta.c.value).where(meta.c.key == "schema_version")).scalar()
-    if found is None or not found.isdigit():
+    found = connection.execute(_STORED_VERSION).scalar()
+    if found is None or not (found.isascii() and found.isdigit()):
         raise ForeignStore(f"{place}: its schema version is {found!r}; restore a copy, or move it away to start anew")
     if int(found) > SCHEMA_VERSION:
         raise NewerStore(
