@@ -39,6 +39,11 @@ def row_struct(keys: int) -> struct.Struct:
     return struct.Struct(f"{ROW_LEAD.format}{keys}d")
 
 
+def row_tail_struct(keys: int) -> struct.Struct:
+    """The same behind the schema id: time_s, step, values."""
+    return struct.Struct(f"<dq{keys}d")
+
+
 def framed(payload: bytes) -> bytes:
     """The whole record: length, checksum, payload."""
     return FRAME.pack(len(payload), zlib.crc32(payload)) + payload

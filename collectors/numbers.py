@@ -33,7 +33,7 @@ def as_step(step: Any) -> tuple[int, list[str]]:
         whole = int(step)
         if whole != step or abs(whole) > _INT64_MAX:
             raise ValueError
-    except (TypeError, ValueError, OverflowError, RuntimeError):
+    except Exception:  # noqa: BLE001 - the step's own code, which may raise anything
         return NO_STEP, [f"step: expected a whole number, got {text(step)[:40]!r}; the row was kept without it"]
     return whole, []
 
@@ -48,5 +48,5 @@ def _flatten(values: Mapping[Any, Any], prefix: str, numbers: dict[str, float], 
         else:
             try:
                 numbers[name] = float(value)
-            except (TypeError, ValueError, OverflowError, RuntimeError):
+            except Exception:  # noqa: BLE001 - the value's own code, which may raise anything
                 refused.append(f"{name[:200]}: a {type(value).__name__} cannot be one number")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import struct
 import threading
 import time
 import traceback
@@ -19,8 +18,10 @@ from runvitals.collectors import endings
 from runvitals.collectors.faults import Faults, say
 from runvitals.collectors.heartbeat import Ticker
 from runvitals.collectors.jsonable import plain, text
+from runvitals.collectors.mounts import on_network
 from runvitals.collectors.numbers import as_numbers, as_step
 from runvitals.collectors.process_facts import new_run_id, new_writer_id, process_facts, whole
+from runvitals.collectors.queued_writer import QueuedWriter
 from runvitals.collectors.records import NO_STEP, Phase
 from runvitals.collectors.sampling import Sampling
 from runvitals.collectors.writer import ROTATE_BYTES, Writer
@@ -47,6 +48,7 @@ class Options:
     sample_s: float = 5.0
     sample: bool | None = None
     rotate_bytes: int = ROTATE_BYTES
+    queued: bool | None = None
     clock: Callable[[], float] = time.time
 
     def __post_init__(self) -> None:
@@ -87,7 +89,7 @@ class Run:
         self._abandoned = False
         self.in_training = False
         """True while a training is under way that records here: a process that ends by then has not finished, whatever the reason."""
-        self._writer: Writer | None = self._opened(config, now_s, options)
+        self._writer: Writer | QueuedWriter | None = self._opened(config, now_s, options)
         endings.watch(self)
         self._tickers = [Ticker("heartbeat", options.heartbeat_s, self._beat, failed=self._failed)]
         if whole(os.environ, "LOCAL_RANK", 0) == 0 if options.sample is None else options.sample:
@@ -100,7 +102,7 @@ class Run:
             except RuntimeError as error:  # the system gives no more threads
                 self._failed(ticker.name, error)
 
-    def _opened(self, config: Any, now_s: float, options: Options) -> Writer:
+    def _opened(self, config: Any, now_s: float, options: Options) -> Writer | QueuedWriter:
         facts = process_facts(os.environ)
         start = {
             "time_s": now_s,
@@ -113,6 +115,11 @@ class Run:
             # Not whether the folder is there: the watcher removes what it has stored. Other ranks join what rank 0 has begun or resumed.
             "resumed": options.run_id is not None and facts["rank"] == 0,
         }
+        if on_network(self.path.absolute()) if options.queued is None else options.queued:
+            try:
+                return QueuedWriter(self.path, start, rotate_bytes=options.rotate_bytes)
+            except RuntimeError as error:
+                say(f"no queue before the file system: {error}; where it hangs, so does training")
         writer = Writer(self.path, start, rotate_bytes=options.rotate_bytes)
         if writer.failure:
             say(f"cannot write the journal: {writer.failure}; training goes on, its rows are lost until this works")
@@ -132,7 +139,7 @@ class Run:
                 kept = writer.row(values, NO_STEP if step is None else step, self._clock())
                 if step is not None:
                     self._last_step = step
-            except (struct.error, TypeError, AttributeError, RuntimeError):
+            except Exception:  # noqa: BLE001 - a value's own way of becoming a number may raise anything
                 kept = self._log_slowly(writer, values, step)
             if not kept or writer.lost != self._lost_told:
                 self._account(writer, kept)
@@ -230,7 +237,7 @@ class Run:
         self._inert = True
         writer, self._writer = self._writer, None
         if writer is not None:
-            writer.close(sync=False)
+            writer.forget()
 
     @property
     def ended(self) -> bool:
@@ -238,7 +245,7 @@ class Run:
         return self._writer is None
 
     @contextmanager
-    def _held(self, what: str) -> Iterator[Writer | None]:
+    def _held(self, what: str) -> Iterator[Writer | QueuedWriter | None]:
         """The writer, with the lock held; None after the end, which is reported where `what` names a caller."""
         with self._lock:
             if self._writer is None and what:
@@ -247,7 +254,7 @@ class Run:
         if self._late_signal:
             self._repeat_signal()
 
-    def _log_slowly(self, writer: Writer, values: Any, step: Any) -> bool:
+    def _log_slowly(self, writer: Writer | QueuedWriter, values: Any, step: Any) -> bool:
         """Appends what can be made numbers of; false where there were numbers and they were lost."""
         numbers, refused = as_numbers(values)
         whole, refused_step = as_step(step)
@@ -258,7 +265,7 @@ class Run:
             self._fault(writer, "log", sentence)
         return kept
 
-    def _event(self, writer: Writer, kind: str, data: Mapping[str, Any], step: Any) -> None:
+    def _event(self, writer: Writer | QueuedWriter, kind: str, data: Mapping[str, Any], step: Any) -> None:
         whole, refused = as_step(step)
         record = {
             "time_s": self._clock(),
@@ -272,13 +279,13 @@ class Run:
         if not kept or writer.lost != self._lost_told:
             self._account(writer, kept)
 
-    def _fault(self, writer: Writer, where: str, message: str) -> None:
+    def _fault(self, writer: Writer | QueuedWriter, where: str, message: str) -> None:
         """Counts a fault; the first of its kind is printed and told in the run, the count follows at the end."""
         if self._faults.note(where, message):
             say(f"{where}: {message} (counted, not printed again)")
             self._tell_faults(writer)
 
-    def _account(self, writer: Writer, kept: bool) -> None:
+    def _account(self, writer: Writer | QueuedWriter, kept: bool) -> None:
         """Takes lost records into account: printed once, told in the run as soon as writing works again."""
         lost = writer.lost - self._lost_told if kept else 0
         if self._faults.note("journal", f"records lost: {writer.failure}", lost):
@@ -287,7 +294,7 @@ class Run:
             self._lost_told = writer.lost
             self._tell_faults(writer)
 
-    def _tell_faults(self, writer: Writer) -> None:
+    def _tell_faults(self, writer: Writer | QueuedWriter) -> None:
         for fault in self._faults.untold():
             if writer.event({"time_s": self._clock(), "step": None, "kind": "fault", "data": asdict(fault)}):
                 self._faults.told(fault)
@@ -325,15 +332,15 @@ class Run:
             if writer is not None:
                 self._event(writer, kind, data, None)
 
-    def _close(self, writer: Writer, status: Status, exit_code: int | None) -> None:
+    def _close(self, writer: Writer | QueuedWriter, status: Status, exit_code: int | None) -> None:
         for ticker in self._tickers:
             ticker.stop()
         writer.retry()
         self._tell_faults(writer)
         self._event(writer, "finish", {"status": status, "exit_code": exit_code}, self._last_step)
+        writer.close()
         if writer.lost != self._lost_told:
             say(f"run {self.name!r} ended and {writer.lost} of its records were lost: {writer.failure}")
-        writer.close()
         self._writer = None
         endings.forget(self)
 

@@ -10,7 +10,7 @@ import os
 import struct
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,9 @@ from runvitals.collectors.records import NO_STEP
 ROTATE_BYTES = 64 << 20
 MAX_SCHEMAS = 1000
 """Key lists in one file: a run whose keys never repeat gets a new file instead of a table without end."""
+
+Packed = tuple[int, tuple[str, ...] | None, bytes]
+"""A record without its number: kind, key list (of a row, else None), and the payload after the number (of a row, after the schema id)."""
 
 _REOPEN_S = 0.1
 """After a file could not be opened, the next try waits so long: a full disk must not cost a step more than a function call."""
@@ -93,14 +96,42 @@ class Writer:
         try:
             written = os.write(self._fd, record)
         except OSError as error:
-            return self._fail(error)
+            self._cut_off(error)
+            return self._lose()
         if written != len(record):
-            return self._fail(None)
+            self._cut_off(None)
+            return self._lose()
         self._seq += 1
         self._size += written
         if self._size > self._rotate_bytes:
             self._leave()
         return True
+
+    def take(self, records: Sequence[Packed]) -> int:
+        """How many of the records, from the first on, one write gave to the kernel. Where it is 0, none is lost: they may be given again.
+
+        Each must be short enough for the format.
+        """
+        if (self._fd < 0 or len(self._schemas) >= MAX_SCHEMAS) and not self._next_file():
+            return 0
+        parts, first_seq = [], self._seq
+        for kind, keys, body in records:
+            lead = LEAD.pack(kind, self._seq)
+            if keys is not None:
+                known = self._schemas.get(keys)
+                if known is None and len(self._schemas) >= MAX_SCHEMAS:
+                    break
+                schema = known[1] if known else len(self._schemas)
+                if known is None:
+                    parts.append(self._introduced(keys, jsonable.dumps(keys)))
+                lead = SCHEMA_LEAD.pack(kind, self._seq, schema)
+            parts.append(framed(lead + body))
+            self._seq += 1
+        if not self._write(b"".join(parts)):
+            return 0
+        if self._size > self._rotate_bytes:
+            self._leave()
+        return self._seq - first_seq
 
     def event(self, event: Mapping[str, Any]) -> bool:
         """True once the kernel holds the event: time_s, step, kind and data."""
@@ -132,55 +163,65 @@ class Writer:
         """Lets the next record try a file at once, however recently the last try failed: there may be no later one."""
         self._retry_at = -float("inf")
 
-    def close(self, *, sync: bool = True) -> None:
-        """Ends writing; with `sync`, asks the disk to hold what the kernel holds."""
-        if self._fd >= 0 and sync:
+    def close(self) -> None:
+        """Ends writing; asks the disk to hold what the kernel holds."""
+        if self._fd >= 0:
             with suppress(OSError):  # a disk that cannot sync has nothing more to tell a run that ends
                 os.fsync(self._fd)
+        self._leave()
+
+    def forget(self) -> None:
+        """In a forked child: lets go of the file, which is the parent's to write."""
         self._leave()
 
     def _append(self, kind: int, body: bytes) -> bool:
         if self._fd < 0 and not self._ready():
             return self._lose()
         if not self._put(framed(LEAD.pack(kind, self._seq) + body)):
-            return False
+            return self._lose()
         self._seq += 1
         if self._size > self._rotate_bytes:
             self._leave()
         return True
 
     def _put(self, record: bytes) -> bool:
+        """True once the kernel holds the record; false where it holds nothing of it."""
         if len(record) - FRAME.size > MAX_PAYLOAD_BYTES:
-            self.failure = f"a record of {len(record)} bytes is too long"
-            return self._lose()
+            self.failure = too_long(len(record))
+            return False
+        return self._write(record)
+
+    def _write(self, records: bytes) -> bool:
+        """True once the kernel holds all of it; false where it holds nothing of it."""
         try:
-            written = os.write(self._fd, record)
+            written = os.write(self._fd, records)
         except OSError as error:
-            return self._fail(error)
-        if written != len(record):
-            return self._fail(None)
+            return self._cut_off(error)
+        if written != len(records):
+            return self._cut_off(None)
         self._size += written
         return True
 
     def _learn(self, keys: tuple[str, ...]) -> tuple[Callable[..., bytes], int] | None:
         """The packer of a key list that this file has not seen, once the file holds it."""
-        if not all(type(key) is str for key in keys):
-            raise struct.error("keys must be strings")
-        names = jsonable.dumps(keys)
-        if len(self._schemas) >= MAX_SCHEMAS:
-            self._leave()
-            if not self._ready():
-                return None
-        schema = len(self._schemas)
-        packer = row_struct(len(keys))
-        if packer.size > MAX_PAYLOAD_BYTES:
-            raise struct.error("too many keys for one row")
-        lost = self.lost
-        if not self._put(framed(SCHEMA_LEAD.pack(KEYS, self._seq, schema) + names)):
-            self.lost = lost  # the row itself is what gets counted
+        names, refused = key_names(keys)
+        if refused:
+            self.failure = refused
             return None
-        self._schemas[keys] = (packer.pack, schema)
-        return self._schemas[keys]
+        if len(self._schemas) >= MAX_SCHEMAS and not self._next_file():
+            return None
+        return self._schemas[keys] if self._put(self._introduced(keys, names)) else None
+
+    def _introduced(self, keys: tuple[str, ...], names: bytes) -> bytes:
+        """The KEYS record of a key list that this file has not seen, which from now on it has."""
+        schema = len(self._schemas)
+        self._schemas[keys] = (row_struct(len(keys)).pack, schema)
+        return framed(SCHEMA_LEAD.pack(KEYS, self._seq, schema) + names)
+
+    def _next_file(self) -> bool:
+        """True where a new file is open."""
+        self._leave()
+        return self._ready()
 
     def _ready(self) -> bool:
         """True where a file is open, which may be a new one that begins with START."""
@@ -199,10 +240,9 @@ class Writer:
         self._identity = (status.st_dev, status.st_ino)
         self._schemas = {}
         self._size = 0
-        lost = self.lost
         if not self._put(HEADER + framed(LEAD.pack(START, self._seq) + self._start)):
-            self.lost = lost
             self._leave()
+            self._seq += 1
             with suppress(OSError):  # a full disk must not be strewn with empty files
                 (self._folder / name).unlink()
             self._retry_at = now + _REOPEN_S
@@ -220,15 +260,32 @@ class Writer:
                 os.close(self._fd)
         self._fd = -1
 
-    def _fail(self, error: OSError | None) -> bool:
-        """Cuts a half-written record off again and leaves the file: what follows goes into a new one, so nothing can stand behind a torn record."""
+    def _cut_off(self, error: OSError | None) -> bool:
+        """False. Cuts half-written records off again and leaves the file: what follows goes into a new one, so nothing stands behind a torn record."""
         self.failure = "the disk took only part of a record" if error is None else error.strerror or str(error)
         with suppress(OSError):  # where even that fails, the reader meets a torn tail, which it tolerates
             os.ftruncate(self._fd, self._size)
         self._leave()
-        return self._lose()
+        return False
 
     def _lose(self) -> bool:
         self.lost += 1
         self._seq += 1  # a lost record leaves a gap in the numbers, and no number ever names two records
         return False
+
+
+def key_names(keys: tuple[str, ...]) -> tuple[bytes, str]:
+    """The keys as JSON, and why no row can have so many or so long ones ("" where it can).
+
+    Raises struct.error where they are not all plain strings.
+    """
+    if not all(type(key) is str for key in keys):
+        raise struct.error("keys must be strings")
+    names = jsonable.dumps(keys)
+    longest = max(row_struct(len(keys)).size, SCHEMA_LEAD.size + len(names))
+    return names, too_long(longest) if longest > MAX_PAYLOAD_BYTES else ""
+
+
+def too_long(size: int) -> str:
+    """Why a record of so many bytes cannot be written."""
+    return f"a record of {size} bytes is too long"

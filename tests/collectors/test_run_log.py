@@ -115,7 +115,7 @@ def test_what_is_no_dict_is_refused_and_training_goes_on(run: Run, values: Any, 
     assert "expected a dict of numbers" in told(run.path).of("fault")[0]["message"]
 
 
-@pytest.mark.parametrize("step", ["x", 1.5, math.nan, 2**70, object()], ids=str)
+@pytest.mark.parametrize("step", ["x", 1.5, math.nan, 2**70, object()], ids=["text", "half", "nan", "huge", "object"])
 def test_a_step_that_is_no_whole_number_costs_the_step_but_not_the_row(
     run: Run, step: Any, told: Callable[[Path], Any]
 ) -> None:
