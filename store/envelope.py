@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -288,6 +289,7 @@ def _take_points(connection: Connection, all_gathered: Mapping[int, _Gathered], 
             offset = first - row.first
             one.points.append((first, cut(points, offset, offset + BUCKET)))
     open_parts = parts(connection, list(all_gathered))
+    decoder.load(connection, chain.from_iterable(open_parts.values()))  # the parts of a compacted run share their clocks
     open_tails = tail_rows(connection, list(all_gathered))
     for series_id, one in all_gathered.items():
         for row in open_parts.get(series_id, ()):
@@ -330,19 +332,17 @@ class Summaries:
     """Summaries of points; what follows from steps and times alone is computed once for all series that share those arrays."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[int, int, bytes], tuple[SeriesPoints, Ints, Floats]] = {}
+        self._known: dict[tuple[int, int, _Grid], tuple[SeriesPoints, NDArray[np.intp], Ints, Floats]] = {}
 
-    def of(self, points: SeriesPoints, x: Floats, starts: NDArray[np.intp]) -> tuple[Buckets, Floats]:
-        """One bucket for each stretch, and where it is drawn. x: (n,) of the points, which must follow from steps and times."""
-        shared = (id(points.steps), id(points.times_s), starts.tobytes())
+    def of(self, points: SeriesPoints, x: Floats, grid: _Grid) -> tuple[Buckets, Floats]:
+        """One bucket for each place on the grid that has points, and where it is drawn. x: (n,) of the points, by their steps or times."""
+        shared = (id(points.steps), id(points.times_s), grid)
         if shared not in self._known:
+            starts = grid.starts(x)
             marks = marks_of_rows(points.steps, points.times_s, starts)
-            self._known[shared] = (
-                points,
-                marks,
-                means_over(x, starts),
-            )  # the points too: their ids are theirs while they live
-        _, marks, means = self._known[shared]
+            # The points are kept too: an array's id is its own only while it lives.
+            self._known[shared] = (points, starts, marks, means_over(x, starts))
+        _, starts, marks, means = self._known[shared]
         return summarised(points, starts, marks), means
 
 
@@ -381,8 +381,7 @@ def reduced(
         starts = grid.starts(x_units)
         pieces.append((merged(units, starts), means_over(x_units, starts, units.count)))
     if points.values.size:
-        starts = grid.starts(x_points)
-        pieces.append((summaries or Summaries()).of(points, x_points, starts))
+        pieces.append((summaries or Summaries()).of(points, x_points, grid))
     return _envelope(*_woven(pieces, grid), exact=False)
 
 
