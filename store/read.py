@@ -67,13 +67,17 @@ def read_range(
     start: float | None,
     stop: float | None,
     generation: Generation = "current",
+    clocks: Clocks | None = None,
 ) -> SeriesPoints:
-    """The exact points of a series on the step or time axis, both ends included."""
+    """The exact points of a series on the step or time axis, both ends included.
+
+    clocks: one for all series that are read in a transaction, so that rows which they share are decoded once.
+    """
     if generation == "superseded" and not head.rewinds:
         return EMPTY_POINTS
     asked = (blocks.c.series_id == head.id) & blocks.c.level.in_((PARTS, 0)) & overlaps(axis, start, stop)
     rows = connection.execute(select(blocks).where(asked).order_by(blocks.c.first)).all()
-    clocks = Clocks()
+    clocks = clocks or Clocks()
     clocks.load(connection, rows)
     pieces = [(row.first, clocks.points(row, head)) for row in rows]
     tail = tail_points(tail_rows(connection, [head.id]).get(head.id), head)
