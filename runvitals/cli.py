@@ -109,6 +109,28 @@ def alerts(
     print_alerts(_settings(home), everything=everything)
 
 
+@app.command(
+    epilog="Examples: [bold]runvitals diagnose checkpoint-500[/bold] · "
+    "[bold]runvitals diagnose runs/*/trainer_state.json --json[/bold]"
+)
+def diagnose(
+    files: Annotated[
+        list[Path], typer.Argument(help="trainer_state.json files, checkpoint folders, or folders of checkpoints.")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a file, one file a line.")] = False,
+    trainer: Annotated[
+        str | None, typer.Option("--trainer", help="Kind of the trainer, where the keys of the log do not tell it.")
+    ] = None,
+) -> None:
+    """Judge finished logs of transformers and TRL with the rules of the watcher.
+
+    Exit code by the worst alert at any time: 0 none or information, 1 warning, 2 critical, 3 a file could not be read.
+    """
+    from runvitals.diagnose import diagnose_files
+
+    raise typer.Exit(diagnose_files(files, as_json=as_json, trainer=trainer))
+
+
 @app.command(epilog="Examples: [bold]runvitals demo[/bold] · [bold]runvitals demo --once[/bold]")
 def demo(
     once: Annotated[

@@ -9,6 +9,7 @@
     │   ├── NewerStore           the store was written by a newer runvitals; we refuse to write
     │   ├── OverlappingBatch     part of a batch is stored already; cut it and append the rest
     │   └── UnknownRun           no run has this id
+    ├── LogFileError         a log of another tool cannot be read as one
     └── RecipeError          a training recipe was given settings that cannot work together
 
 A message says what was expected, what came and what to do. No message holds a secret or the address of a receiver.
@@ -53,6 +54,10 @@ class OverlappingBatch(StoreError):
 
 class UnknownRun(StoreError):
     """No run has this id."""
+
+
+class LogFileError(RunvitalsError):
+    """A log of another tool cannot be read as one."""
 
 
 class RecipeError(RunvitalsError):

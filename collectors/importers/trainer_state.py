@@ -97,7 +97,8 @@ def _parsed(path: Path) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        torn = " The file seems cut off; take an earlier checkpoint's." if error.pos >= len(text.rstrip()) else ""
+        is_torn = text.lstrip().startswith("{") and not text.rstrip().endswith("}")
+        torn = " The file seems cut off; take an earlier checkpoint's." if is_torn else ""
         raise LogFileError(f"{path}: expected JSON, got: {error.msg} in line {error.lineno}.{torn}") from error
     except (RecursionError, ValueError) as error:  # brackets without end, or a number of thousands of digits
         raise LogFileError(
