@@ -288,6 +288,11 @@ class Store:
         with self._database.writing() as connection:
             return watching.lease(self._database, connection, run_id=run_id, owner=owner, until_s=until_s, now_s=now_s)
 
+    def leased_until_s(self, run_id: str) -> float | None:
+        """The end of the run's lease by its owner's clock; None where nobody ever held it."""
+        with self._database.reading() as connection:
+            return watching.leased_until_s(connection, run_id)
+
     def sent(self, alert_id: str, transition: str, receiver: str) -> bool:
         """True where the receiver has been told of this transition."""
         with self._database.reading() as connection:

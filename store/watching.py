@@ -38,6 +38,11 @@ def lease(database: Database, connection: Connection, *, run_id: str, owner: str
     return True
 
 
+def leased_until_s(connection: Connection, run_id: str) -> float | None:
+    """The end of the run's lease by its owner's clock; None where it has none."""
+    return connection.execute(select(leases.c.until_s).where(leases.c.run_id == run_id)).scalar_one_or_none()
+
+
 def was_sent(connection: Connection, alert_id: str, transition: str, receiver: str) -> bool:
     """True where the receiver has been told of this transition."""
     asked = (notifications.c.alert_id == alert_id) & (notifications.c.transition == transition)

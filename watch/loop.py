@@ -16,22 +16,25 @@ from runvitals.diagnostics.catalogue import default_rules
 from runvitals.errors import RunvitalsError, StoreUnreachable
 from runvitals.store.store import Store
 from runvitals.store.types import WatcherInfo
+from runvitals.watch import removal
+from runvitals.watch.leases import LEASE_S, Leases
 from runvitals.watch.monitor import Alive, RunMonitor
 from runvitals.watch.notify import Desk, Notifier, due
 from runvitals.watch.processes import is_alive
 
 logger = logging.getLogger("runvitals.watch")
 
-LEASE_S = 10.0
-"""How long a run belongs to a watcher after its last pass; another takes over after that."""
-
 BEAT_EVERY_S = 1.0
 LONGEST_WAIT_S = 30.0
+
+STORING_S = 0.25
+DIAGNOSING_S = 0.1
+"""How long a pass stores, and then diagnoses, for runs that are behind; one turn of one run may take it a little further."""
 
 
 @dataclass(slots=True)
 class Pass:
-    """What one pass did. `failed`: a line for each run that could not be taken in whole. `elsewhere`: runs of another watcher."""
+    """What one pass did. `failed`: a line for each run that could not be taken in whole. `broken`: those of them that could not be visited at all. `elsewhere`: runs of another watcher."""
 
     rows: int = 0
     runs: int = 0
@@ -39,13 +42,14 @@ class Pass:
     catching_up: bool = False
     alerts: int = 0
     failed: dict[str, str] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
     elsewhere: set[str] = field(default_factory=set)
 
 
 class Watcher:
     """Takes journals into the store, diagnoses, tells. One thread; several watchers share runs by leases.
 
-    clock: seconds since 1970; alive: says whether a writer's process exists.
+    clock: seconds since 1970; timer: seconds that only go forward; alive: says whether a writer's process exists.
     """
 
     def __init__(
@@ -55,17 +59,20 @@ class Watcher:
         *,
         notifiers: Sequence[Notifier] = (),
         clock: Callable[[], float] = time.time,
+        timer: Callable[[], float] = time.monotonic,
         alive: Alive = is_alive,
     ) -> None:
         self.id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self._journals = journals
         self._store = store
         self._clock = clock
+        self._timer = timer
         self._alive = alive
+        self._leases = Leases(store, self.id, clock=clock, timer=timer)
+        self._turns = 0
         self._desk = Desk(store, notifiers, clock=clock)
         self._monitors: dict[str, RunMonitor] = {}
         self._names: dict[str, str] = {}
-        self._leased: dict[str, float] = {}
         self._odd: dict[str, str] = {}
         self._started_s = clock()
         self._beat_s = 0.0
@@ -81,37 +88,78 @@ class Watcher:
         ]
 
     def step(self) -> Pass:
-        """One pass over all runs, each for a bounded time. Raises StoreUnreachable; what is wrong with one run leaves the rest alone."""
+        """One pass. Raises StoreUnreachable; what is wrong with one run leaves the rest alone.
+
+        Runs at the live edge come first, each whole. Those that are behind take turns for a bounded time: first to store, then to diagnose.
+        """
         done = Pass()
-        for folder in self._run_folders():
-            if not self._holds(folder.name):
-                self._monitors.pop(folder.name, None)
-                done.elsewhere.add(folder.name)
-                continue
-            try:
-                self._step_run(folder, done)
-            except StoreUnreachable:
-                raise
-            except (RunvitalsError, OSError) as error:
-                done.failed[folder.name] = f"{folder.name}: {error}"
-            except Exception as error:  # the worker's guard: one odd run must not blind us to all others
-                done.failed[folder.name] = f"{folder.name}: {type(error).__name__}: {error}"
-                if self._odd.get(folder.name) != done.failed[folder.name]:
-                    self._odd[folder.name] = done.failed[folder.name]
-                    logger.exception("run %s could not be watched", folder.name)
-            self._beat(done)
+        mine = self._mine(done)
+        live = [monitor for monitor in mine if monitor.caught_up]
+        behind = [monitor for monitor in mine if not monitor.caught_up]
+        for monitor in live:
+            self._guarded(monitor, done, self._visit)
+        self._take_turns([one for one in behind if not one.stored], done, self._visit, for_s=STORING_S)
+        stored = [one for one in behind if one.stored and not one.caught_up]
+        self._take_turns(stored, done, self._visit, for_s=DIAGNOSING_S)
         self._desk.step()
+        done.catching_up = any(not one.caught_up for one in mine if one.run_id not in done.broken)
+        done.behind_bytes = self._behind_bytes()
         self._beat(done)
         return done
 
-    def _holds(self, run_id: str) -> bool:
-        """Whether the run is this watcher's to watch; renews the lease when a third of it is gone."""
-        now_s = self._clock()
-        if LEASE_S * 2 / 3 < self._leased.get(run_id, 0.0) - now_s <= LEASE_S:
-            return True
-        held = self._store.lease(run_id, self.id, now_s + LEASE_S, now_s)
-        self._leased[run_id] = now_s + LEASE_S if held else 0.0
+    def _behind_bytes(self) -> int:
+        return sum(monitor.behind_bytes for monitor in self._monitors.values())
+
+    def _mine(self, done: Pass) -> list[RunMonitor]:
+        """The monitors of the runs that this watcher holds."""
+        folders = self._run_folders()
+        for run_id in self._monitors.keys() - {folder.name for folder in folders}:
+            del self._monitors[run_id]
+        held = []
+        for folder in folders:
+            if not self._leases.holds(folder.name):
+                self._monitors.pop(folder.name, None)
+                done.elsewhere.add(folder.name)
+                continue
+            if folder.name not in self._monitors:
+                removal.finish(folder)
+                self._monitors[folder.name] = RunMonitor(folder, self._store, self._alive)
+            held.append(self._monitors[folder.name])
+        done.runs = len(held)
         return held
+
+    def _take_turns(
+        self, waiting: list[RunMonitor], done: Pass, visit: Callable[[RunMonitor, Pass], None], *, for_s: float
+    ) -> None:
+        """Gives turns until the time is up, the next always to the run whose last turn was longest ago; at least one."""
+        began_s, was_stored = self._timer(), [one.stored for one in waiting]
+        todo = dict(zip(waiting, was_stored, strict=True))
+        while todo:
+            monitor = min(todo, key=lambda one: one.turn)
+            self._turns += 1
+            monitor.turn = self._turns
+            self._guarded(monitor, done, visit)
+            if monitor.caught_up or monitor.stored != todo[monitor] or monitor.run_id in done.broken:
+                del todo[monitor]
+            if self._timer() - began_s >= for_s:
+                return
+
+    def _guarded(self, monitor: RunMonitor, done: Pass, visit: Callable[[RunMonitor, Pass], None]) -> None:
+        run_id = monitor.run_id
+        try:
+            visit(monitor, done)
+        except StoreUnreachable:
+            raise
+        except (RunvitalsError, OSError) as error:
+            done.broken.add(run_id)
+            done.failed[run_id] = f"{run_id}: {error}"
+        except Exception as error:  # the worker's guard: one odd run must not blind us to all others
+            done.broken.add(run_id)
+            done.failed[run_id] = f"{run_id}: {type(error).__name__}: {error}"
+            if self._odd.get(run_id) != done.failed[run_id]:
+                self._odd[run_id] = done.failed[run_id]
+                logger.exception("run %s could not be watched", run_id)
+        self._beat(done)
 
     def _run_folders(self) -> list[Path]:
         try:
@@ -119,26 +167,24 @@ class Watcher:
         except FileNotFoundError:
             return []
 
-    def _step_run(self, folder: Path, done: Pass) -> None:
-        monitor = self._monitors.get(folder.name)
-        if monitor is None:
-            monitor = self._monitors[folder.name] = RunMonitor(folder, self._store, self._alive)
+    def _visit(self, monitor: RunMonitor, done: Pass) -> None:
+        """One turn of a run: stores what is new, and once all is stored, diagnoses a slice and judges."""
         alive = monitor.is_alive()
         done.rows += monitor.take_in()
-        done.runs += 1
-        done.behind_bytes += monitor.behind_bytes
         if monitor.damage:
-            done.failed[folder.name] = "; ".join(monitor.damage)
+            done.failed[monitor.run_id] = "; ".join(monitor.damage)
+        if not monitor.stored:
+            return
+        monitor.diagnose(self._clock())
         if not monitor.caught_up:
-            done.catching_up = True
             return
         done.alerts += monitor.judge(self._clock(), alive=alive)
         self._tell(monitor)
         is_done = monitor.is_over and monitor.is_closed and not monitor.damage
         if is_done and not self._desk.waits_for(monitor.run_id):
             monitor.remove_journals()
-            del self._monitors[folder.name]
-            self._leased.pop(folder.name, None)
+            del self._monitors[monitor.run_id]
+            self._leases.forget(monitor.run_id)
 
     def _tell(self, monitor: RunMonitor) -> None:
         """Hands what changed to the desk. An alert stays untold until it was handed over, whatever the store does meanwhile."""
@@ -171,7 +217,7 @@ class Watcher:
                 pid=os.getpid(),
                 started_s=self._started_s,
                 pass_s=now_s,
-                behind_bytes=done.behind_bytes,
+                behind_bytes=self._behind_bytes(),
                 rules=len(default_rules()),
                 message=message,
             )
@@ -213,21 +259,11 @@ class Watcher:
             patience_s -= 0.5
         self._desk.drain(timeout_s=20.0)
         self.step()  # removes journals that waited for their messages
-        self._release()
+        self._leases.release()
         return total
 
     def close(self) -> None:
         """Sends what is under way, for at most five seconds, gives the leases back, and ends."""
         self._desk.drain(timeout_s=5.0)
         self._desk.close()
-        self._release()
-
-    def _release(self) -> None:
-        now_s = self._clock()
-        try:
-            for run_id, until_s in self._leased.items():
-                if until_s > now_s:
-                    self._store.lease(run_id, self.id, now_s, now_s)
-        except StoreUnreachable:
-            logger.warning("leases could not be given back; they run out after %.0f s", LEASE_S)
-        self._leased.clear()
+        self._leases.release()

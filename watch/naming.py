@@ -37,6 +37,6 @@ def named(keys: tuple[str, ...], rank: int, host: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1024)
-def judged(keys: tuple[str, ...], rank: int) -> bool:
-    """Whether rules read rows with these keys: those of the first rank, and what other nodes' machines say."""
-    return rank == 0 or any(key.startswith(NODE) for key in keys)
+def judged(keys: tuple[str, ...]) -> bool:
+    """Whether rules read rows of another rank with these keys: only what its machine says."""
+    return any(key.startswith(NODE) for key in keys)

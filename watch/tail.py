@@ -3,80 +3,140 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from runvitals.collectors import journal
 from runvitals.collectors.records import Record, Rows, Start
+from runvitals.watch.naming import host_of, named, rank_of
+from runvitals.watch.removal import listed_files
 
-READ_BYTES = 1 << 20
-"""What one call reads of a journal: small enough that runs take turns while a watcher catches up."""
+READ_BYTES = 4 << 20
+"""What one call reads of a journal: large enough that the store's cost of a batch is small, small enough that runs take turns."""
+
+
+@dataclass(slots=True)
+class Journals:
+    """The files of one writer, in the order in which it wrote them. started_s: infinity until its first record is there.
+
+    info: what the writer's Start says of its process, {} until it was read; its rank and host name the keys.
+    """
+
+    run_id: str
+    writer_id: str
+    files: list[Path]
+    started_s: float = float("inf")
+    info: Mapping[str, Any] | None = None
+
+    @property
+    def rank(self) -> int:
+        """The writer's rank."""
+        return rank_of(self.info or {})
 
 
 class Tail:
-    """The journal of one writer, read from its first file on.
+    """One reader of a writer's journal, from its first file on.
 
     A watcher that starts anew reads live runs from the beginning: what the store already holds is cut away by sequence number,
     but the diagnostics engine sees every row again and so comes to the same state.
     """
 
-    def __init__(self, run_id: str, writer_id: str) -> None:
-        self.run_id = run_id
-        self.writer_id = writer_id
-        self.files: list[Path] = []
+    def __init__(self, journals: Journals) -> None:
+        self.journals = journals
         self.damage: tuple[str, ...] = ()
         self.caught_up = False
-        self.started_s = float("inf")
         self._number = 0
         self._position: Mapping[str, Any] | None = None
 
     @property
     def position(self) -> dict[str, Any]:
         """Where reading goes on, for the store's records."""
-        return {"file": self.files[self._number].name if self.files else None, "at": self._position}
+        files = self.journals.files
+        return {"file": files[self._number].name if files else None, "at": self._position}
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """File number and offset where reading goes on; comparable between the readers of a journal."""
+        return self._number, int((self._position or {}).get("offset", 0))
 
     @property
     def behind_bytes(self) -> int:
         """Bytes written and not yet read."""
-        offset = int((self._position or {}).get("offset", 0))
-        sizes = [path.stat().st_size for path in self.files[self._number :] if path.exists()]
-        return max(sum(sizes) - offset, 0)
+        sizes = [path.stat().st_size for path in self.journals.files[self._number :] if path.exists()]
+        return max(sum(sizes) - self.place[1], 0)
 
-    def read(self) -> Sequence[Record]:
+    def read(self, *, max_bytes: int = READ_BYTES) -> Sequence[Record]:
         """The next records; empty where nothing is new. One call reads a bounded amount; `caught_up` says whether it reached the end.
 
         Bytes at the end that are no whole record (yet) do not count: a process may have been killed while it wrote them.
         """
-        while self._number < len(self.files):
-            result = journal.read(self.files[self._number], self._position, max_bytes=READ_BYTES)
+        files = self.journals.files
+        while self._number < len(files):
+            result = journal.read(files[self._number], self._position, max_bytes=max_bytes)
             self._position = result.position
             if result.damage:
                 self.damage = (*self.damage, *map(str, result.damage))
-            is_last = self._number + 1 == len(self.files)
+            is_last = self._number + 1 == len(files)
             self.caught_up = is_last and not result.more
             if result.records or self.caught_up:
-                return result.records
+                return self._named(result.records)
             if not result.more:
                 self._number, self._position = self._number + 1, None
         return ()
 
+    def read_behind(self, leader: Tail, *, max_bytes: int) -> Sequence[Record]:
+        """The next records that another reader of the same journal has read; empty where this one has read them all."""
+        while self.place < leader.place:
+            number, offset = self.place
+            stop = leader.place[1] if leader.place[0] == number else max_bytes + offset
+            records = self.read(max_bytes=min(max_bytes, stop - offset))
+            if records or self.caught_up:
+                return records
+        return ()
 
-def find_tails(run_folder: Path, known: dict[str, Tail]) -> list[Tail]:
-    """The tails of all writers of a run in the order in which they began; new ones are added to `known`, rotated files appended."""
+    def follow(self, leader: Tail) -> None:
+        """Goes on where another reader of the same journal stands."""
+        self._number, self._position = leader._number, leader._position
+
+    def _named(self, records: Sequence[Record]) -> Sequence[Record]:
+        """The records with the keys that the store has for this writer's rank."""
+        journals = self.journals
+        if journals.info is None:
+            journals.info = next((record.info for record in records if isinstance(record, Start)), None)
+        if journals.rank == 0:
+            return records
+        rank, host = journals.rank, host_of(journals.info or {})
+        return [
+            replace(record, keys=named(record.keys, rank, host)) if isinstance(record, Rows) else record
+            for record in records
+        ]
+
+
+def find_journals(run_folder: Path, known: dict[str, Journals], infos: Mapping[str, Mapping[str, Any]]) -> None:
+    """Adds the writers of a run that are new to `known`, and their new files. infos: what the store knows of writers' processes."""
+    gone = listed_files(run_folder)
     for path in journal.files(run_folder):
+        if path.name in gone:
+            continue
         writer_id = journal.writer_id(path)
-        tail = known.setdefault(writer_id, Tail(run_folder.name, writer_id))
-        if path not in tail.files:
-            tail.files.append(path)
-        if tail.started_s == float("inf"):
-            tail.started_s = _started_s(tail.files[0])
-    return sorted(known.values(), key=lambda tail: (tail.started_s, tail.writer_id))
+        found = known.get(writer_id)
+        if found is None:
+            found = known[writer_id] = Journals(run_folder.name, writer_id, [], info=infos.get(writer_id))
+        if path not in found.files:
+            found.files.append(path)
+        if found.started_s == float("inf"):
+            first = journal.read(found.files[0], max_bytes=1).records[:1]
+            if first and isinstance(first[0], Start):
+                found.started_s, found.info = first[0].time_s, first[0].info
 
 
-def _started_s(path: Path) -> float:
-    """When the writer of a file began; infinity where its first record is not there yet."""
-    first = journal.read(path, max_bytes=1).records[:1]
-    return first[0].time_s if first and isinstance(first[0], Start) else float("inf")
+def lanes(known: Mapping[str, Journals]) -> list[list[Journals]]:
+    """The writers by rank, the first rank first; of one rank in the order in which they began, for a later one carries it on."""
+    by_rank: dict[int, list[Journals]] = {}
+    for found in sorted(known.values(), key=lambda one: (one.started_s, one.writer_id)):
+        by_rank.setdefault(found.rank, []).append(found)
+    return [by_rank[rank] for rank in sorted(by_rank)]
 
 
 def cut(records: Sequence[Record], after_seq: int) -> list[Record]:

@@ -11,7 +11,7 @@ import numpy as np
 from runvitals.collectors.records import NO_STEP, NONE_BITS, Event, Record, Rows, is_none
 from runvitals.collectors.run import Options, Run
 from runvitals.watch.batches import make_batch, rows
-from runvitals.watch.tail import Tail, cut, find_tails, last_seq
+from runvitals.watch.tail import Journals, Tail, cut, find_journals, last_seq
 
 QUIET = Options(sample=False, heartbeat_s=3600.0)
 
@@ -19,6 +19,13 @@ QUIET = Options(sample=False, heartbeat_s=3600.0)
 def block(first_seq: int, values: list[float]) -> Rows:
     body = b"".join(struct.pack("<dqd", 100.0 + i, i, value) for i, value in enumerate(values))
     return Rows(first_seq=first_seq, count=len(values), keys=("loss",), body=body)
+
+
+def find_tails(folder: Path, known: dict[str, Tail]) -> list[Tail]:
+    """A reader for each writer; those of `known` go on."""
+    journals: dict[str, Journals] = {writer_id: tail.journals for writer_id, tail in known.items()}
+    find_journals(folder, journals, {})
+    return [known.setdefault(writer_id, Tail(found)) for writer_id, found in journals.items()]
 
 
 def read_all(tail: Tail) -> list[Record]:
@@ -50,7 +57,7 @@ def test_tail_goes_on_into_files_that_rotation_began(tmp_path: Path) -> None:
         run.log({"loss": float(step)}, step=step)
     run.finish()
     (tail,) = find_tails(run.path, {})
-    assert len(tail.files) > 1
+    assert len(tail.journals.files) > 1
     steps = [row.step for record in read_all(tail) if isinstance(record, Rows) for row in rows(record)]
     assert steps == list(range(500))
 

@@ -19,7 +19,8 @@ from runvitals.errors import StoreUnreachable
 from runvitals.store.open import open_store
 from runvitals.store.store import Store
 from runvitals.store.types import AlertRow
-from runvitals.watch.loop import LEASE_S, Watcher
+from runvitals.watch.leases import LEASE_S
+from runvitals.watch.loop import Watcher
 from runvitals.watch.notify import Console
 
 T0 = 1_800_000_000.0

@@ -1,0 +1,71 @@
+"""What the records of a run say of its processes, as far as they were heard."""
+
+from __future__ import annotations
+
+from runvitals.collectors.records import Beat, Event, Start
+from runvitals.watch.naming import rank_of
+
+_WORST_FIRST = ("crashed", "stopped", "finished")
+
+
+class Facts:
+    """Processes, ends, signs of life. The first rank speaks for the run's phase; every rank has a part in its end.
+
+    writers: by rank, the newest process of each. heard_s: time of the newest record.
+    """
+
+    def __init__(self) -> None:
+        self.writers: dict[int, Start] = {}
+        self.heard_s = 0.0
+        self.phase = "init"
+        self.stepped = False
+        self.ended_s: float | None = None
+        self._known: set[str] = set()
+        self._finish: dict[str, str] = {}
+
+    def knows(self, start: Start) -> bool:
+        """Whether this writer has begun already; rotation repeats its Start."""
+        return start.writer_id in self._known
+
+    def begin(self, start: Start) -> None:
+        """A process began. It takes the place of the one of its rank before it, which is over whether it said so or not."""
+        self._known.add(start.writer_id)
+        self.writers[rank_of(start.info)] = start
+        self.ended_s = None
+        self.hear(start.time_s)
+
+    def hear(self, time_s: float) -> None:
+        """A sign of life."""
+        self.heard_s = max(self.heard_s, time_s)
+
+    def beat(self, beat: Beat, rank: int) -> None:
+        """A heartbeat."""
+        self.hear(beat.time_s)
+        if self.is_first(rank):
+            self.phase = beat.phase
+
+    def event(self, event: Event, rank: int, writer_id: str) -> None:
+        """An event."""
+        self.hear(event.time_s)
+        if event.kind == "finish":
+            self._finish[writer_id] = str(event.data.get("status", "finished"))
+            self.ended_s = event.time_s
+        if event.kind == "phase" and self.is_first(rank):
+            self.phase = str(event.data.get("phase", self.phase))
+
+    def is_first(self, rank: int) -> bool:
+        """Whether this rank is the lowest that the run has."""
+        return rank <= min(self.writers, default=rank)
+
+    @property
+    def ended(self) -> str | None:
+        """The worst status that a rank ended with, once the newest process of every rank has ended."""
+        if not self.writers or self.unfinished():
+            return None
+        said = {self._finish[writer.writer_id] for writer in self.writers.values()}
+        first = self._finish[self.writers[min(self.writers)].writer_id]
+        return next((status for status in _WORST_FIRST if status in said), first)
+
+    def unfinished(self) -> list[Start]:
+        """The processes that have not said that they ended."""
+        return [writer for writer in self.writers.values() if writer.writer_id not in self._finish]
