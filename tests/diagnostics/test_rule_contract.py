@@ -22,7 +22,7 @@ KEYS = (
     "gpu/0/utilization", "gpu/1/utilization", "perf/step_time_s", "perf/data_wait_s",
 )  # fmt: skip
 # Margins that stand still, groups all of which have no spread, steps that only wait, a loss that never moves are what these are about.
-ABOUT_CONSTANTS = {"margin_stagnant", "zero_advantage_groups", "bottleneck", "not_learning"}
+ABOUT_CONSTANTS = {"margin_stagnant", "zero_advantage_groups", "bottleneck", "not_learning", "reward_flat"}
 ABOUT_NON_FINITE = {"non_finite", "masked_nan"}
 
 

@@ -1,0 +1,110 @@
+"""`answers_truncated` (L9): most answers reach the length limit, or none ends by itself."""
+
+from __future__ import annotations
+
+from runvitals.diagnostics.rules.definition import (
+    NEAR,
+    OK,
+    REINFORCED,
+    Definition,
+    RowDetector,
+    at,
+    bad,
+    short,
+    too_few,
+)
+from runvitals.diagnostics.rules.first_and_newest import FirstAndNewest
+from runvitals.diagnostics.rules.reward_course import RewardCourse
+from runvitals.diagnostics.rules.sources import DAPO, TRL
+from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
+
+SPEC = RuleSpec(
+    name="answers_truncated",
+    code="L9",
+    title="Answers are cut off",
+    family="policy",
+    summary="The median share of truncated answers over the last ten rows is above 70 % (information); a warning where it has risen by 30 points while the reward gained nothing, critical where it is above 95 % and the reward has fallen. Also a warning where no answer ends any more that did at the start.",
+    main_signal="truncated_fraction",
+    signals=("truncated_fraction", "eos_tokens", "reward"),
+    trainers=(*REINFORCED, "custom"),
+    hold=2,
+    clear=5,
+    causes=(
+        Cause(text="The policy no longer ends its answers: it repeats itself or rambles"),
+        Cause(text="The length limit is too small for the task"),
+        Cause(text="Long answers are rewarded"),
+    ),
+    remedies=(
+        Remedy(text="Read ten answers of now: repetition shows at once"),
+        Remedy(text="Punish answers that do not end (missing_eos_penalty), or overlong ones softly", **DAPO),
+        Remedy(text="Leave truncated answers out of the loss (mask_truncated_completions)", **TRL),
+        Remedy(text="Raise the length limit where the answers are good", **TRL),
+    ),
+    false_alarms="Reasoning runs under a small budget are truncated from the start and learn: without a rise, or with a gain of reward, it is information.",
+    source="DAPO (overlong answers); rule catalogue L9, with the reward as witness",
+    needs="share of truncated answers, or answers that end, 20 points",
+)
+
+_EVERY = 3
+_ENOUGH = 20
+
+
+class _Detector(RowDetector):
+    """The share of truncated answers and the number of answers that end, at the start and now."""
+
+    def __init__(self, rewards: RewardCourse) -> None:
+        self._rewards = rewards
+        self._cut = FirstAndNewest()
+        self._ends = FirstAndNewest()
+        self._rows = 0
+        self._since: int | None = None
+
+    def update(self, sample: Sample) -> Reading | None:
+        """Takes a row; judges every third."""
+        self._rewards.read(sample)
+        taken = self._cut.add(sample.signals.get("truncated_fraction"))
+        if not self._ends.add(sample.signals.get("eos_tokens")) and not taken:
+            return None
+        self._rows += 1
+        if self._rows < _ENOUGH:
+            return too_few(_ENOUGH, self._rows, "answers")
+        return self._judge(sample.step) if self._rows % _EVERY == 0 else None
+
+    def _judge(self, step: int | None) -> Reading:
+        cut = self._cut.now() if self._cut.full else 0.0
+        none_ends = self._ends.full and self._ends.began() > 0.0 and max(self._ends.newest) <= 0.0
+        if cut <= 0.7 and not none_ends:
+            if cut < 0.5:
+                self._since = None
+            return OK if cut < 0.5 else NEAR
+        if self._since is None:
+            self._since = step
+        severity: Severity = "info"
+        if none_ends or (cut - self._cut.began() > 0.3 and not self._rewards.gained()):
+            severity = "critical" if cut > 0.95 and self._rewards.lost() else "warning"
+        numbers = [Number(label="Reward, median of the last 20", value=self._rewards.level.now())]
+        if none_ends:
+            numbers.insert(
+                0,
+                Number(
+                    label="Answers that end, last 10 rows",
+                    value=0.0,
+                    expected=f"as at the start, {short(self._ends.began())}",
+                ),
+            )
+            sentence = (
+                f"No answer has ended by itself for ten rows {at(step)}; at the start {short(self._ends.began())} did."
+            )
+        else:
+            numbers.insert(
+                0, Number(label="Truncated, median of the last 10", value=100 * cut, unit="%", expected="below 50")
+            )
+            sentence = f"{cut:.0%} of the answers are cut off at the length limit {at(step)}, {self._cut.began():.0%} at the start."
+        return bad(severity, sentence, numbers, since=self._since, step=step)
+
+
+def _make(context: RunContext) -> _Detector:
+    return _Detector(RewardCourse.of_run(context))
+
+
+RULE = Definition(SPEC, _make)
