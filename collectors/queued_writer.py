@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -55,6 +56,7 @@ class QueuedWriter:
         rotate_bytes: int = ROTATE_BYTES,
         queue_bytes: int = QUEUE_BYTES,
         standstill_s: float = STANDSTILL_S,
+        make_writer: Callable[..., Writer] = Writer,
     ) -> None:
         self._folder = folder
         self._queue: SimpleQueue[Packed | None] = SimpleQueue()
@@ -69,9 +71,10 @@ class QueuedWriter:
         self._moved_s = time.monotonic()
         self._hanging = False
         self._given_up = False
+        self._refusal_said = False
         self._done = threading.Event()
         self.failure = ""
-        work = (folder, dict(start), rotate_bytes)
+        work = (partial(make_writer, folder, dict(start), rotate_bytes=rotate_bytes),)
         threading.Thread(target=self._run, args=work, name="runvitals-journal", daemon=True).start()
 
     @property
@@ -169,36 +172,33 @@ class QueuedWriter:
         self.failure = why
         return False
 
-    def _run(self, folder: Path, start: Mapping[str, Any], rotate_bytes: int) -> None:
+    def _run(self, make_writer: Callable[[], Writer]) -> None:
         """The thread: everything that touches the mount."""
-        writer = Writer(folder, start, rotate_bytes=rotate_bytes)
-        said = False
-        batch, ended = self._next()
-        while True:
-            if self._check_due:
-                self._check_due = False
-                self._check(writer)
-            taken = writer.take(batch) if batch else 0
+        writer = make_writer()
+        ended = False
+        while not ended:
+            batch, ended = self._next()
+            if not self._write(writer, batch):
+                return
+        writer.close()
+        self._done.set()
+
+    def _write(self, writer: Writer, batch: list[Packed]) -> bool:
+        """True once all records are in a file; false where the end gave them up."""
+        while batch:
+            self._check(writer)
+            taken = writer.take(batch)
             if taken:
                 self._taken_bytes += sum(len(body) + _RECORD_BYTES for _, _, body in batch[:taken])
                 self._taken += taken
                 self._moved_s = time.monotonic()
                 del batch[:taken]
-            elif batch:
-                if not said:
-                    said = True
-                    say(
-                        f"cannot write the journal: {writer.failure}; training goes on, its rows wait in memory until this works"
-                    )
-                if self._given_up:
-                    return
+            elif self._given_up:
+                return False
+            else:
+                self._say_refused(writer.failure)
                 time.sleep(_RETRY_S)
-            if not batch:
-                if ended:
-                    break
-                batch, ended = self._next()
-        writer.close()
-        self._done.set()
+        return True
 
     def _next(self) -> tuple[list[Packed], bool]:
         """What waits, as much of it as one write takes, as soon as there is something; and whether it is the last."""
@@ -213,7 +213,14 @@ class QueuedWriter:
         return batch, False
 
     def _check(self, writer: Writer) -> None:
-        writer.check()
-        if writer.lost != self._deleted:
-            self.failure = writer.failure
-            self._deleted = writer.lost
+        if self._check_due:
+            self._check_due = False
+            writer.check()
+            if writer.lost != self._deleted:
+                self.failure = writer.failure
+                self._deleted = writer.lost
+
+    def _say_refused(self, why: str) -> None:
+        if not self._refusal_said:
+            self._refusal_said = True
+            say(f"cannot write the journal: {why}; training goes on, its rows wait in memory until this works")
