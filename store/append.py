@@ -47,7 +47,7 @@ def append(database: Database, batch: Batch) -> int:
             database,
             connection,
             batch.run_id,
-            batch.writer_id,
+            clean(batch.writer_id),
             {clean(key): points for key, points in batch.series.items()},
         )
         _add_events(connection, batch)

@@ -8,10 +8,9 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 import numpy as np
-from sqlalchemy import Connection, Row, bindparam, delete, select
+from sqlalchemy import Connection, Row, select
 
-from runvitals.collectors.records import NO_STEP
-from runvitals.store.codec import CodecError, unpack_clock, unpack_tail, unpack_values
+from runvitals.store.codec import CodecError, longer_tail, unpack_clock, unpack_tail, unpack_values
 from runvitals.store.levels import Buckets, unpack_buckets
 from runvitals.store.schema import blocks, clocks, series, tails
 from runvitals.store.types import Floats, Ints, Latest, SeriesPoints
@@ -107,16 +106,6 @@ def at(connection: Connection, places: Collection[Place]) -> list[Row[Any]]:
     return found
 
 
-def remove(connection: Connection, places: Collection[Place]) -> None:
-    """Deletes the blocks that stand at these places."""
-    if places:
-        place = (blocks.c.series_id == bindparam("at_series")) & (blocks.c.level == bindparam("at_level"))
-        gone = delete(blocks).where(place & (blocks.c.first == bindparam("at_first")))
-        connection.execute(
-            gone, [{"at_series": one, "at_level": level, "at_first": first} for one, level, first in places]
-        )
-
-
 def _batched(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
     for offset in range(0, len(items), _PARAMETERS_A_QUERY):
         yield items[offset : offset + _PARAMETERS_A_QUERY]
@@ -147,6 +136,14 @@ def tail_points(blob: bytes | None, head: SeriesHead) -> SeriesPoints | None:
         return None
     try:
         return unpack_tail(blob)
+    except CodecError as error:
+        raise _named(error, head) from error
+
+
+def tail_with(blob: bytes, points: SeriesPoints, head: SeriesHead) -> bytes:
+    """A tail with more points at its end. Raises CodecError that names the series."""
+    try:
+        return longer_tail(blob, points)
     except CodecError as error:
         raise _named(error, head) from error
 
@@ -197,10 +194,10 @@ class Clocks:
         return points
 
 
-def buckets(row: Row[Any], head: SeriesHead) -> Buckets:
-    """The buckets of a block of level 1 and up. Raises CodecError that names the series."""
+def buckets(row: Row[Any], head: SeriesHead, known: dict[bytes, Ints] | None = None) -> Buckets:
+    """The buckets of a block of level 1 and up. known: as for `unpack_buckets`. Raises CodecError that names the series."""
     try:
-        found = unpack_buckets(row.clock, row.data)
+        found = unpack_buckets(row.clock, row.data, known)
         if len(found) != row.size:
             raise CodecError(f"expected {row.size} buckets, got {len(found)}")
     except CodecError as error:
@@ -210,16 +207,6 @@ def buckets(row: Row[Any], head: SeriesHead) -> Buckets:
 
 def _named(error: CodecError, head: SeriesHead) -> CodecError:
     return CodecError(f"series {head.key!r} of run {head.run_id!r} is damaged ({error})")
-
-
-def bounds_of_points(points: SeriesPoints) -> Mapping[str, Any]:
-    """The range columns of a block of points."""
-    return {
-        "min_step": int(points.steps.min(initial=2**62)),
-        "max_step": int(points.steps.max(initial=NO_STEP)),
-        "min_time_s": float(points.times_s.min()),
-        "max_time_s": float(points.times_s.max()),
-    }
 
 
 def bounds_of_buckets(found: Buckets) -> Mapping[str, Any]:

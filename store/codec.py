@@ -25,6 +25,16 @@ PLAIN = 2
 COMPRESSION_LEVEL = 1
 """zstandard's fastest positive level: level 3 takes half as long again and saves under 2 % on noisy float64 (benchmarks)."""
 
+PLANES_FROM = 2048
+"""Words from which on each byte plane is a block of its own in the frame, and so has a code of its own: on 4,096 noisy float64
+2.9 instead of 3.5 bytes a value and a third faster to read; below, the eight blocks cost more time than they save bytes."""
+
+EMPTY_TAIL = bytes((PLAIN,))
+"""The tail of a series whose points all stand in blocks."""
+
+POINT_BYTES = 24
+"""Bytes of a point in a tail: step, time and value."""
+
 
 class CodecError(ValueError):
     """A blob is damaged or of a version that this program does not know."""
@@ -47,8 +57,14 @@ def pack(words: Ints, *, delta: bool) -> bytes:
         differenced = words.copy()
         differenced[..., 1:] -= words[..., :-1]
         words = differenced
-    octets = np.ascontiguousarray(words).view(np.uint8).reshape(-1, 8)
-    return bytes((PACKED,)) + _frames.compressor.compress(octets.T.tobytes())
+    planes = np.ascontiguousarray(np.ascontiguousarray(words).view(np.uint8).reshape(-1, 8).T)
+    if words.size < PLANES_FROM:
+        return bytes((PACKED,)) + _frames.compressor.compress(planes.tobytes())
+    frame = _frames.compressor.compressobj(size=planes.size)
+    pieces = [bytes((PACKED,))]
+    for plane in planes:
+        pieces += (frame.compress(plane), frame.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK))
+    return b"".join((*pieces, frame.flush()))
 
 
 def unpack(blob: bytes, *, rows: int, delta: bool) -> Ints:
@@ -94,13 +110,26 @@ def unpack_clock(blob: bytes) -> tuple[Ints, Floats]:
 
 def pack_tail(points: SeriesPoints) -> bytes:
     """A blob of bare arrays: fast to write again and again."""
-    return bytes((PLAIN,)) + points.steps.tobytes() + points.times_s.tobytes() + points.values.tobytes()
+    return EMPTY_TAIL + points.steps.tobytes() + points.times_s.tobytes() + points.values.tobytes()
+
+
+def tail_size(blob: bytes) -> int:
+    """Points of a tail. Raises CodecError."""
+    if blob[:1] != EMPTY_TAIL or (len(blob) - 1) % POINT_BYTES:
+        raise CodecError(f"expected a tail of version {PLAIN} and whole points, got {len(blob)} bytes")
+    return len(blob) // POINT_BYTES
+
+
+def longer_tail(blob: bytes, points: SeriesPoints) -> bytes:
+    """The tail with more points at its end, put together without a look at what it holds. Raises CodecError."""
+    size = 8 * tail_size(blob)
+    steps, times_s, values = blob[: 1 + size], blob[1 + size : 1 + 2 * size], blob[1 + 2 * size :]
+    return b"".join((steps, points.steps.tobytes(), times_s, points.times_s.tobytes(), values, points.values.tobytes()))
 
 
 def unpack_tail(blob: bytes) -> SeriesPoints:
     """The points that `pack_tail` took. Raises CodecError."""
-    if blob[:1] != bytes((PLAIN,)) or (len(blob) - 1) % 24:
-        raise CodecError(f"expected a tail of version {PLAIN} and whole points, got {len(blob)} bytes")
+    tail_size(blob)
     words: NDArray[np.int64] = np.frombuffer(blob, np.int64, offset=1).reshape(3, -1)
     return SeriesPoints(steps=words[0], times_s=words[1].view(np.float64), values=words[2].view(np.float64))
 

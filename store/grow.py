@@ -1,17 +1,19 @@
 """Series grow: new points go to the tail, tails to parts, parts to full chunks, full chunks to summary levels.
 
 Each point is written to the tail while that is short, once to a part and once to a chunk, so that the cost of an append depends
-on what is new and never on the length of the run (docs/store.md).
+on what is new and never on the length of the run (docs/store.md). What follows from steps and times alone is worked out once for all
+series of the same rows (`shared_rows`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, bindparam, delete, insert, update
+from sqlalchemy import Connection, insert
 
 from runvitals.collectors.records import NO_STEP
 from runvitals.store.blocks import (
@@ -23,34 +25,56 @@ from runvitals.store.blocks import (
     SeriesHead,
     at,
     bounds_of_buckets,
-    bounds_of_points,
     buckets,
     heads,
     parts,
-    remove,
     tail_points,
     tail_rows,
+    tail_with,
 )
-from runvitals.store.codec import cut, joined, pack_clock, pack_tail, pack_values
+from runvitals.store.codec import EMPTY_TAIL, POINT_BYTES, pack_tail, pack_values
 from runvitals.store.database import Database
 from runvitals.store.generations import Front
-from runvitals.store.levels import FACTOR, Buckets, concatenated, level_one, next_level, pack_buckets
-from runvitals.store.schema import blocks, clocks, series, tails
-from runvitals.store.types import SeriesPoints
+from runvitals.store.levels import BUCKET, FACTOR, Buckets, concatenated, level_one, next_level, pack_buckets
+from runvitals.store.schema import clocks, series
+from runvitals.store.shared_rows import RowsSeen, SharedRows
+from runvitals.store.types import Floats, Ints, SeriesPoints
 
 PART = 256
 """Points at which a tail becomes a part: a tail of 6 KiB is still cheap to rewrite, and sixteen parts are cheap to read."""
 
+# Statements that run once for each series of a batch, as text: see Database.each.
+PUT_TAIL = (
+    "INSERT INTO tails (series_id, data) VALUES (?, ?) ON CONFLICT (series_id) DO UPDATE SET data = excluded.data"
+)
+PUT_BLOCK = """INSERT INTO blocks (series_id, level, first, size, min_step, max_step, min_time_s, max_time_s, clock_id, clock, data)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+DROP_BLOCK = "DELETE FROM blocks WHERE series_id = ? AND level = ? AND first = ?"
+_MOVE_HEAD = """UPDATE series SET step = ?, time_s = ?, value_bits = ?, best_min = ?, best_max = ?, count = ?, nonfinite = ?,
+min_step = ?, max_step = ?, min_time_s = ?, max_time_s = ?, last_writer = ?, rewinds = ?, last_step = ? WHERE id = ?"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """Points of a series that stand in no block yet: its tail and what is new. first: index of the first of them."""
+
+    head: SeriesHead
+    first: int
+    rows: SharedRows
+    values: Floats
+
 
 @dataclass(slots=True)
 class _Plan:
-    """What an append will write, gathered so that each table is written by one statement."""
+    """What an append will write, gathered so that each table is written by one statement; columns as in the statements above."""
 
     run_id: str
-    tails: list[dict[str, Any]]
-    blocks: list[dict[str, Any]]
-    clock_blobs: dict[bytes, bytes]
-    clock_ids: dict[bytes, int]
+    seen: RowsSeen = field(default_factory=RowsSeen)
+    tails: dict[int, bytes] = field(default_factory=dict)
+    blocks: list[tuple[Any, ...]] = field(default_factory=list)
+    gone: list[tuple[Any, ...]] = field(default_factory=list)
+    clock_ids: dict[SharedRows, int] = field(default_factory=dict)
+    marks_blobs: dict[bytes, bytes] = field(default_factory=dict)
 
 
 def grow(
@@ -61,22 +85,25 @@ def grow(
     if not grown:
         return
     known = _heads_with_new(connection, run_id, grown)
-    plan = _Plan(run_id, [], [], {}, {})
+    plan = _Plan(run_id)
     tail_blobs = tail_rows(connection, [head.id for head in known.values()])
-    filled: dict[int, tuple[SeriesHead, SeriesPoints]] = {}
+    filled: list[_Open] = []
     for key, points in grown.items():
-        head = known[key]
-        tail = tail_points(tail_blobs.get(head.id), head)
-        waiting = joined([points] if tail is None else [tail, points])
-        if head.count - head.chunked + points.values.size >= CHUNK:
-            filled[head.id] = (head, waiting)
+        head, tail, size = known[key], tail_blobs.get(known[key].id, EMPTY_TAIL), points.values.size
+        if head.count % CHUNK + size >= CHUNK:
+            filled.append(_waiting(plan.seen, head, tail, points))
+        elif len(tail) // POINT_BYTES + size >= PART:
+            _put_part(plan, _waiting(plan.seen, head, tail, points))
         else:
-            _put_open(plan, head.id, head.count + points.values.size - waiting.values.size, waiting)
+            plan.tails[head.id] = tail_with(tail, points, head)
+            continue
+        if tail != EMPTY_TAIL:
+            plan.tails[head.id] = EMPTY_TAIL
     _fill_chunks(connection, plan, filled)
-    database.upsert(connection, tails, plan.tails)
-    if plan.blocks:
-        connection.execute(insert(blocks), plan.blocks)
-    _update_heads(connection, known, writer_id, grown)
+    database.each(connection, PUT_TAIL, list(plan.tails.items()))
+    database.each(connection, DROP_BLOCK, plan.gone)
+    database.each(connection, PUT_BLOCK, plan.blocks)
+    _move_heads(database, connection, known, grown, plan.seen, writer_id)
 
 
 def _heads_with_new(connection: Connection, run_id: str, grown: Mapping[str, SeriesPoints]) -> dict[str, SeriesHead]:
@@ -91,85 +118,82 @@ def _heads_with_new(connection: Connection, run_id: str, grown: Mapping[str, Ser
     return heads(connection, run_id, grown)
 
 
-def _put_open(plan: _Plan, series_id: int, first: int, points: SeriesPoints) -> None:
-    """Plans the points of an open chunk's end: a tail where they are few, else a part and an empty tail."""
-    if points.values.size >= PART:
-        plan.blocks.append(
-            {
-                "series_id": series_id,
-                "level": PARTS,
-                "first": first,
-                "size": points.values.size,
-                **bounds_of_points(points),
-                "clock_id": None,
-                "clock": _clock_blob(plan, points),
-                "data": pack_values(points.values),
-            }
-        )
-        points = cut(points, 0, 0)
-    plan.tails.append({"series_id": series_id, "data": pack_tail(points)})
+def _waiting(seen: RowsSeen, head: SeriesHead, tail: bytes, points: SeriesPoints) -> _Open:
+    """The tail of a series and its new points."""
+    rows = seen.of(points.steps, points.times_s)
+    old = None if tail == EMPTY_TAIL else tail_points(tail, head)
+    if old is None:
+        return _Open(head, head.count, rows, points.values)
+    rows = seen.joined((seen.of(old.steps, old.times_s), rows))
+    return _Open(head, head.count - old.values.size, rows, np.concatenate((old.values, points.values)))
 
 
-def _clock_blob(plan: _Plan, points: SeriesPoints) -> bytes:
-    """The packed steps and times, packed once for all series that were logged in the same rows."""
-    plain = points.steps.tobytes() + points.times_s.tobytes()
-    if plain not in plan.clock_blobs:
-        plan.clock_blobs[plain] = pack_clock(points.steps, points.times_s)
-    return plan.clock_blobs[plain]
+def _put_part(plan: _Plan, waiting: _Open) -> None:
+    """Plans a part of the open chunk."""
+    place = (waiting.head.id, PARTS, waiting.first, len(waiting.rows))
+    plan.blocks.append((*place, *waiting.rows.bounds, None, waiting.rows.blob, pack_values(waiting.values)))
 
 
-def _fill_chunks(connection: Connection, plan: _Plan, filled: Mapping[int, tuple[SeriesHead, SeriesPoints]]) -> None:
+def _fill_chunks(connection: Connection, plan: _Plan, filled: Sequence[_Open]) -> None:
     """Turns parts, tail and new points of each series into full chunks, their summaries, and what is left over."""
-    if not filled:
-        return
-    open_parts = parts(connection, list(filled))
+    open_parts = parts(connection, [waiting.head.id for waiting in filled])
     decoder = Clocks()
+    decoder.load(connection, chain.from_iterable(open_parts.values()))
     fresh: dict[int, tuple[SeriesHead, Buckets]] = {}
-    for series_id, (head, waiting) in filled.items():
-        points = joined([*(decoder.points(row, head) for row in open_parts.get(series_id, ())), waiting])
-        full = points.values.size // CHUNK * CHUNK
-        for offset in range(0, full, CHUNK):
-            _put_chunk(connection, plan, head, offset, cut(points, offset, offset + CHUNK))
-        _put_open(plan, series_id, head.chunked + full, cut(points, full))
-        fresh[series_id] = (head, level_one(cut(points, 0, full)))
-    gone = [{"gone_id": series_id} for series_id in open_parts]
-    if gone:
-        mine = (blocks.c.series_id == bindparam("gone_id")) & (blocks.c.level == PARTS)
-        connection.execute(delete(blocks).where(mine), gone)
+    for waiting in filled:
+        head = waiting.head
+        stored = open_parts.get(head.id, [])
+        plan.gone.extend((head.id, PARTS, part.first) for part in stored)
+        pieces = [decoder.points(part, head) for part in stored]
+        rows = plan.seen.joined((*(plan.seen.of(piece.steps, piece.times_s) for piece in pieces), waiting.rows))
+        values = np.concatenate([*(piece.values for piece in pieces), waiting.values])
+        full = values.size // CHUNK * CHUNK
+        for start in range(0, full, CHUNK):
+            _put_chunk(connection, plan, head, start, rows.cut(start, start + CHUNK), values[start : start + CHUNK])
+        _put_rest(plan, _Open(head, head.chunked + full, rows.cut(full, values.size), values[full:]))
+        whole = rows.cut(0, full)
+        points = SeriesPoints(steps=whole.steps, times_s=whole.times_s, values=values[:full])
+        fresh[head.id] = (head, level_one(points, whole.marks))
     _raise_levels(connection, plan, fresh)
 
 
-def _put_chunk(connection: Connection, plan: _Plan, head: SeriesHead, offset: int, chunk: SeriesPoints) -> None:
+def _put_chunk(
+    connection: Connection, plan: _Plan, head: SeriesHead, offset: int, rows: SharedRows, values: Floats
+) -> None:
     """Plans a full chunk; its steps and times are stored once for all series that share them."""
-    blob = _clock_blob(plan, chunk)
-    if blob not in plan.clock_ids:
-        added = insert(clocks).values(run_id=plan.run_id, data=blob).returning(clocks.c.id)
-        plan.clock_ids[blob] = connection.execute(added).scalar_one()
-    plan.blocks.append(
-        {
-            "series_id": head.id,
-            "level": 0,
-            "first": head.chunked + offset,
-            "size": CHUNK,
-            **bounds_of_points(chunk),
-            "clock_id": plan.clock_ids[blob],
-            "clock": None,
-            "data": pack_values(chunk.values),
-        }
-    )
+    place = (head.id, 0, head.chunked + offset, CHUNK)
+    plan.blocks.append((*place, *rows.bounds, _clock_id(connection, plan, rows), None, pack_values(values)))
+
+
+def _clock_id(connection: Connection, plan: _Plan, rows: SharedRows) -> int:
+    """The number under which these steps and times are stored, which they are on first asking."""
+    if rows not in plan.clock_ids:
+        added = insert(clocks).values(run_id=plan.run_id, data=rows.blob).returning(clocks.c.id)
+        plan.clock_ids[rows] = connection.execute(added).scalar_one()
+    return plan.clock_ids[rows]
+
+
+def _put_rest(plan: _Plan, rest: _Open) -> None:
+    """Plans what is left over after the last full chunk: a tail where it is short, else a part."""
+    if len(rest.rows) >= PART:
+        _put_part(plan, rest)
+    elif len(rest.rows):
+        points = SeriesPoints(steps=rest.rows.steps, times_s=rest.rows.times_s, values=rest.values)
+        plan.tails[rest.head.id] = pack_tail(points)
 
 
 def _raise_levels(connection: Connection, plan: _Plan, fresh: dict[int, tuple[SeriesHead, Buckets]]) -> None:
     """Appends new buckets level by level: a block that gets full gives the level above its next buckets."""
     level = 1
-    before = {series_id: head.chunked // CHUNK * (CHUNK // 64) for series_id, (head, _) in fresh.items()}
+    before = {series_id: head.chunked // BUCKET for series_id, (head, _) in fresh.items()}
     while fresh:
         places: list[Place] = [(one, level, before[one] // BLOCK * BLOCK) for one in fresh if before[one] % BLOCK]
         opened = {row.series_id: row for row in at(connection, places)}
+        known: dict[bytes, Ints] = {}
         raised: dict[int, tuple[SeriesHead, Buckets]] = {}
         for series_id, (head, new) in fresh.items():
             row = opened.get(series_id)
-            found = concatenated([buckets(row, head), new] if row is not None else [new])
+            found = concatenated([buckets(row, head, known), new] if row is not None else [new])
             first = before[series_id] // BLOCK * BLOCK
             for offset in range(0, len(found), BLOCK):
                 _put_buckets(plan, (series_id, level, first + offset), found.picked(slice(offset, offset + BLOCK)))
@@ -177,66 +201,79 @@ def _raise_levels(connection: Connection, plan: _Plan, fresh: dict[int, tuple[Se
             if full:
                 raised[series_id] = (head, next_level(found.picked(slice(0, full))))
                 before[series_id] = first // FACTOR
-        remove(connection, places)
+        plan.gone.extend(places)
         fresh = raised
         level += 1
 
 
 def _put_buckets(plan: _Plan, place: Place, found: Buckets) -> None:
     """Plans a block of buckets."""
-    marks, values = pack_buckets(found)
-    series_id, level, first = place
-    plan.blocks.append(
-        {
-            "series_id": series_id,
-            "level": level,
-            "first": first,
-            "size": len(found),
-            **bounds_of_buckets(found),
-            "clock_id": None,
-            "clock": marks,
-            "data": values,
-        }
-    )
+    marks, values = pack_buckets(found, plan.marks_blobs)
+    plan.blocks.append((*place, len(found), *bounds_of_buckets(found).values(), None, marks, values))
 
 
-def _update_heads(
-    connection: Connection, known: Mapping[str, SeriesHead], writer_id: str, grown: Mapping[str, SeriesPoints]
+def _move_heads(
+    database: Database,
+    connection: Connection,
+    known: Mapping[str, SeriesHead],
+    grown: Mapping[str, SeriesPoints],
+    seen: RowsSeen,
+    writer_id: str,
 ) -> None:
-    """Writes newest points, extremes and counts of the series that grew."""
-    rows = [_head_after(known[key], writer_id, points) for key, points in grown.items()]
-    names = [name for name in rows[0] if name != "row_id"]
-    changed = update(series).where(series.c.id == bindparam("row_id"))
-    connection.execute(changed.values({name: bindparam(name) for name in names}), rows)
+    """Writes newest points, extremes and counts of the series that grew, those of the same rows together."""
+    keys_by_rows: dict[SharedRows, list[str]] = {}
+    for key, points in grown.items():
+        keys_by_rows.setdefault(seen.of(points.steps, points.times_s), []).append(key)
+    for rows, keys in keys_by_rows.items():
+        values = np.stack([grown[key].values for key in keys])
+        moved = _heads_after([known[key] for key in keys], rows, values, writer_id)
+        database.each(connection, _MOVE_HEAD, moved)
 
 
-def _head_after(head: SeriesHead, writer_id: str, points: SeriesPoints) -> dict[str, Any]:
-    """The changed columns of a series after it grew by points."""
-    values = points.values
-    finite = values[np.isfinite(values)]
-    stepped = points.steps[points.steps >= 0]
-    old_steps = [step for step in (head.min_step, head.max_step) if step >= 0]
-    steps = [*old_steps, *((int(stepped.min()), int(stepped.max())) if stepped.size else ())]
-    times = [float(points.times_s.min()), float(points.times_s.max())]
-    if head.count:
-        times += [head.min_time_s, head.max_time_s]
-    lows = [*([] if head.best_min is None else [head.best_min]), *([float(finite.min())] if finite.size else [])]
-    highs = [*([] if head.best_max is None else [head.best_max]), *([float(finite.max())] if finite.size else [])]
-    front = Front(head.last_writer, head.last_step, head.rewinds).moved(writer_id, points.steps, first=head.count)
-    return {
-        "row_id": head.id,
-        "step": int(points.steps[-1]),
-        "time_s": float(points.times_s[-1]),
-        "value_bits": int(np.ascontiguousarray(values[-1:]).view(np.int64)[0]),
-        "best_min": min(lows, default=None),
-        "best_max": max(highs, default=None),
-        "count": head.count + values.size,
-        "nonfinite": head.nonfinite + values.size - finite.size,
-        "min_step": min(steps, default=NO_STEP),
-        "max_step": max(steps, default=NO_STEP),
-        "min_time_s": min(times),
-        "max_time_s": max(times),
-        "last_writer": front.last_writer,
-        "rewinds": front.rewinds,
-        "last_step": front.last_step,
-    }
+def _heads_after(
+    before: Sequence[SeriesHead], rows: SharedRows, values: Floats, writer_id: str
+) -> list[tuple[Any, ...]]:
+    """The parameters of _MOVE_HEAD for series that grew by the same rows. values: (series, rows)."""
+    finite = np.isfinite(values)
+    lows = np.where(finite, values, np.inf).min(axis=1).tolist()
+    highs = np.where(finite, values, -np.inf).max(axis=1).tolist()
+    finites = np.count_nonzero(finite, axis=1).tolist()
+    newest = np.ascontiguousarray(values[:, -1]).view(np.int64).tolist()
+    newest_step, newest_s, size = int(rows.steps[-1]), float(rows.times_s[-1]), len(rows)
+    low_s, high_s = rows.bounds[2:]
+    fronts: dict[tuple[Front, int], Front] = {}
+    moved = []
+    for head, low, high, known, bits in zip(before, lows, highs, finites, newest, strict=True):
+        front = Front(head.last_writer, head.last_step, head.rewinds)
+        if (front, head.count) not in fronts:
+            fronts[front, head.count] = front.moved(writer_id, rows.steps, first=head.count)
+        after = fronts[front, head.count]
+        moved.append(
+            (
+                *(newest_step, newest_s, bits),
+                _within(min, head.best_min, low if known else None),
+                _within(max, head.best_max, high if known else None),
+                head.count + size,
+                head.nonfinite + size - known,
+                *_steps_after(head, rows),
+                *((min(head.min_time_s, low_s), max(head.max_time_s, high_s)) if head.count else (low_s, high_s)),
+                *(after.last_writer, after.rewinds, after.last_step),
+                head.id,
+            )
+        )
+    return moved
+
+
+def _within(pick: Callable[[float, float], float], one: float | None, other: float | None) -> float | None:
+    """The lower or the higher of two numbers that may be missing."""
+    if one is None or other is None:
+        return other if one is None else one
+    return pick(one, other)
+
+
+def _steps_after(head: SeriesHead, rows: SharedRows) -> tuple[int, int]:
+    """The lowest and highest step of a series that grew by these rows; NO_STEP where none has one."""
+    if rows.step_range is None:
+        return head.min_step, head.max_step
+    low, high = rows.step_range
+    return (low if head.min_step == NO_STEP else min(head.min_step, low)), max(head.max_step, high)

@@ -240,9 +240,9 @@ def means_over(values: Floats, starts: NDArray[np.intp], weights: Ints | None = 
     return found
 
 
-def level_one(chunk: SeriesPoints) -> Buckets:
-    """The level-1 buckets of a full chunk."""
-    return summarised(chunk, np.arange(0, chunk.values.size, BUCKET))
+def level_one(chunk: SeriesPoints, rows: Ints | None = None) -> Buckets:
+    """The level-1 buckets of full chunks. rows: as for `summarised`."""
+    return summarised(chunk, np.arange(0, chunk.values.size, BUCKET), rows)
 
 
 def next_level(buckets: Buckets) -> Buckets:
@@ -250,16 +250,24 @@ def next_level(buckets: Buckets) -> Buckets:
     return merged(buckets, np.arange(0, len(buckets), FACTOR))
 
 
-def pack_buckets(buckets: Buckets) -> tuple[bytes, bytes]:
-    """Two blobs: marks (which series logged in the same rows share in good part) and values."""
-    return pack(buckets.marks, delta=True), pack(buckets.values.view(np.int64), delta=False)
+def pack_buckets(buckets: Buckets, known: dict[bytes, bytes] | None = None) -> tuple[bytes, bytes]:
+    """Two blobs: marks and values.
+
+    known: the blobs of marks packed before, which is added to: finite series of the same rows have the same marks.
+    """
+    known = {} if known is None else known
+    plain = buckets.marks.tobytes()
+    if plain not in known:
+        known[plain] = pack(buckets.marks, delta=True)
+    return known[plain], pack(buckets.values.view(np.int64), delta=False)
 
 
-def unpack_buckets(marks: bytes, values: bytes) -> Buckets:
-    """The buckets that `pack_buckets` took. Raises CodecError."""
-    buckets = Buckets(
-        unpack(marks, rows=_MARKS, delta=True), unpack(values, rows=_VALUES, delta=False).view(np.float64)
-    )
+def unpack_buckets(marks: bytes, values: bytes, known: dict[bytes, Ints] | None = None) -> Buckets:
+    """The buckets that `pack_buckets` took. known: the marks unpacked before, by blob, which is added to. Raises CodecError."""
+    known = {} if known is None else known
+    if marks not in known:
+        known[marks] = unpack(marks, rows=_MARKS, delta=True)
+    buckets = Buckets(known[marks], unpack(values, rows=_VALUES, delta=False).view(np.float64))
     if buckets.marks.shape[1] != buckets.values.shape[1]:
         raise CodecError(
             f"expected as many marks as values, got {buckets.marks.shape[1]} and {buckets.values.shape[1]}"
