@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,11 @@ from runvitals.store.append import append
 from runvitals.store.blocks import Clocks, heads
 from runvitals.store.database import Database
 from runvitals.store.envelope import EMPTY_ENVELOPE, Span, Summaries, gather, reduced
+from runvitals.store.examine import examine_rest, examine_run
+from runvitals.store.export import Exported, export
+from runvitals.store.restore import restore
 from runvitals.store.schema import SCHEMA_VERSION, metadata, notes
+from runvitals.store.tidy import Rest, free_bytes, tidy, vacuum
 from runvitals.store.tokens import token_clock
 from runvitals.store.types import (
     AlertRow,
@@ -302,6 +307,46 @@ class Store:
         """Notes that the receiver has been told of this transition; its address is kept as a digest only."""
         with self._database.writing() as connection:
             watching.mark_sent(self._database, connection, alert_id, transition, receiver=receiver)
+
+    @contextmanager
+    def export(self, run_id: str) -> Iterator[Exported]:
+        """The whole run, as one transaction sees it: its points can be read until the block ends. Raises UnknownRun."""
+        with self._database.reading() as connection:
+            yield export(connection, run_id)
+
+    def restore(
+        self, tables: Mapping[str, Sequence[Mapping[str, Any]]], stripes: Iterable[Mapping[str, SeriesPoints]]
+    ) -> str:
+        """Writes a run that `export` gave, all or nothing, and gives its id. Raises StoreError where a value is not what it should be."""
+        with self._database.writing() as connection:
+            return restore(self._database, connection, tables, stripes)
+
+    def tidy(self, *, now_s: float, dry_run: bool = False) -> list[Rest]:
+        """Removes what nobody needs, and says what it was; with `dry_run` only says so."""
+        with self._database.reading() if dry_run else self._database.writing() as connection:
+            return tidy(connection, now_s=now_s, dry_run=dry_run)
+
+    def free_bytes(self) -> int:
+        """Bytes of a SQLite file that `vacuum` would win; 0 for PostgreSQL."""
+        return free_bytes(self._database)
+
+    def vacuum(self) -> None:
+        """Rewrites a SQLite file without its free space. Raises StoreUnreachable where another process is writing."""
+        vacuum(self._database)
+
+    def examine(self, run_id: str) -> Iterator[tuple[int, list[str]]]:
+        """For each series of a run its number of points and what is wrong with it; reads every block."""
+        with self._database.reading() as connection:
+            yield from examine_run(connection, run_id)
+
+    def examine_rest(self) -> list[str]:
+        """What is wrong besides the series: rows that belong to nothing, a file that SQLite's own check refuses."""
+        with self._database.reading() as connection:
+            found = examine_rest(connection)
+            if self._database.embedded:
+                told = connection.execute(text("PRAGMA quick_check(10)")).scalars().all()
+                found += [f"SQLite's own check: {line}" for line in told if line != "ok"]
+        return found
 
     def describe(self) -> dict[str, Any]:
         """Kind, place without secrets, runs, points, bytes, schema_version."""
