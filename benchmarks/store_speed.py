@@ -48,8 +48,9 @@ def fill(store: Store, steps: int) -> float:
     began_s = time.perf_counter()
     for at in range(0, steps, BATCH_ROWS):
         rows = slice(at, at + BATCH_ROWS)
+        steps_now, times_now = number[rows], times[rows]  # shared by all series, as the watcher shares them
         series = {
-            key: SeriesPoints(steps=number[rows], times_s=times[rows], values=one[rows]) for key, one in values.items()
+            key: SeriesPoints(steps=steps_now, times_s=times_now, values=one[rows]) for key, one in values.items()
         }
         store.append(
             Batch(

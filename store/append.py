@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from runvitals.errors import OverlappingBatch, StoreError, UnknownRun
 from runvitals.store import told
@@ -20,6 +20,19 @@ from runvitals.store.types import LIVE, Batch, SeriesPoints
 COLORS = 10
 """Series colours; the eleventh run has the first one's."""
 
+_RUN = select(runs).where(runs.c.id == bindparam("run")).with_for_update()
+_WRITER = select(writers).where((writers.c.run_id == bindparam("run")) & (writers.c.writer_id == bindparam("writer")))
+_CHANGEABLE = (
+    *("status", "phase", "trainer", "config", "info"),
+    *("ended_s", "beat_s", "last_step", "last_step_s", "max_steps"),
+)
+"""Columns of a run that a batch may change."""
+_CHANGE_RUN = (
+    update(runs)
+    .where(runs.c.id == bindparam("run"))
+    .values({name: bindparam(f"new_{name}") for name in _CHANGEABLE} | {"revision": runs.c.revision + 1})
+)
+
 
 def append(database: Database, batch: Batch) -> int:
     """Rows committed; 0 for a replay.
@@ -29,9 +42,7 @@ def append(database: Database, batch: Batch) -> int:
     _check(batch)
     with database.writing() as connection:
         run = _locked_run(database, connection, batch)
-        writer = connection.execute(
-            select(writers).where((writers.c.run_id == batch.run_id) & (writers.c.writer_id == batch.writer_id))
-        ).first()
+        writer = connection.execute(_WRITER, {"run": batch.run_id, "writer": batch.writer_id}).first()
         if writer is not None and batch.last_seq <= writer.last_seq:
             return 0
         if writer is not None and batch.first_seq <= writer.last_seq:
@@ -52,8 +63,8 @@ def append(database: Database, batch: Batch) -> int:
         )
         _add_events(connection, batch)
         database.upsert(connection, writers, [_writer_row(writer, batch)])
-        changed = update(runs).where(runs.c.id == batch.run_id)
-        connection.execute(changed.values(**changes, revision=runs.c.revision + 1))
+        after = {f"new_{name}": changes.get(name, run._mapping[name]) for name in _CHANGEABLE}
+        connection.execute(_CHANGE_RUN, {"run": batch.run_id, **after})
     return batch.rows
 
 
@@ -70,14 +81,13 @@ def _check(batch: Batch) -> None:
 
 def _locked_run(database: Database, connection: Connection, batch: Batch) -> Row[Any]:
     """The run's row, locked until the transaction ends; created from the batch's start where it is not there."""
-    query = select(runs).where(runs.c.id == batch.run_id).with_for_update()
-    run = connection.execute(query).first()
+    run = connection.execute(_RUN, {"run": batch.run_id}).first()
     if run is None and batch.start is not None:
         database.lock_creation(connection)
-        run = connection.execute(query).first()
+        run = connection.execute(_RUN, {"run": batch.run_id}).first()
         if run is None:
             _create(connection, batch, batch.start)
-            run = connection.execute(query).first()
+            run = connection.execute(_RUN, {"run": batch.run_id}).first()
     if run is None:
         raise UnknownRun(f"run {batch.run_id}: not in the store, and the batch does not hold its start")
     return run
@@ -146,7 +156,8 @@ def _moved(run: Row[Any], batch: Batch) -> Mapping[str, Any]:
         changes["beat_s"] = max(batch.beat_s, run.beat_s or batch.beat_s)
     if batch.phase is not None:
         changes["phase"] = told.text(batch.phase, run.phase)
-    newest = max((found for found in map(_newest_step, batch.series.values()) if found), default=None)
+    apart = {(id(points.steps), id(points.times_s)): points for points in batch.series.values()}
+    newest = max((found for found in map(_newest_step, apart.values()) if found), default=None)
     if newest is not None:  # later batches are newer, even where the clock of the training host went back
         changes["last_step_s"], changes["last_step"] = newest
     return changes

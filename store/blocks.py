@@ -8,8 +8,9 @@ from itertools import groupby
 from typing import Any, TypeVar
 
 import numpy as np
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
+from runvitals.collectors.records import NO_STEP
 from runvitals.store.codec import CodecError, longer_tail, unpack_clock, unpack_tail, unpack_values
 from runvitals.store.levels import Buckets, unpack_buckets
 from runvitals.store.schema import blocks, clocks, series, tails
@@ -78,14 +79,19 @@ def float_of_bits(bits: int) -> float:
     return float(np.int64(bits).view(np.float64))
 
 
+_SERIES_OF_RUN = select(series).where(series.c.run_id == bindparam("run"))
+_SERIES_NAMED = _SERIES_OF_RUN.where(series.c.key.in_(bindparam("keys", expanding=True)))
+_TAILS_OF = select(tails).where(tails.c.series_id.in_(bindparam("ids", expanding=True)))
+
+
 def heads(connection: Connection, run_id: str, keys: Iterable[str] | None = None) -> dict[str, SeriesHead]:
     """The series of a run, or those of the keys that it has."""
-    query = select(series).where(series.c.run_id == run_id)
-    if keys is not None:
-        wanted = list(keys)
-        if len(wanted) <= _PARAMETERS_A_QUERY:
-            query = query.where(series.c.key.in_(wanted))
-    return {row.key: SeriesHead(*row) for row in connection.execute(query)}
+    wanted = None if keys is None else list(keys)
+    if wanted is None or len(wanted) > _PARAMETERS_A_QUERY:
+        rows = connection.execute(_SERIES_OF_RUN, {"run": run_id}).all()
+    else:
+        rows = connection.execute(_SERIES_NAMED, {"run": run_id, "keys": wanted}).all()
+    return {row.key: SeriesHead(*row) for row in rows}
 
 
 def at(connection: Connection, places: Collection[Place]) -> list[Row[Any]]:
@@ -125,8 +131,7 @@ def tail_rows(connection: Connection, series_ids: Sequence[int]) -> dict[int, by
     """The tail blob of each series that has one."""
     found: dict[int, bytes] = {}
     for some in _batched(series_ids):
-        asked = tails.c.series_id.in_(some)
-        found.update((row.series_id, row.data) for row in connection.execute(select(tails).where(asked)))
+        found.update((series_id, data) for series_id, data in connection.execute(_TAILS_OF, {"ids": some}).all())
     return found
 
 
@@ -207,6 +212,16 @@ def buckets(row: Row[Any], head: SeriesHead, known: dict[bytes, Ints] | None = N
 
 def _named(error: CodecError, head: SeriesHead) -> CodecError:
     return CodecError(f"series {head.key!r} of run {head.run_id!r} is damaged ({error})")
+
+
+def bounds_of_points(points: SeriesPoints) -> Mapping[str, Any]:
+    """The range columns of a block of points."""
+    return {
+        "min_step": int(points.steps.min(initial=2**62)),
+        "max_step": int(points.steps.max(initial=NO_STEP)),
+        "min_time_s": float(points.times_s.min()),
+        "max_time_s": float(points.times_s.max()),
+    }
 
 
 def bounds_of_buckets(found: Buckets) -> Mapping[str, Any]:

@@ -6,9 +6,10 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, exc, text
+from sqlalchemy import Connection, Engine, Executable, Table, create_engine, event, exc, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -72,15 +73,7 @@ class Database:
         """Inserts rows, or sets all their columns where the primary key is there already."""
         if not rows:
             return
-        names = [column.name for column in table.primary_key]
-        kinds: Any = sqlite if self.embedded else postgresql
-        statement = kinds.insert(table)
-        others = {name: statement.excluded[name] for name in rows[0] if name not in names}
-        if others:
-            statement = statement.on_conflict_do_update(index_elements=names, set_=others)
-        else:
-            statement = statement.on_conflict_do_nothing(index_elements=names)
-        connection.execute(statement, list(rows))
+        connection.execute(_upserting(table, tuple(rows[0]), embedded=self.embedded), list(rows))
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
@@ -108,6 +101,20 @@ class Database:
                 f"{self.place}: the server does not answer; check that it runs and the address is right"
             )
         return StoreError(f"{self.place}: the database refused ({type(error.orig).__name__} {state})")
+
+
+@cache
+def _upserting(table: Table, names: tuple[str, ...], *, embedded: bool) -> Executable:
+    """The statement that inserts rows of these columns or sets them where the primary key is there already."""
+    keys = [column.name for column in table.primary_key]
+    kinds: Any = sqlite if embedded else postgresql
+    statement = kinds.insert(table)
+    others = {name: statement.excluded[name] for name in names if name not in keys}
+    if others:
+        found: Executable = statement.on_conflict_do_update(index_elements=keys, set_=others)
+    else:
+        found = statement.on_conflict_do_nothing(index_elements=keys)
+    return found
 
 
 def _named_sqlite(place: str, error: sqlite3.Error) -> StoreError:
