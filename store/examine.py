@@ -142,6 +142,12 @@ def _examine_block(
         raise CodecError("the range of steps and times that stands beside the block is not the block's")
 
 
+def _bounds(points: SeriesPoints) -> Mapping[str, Any]:
+    """What the range columns of a block of points should say."""
+    edges = (points.steps.min(), points.steps.max(), points.times_s.min(), points.times_s.max())
+    return dict(zip(_BOUNDS, edges, strict=True))
+
+
 def _levels(head: SeriesHead, expected: dict[int, int], seen: _Seen, higher: dict[int, list[Buckets]]) -> Iterator[str]:
     """What is wrong with the summary levels: how many buckets there are, and whether they tell what their points do."""
     if seen.whole and expected.get(0, 0) != head.chunked:
