@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from runvitals.collectors.faults import Faults, say
 from runvitals.collectors.run import Options, Run, Status
+from runvitals.collectors.run_ids import checked_run_id, nth_run_id
+from runvitals.errors import SettingsError
 from runvitals.settings import Settings
 
 _faults = Faults()
 _current: Run | None = None
+_launched = 0
+"""Runs of this process that took their id from its launcher."""
 
 
 def init(
@@ -20,21 +25,42 @@ def init(
     name: str | None = None,
     config: Any = None,
     *,
+    resume: str | None = None,
     home: str | Path | None = None,
     options: Options | None = None,
 ) -> Run:
     """A new run, recorded from now on; it becomes the current one, and the one before it is finished.
 
     config: a dict, namespace or dataclass of settings. home: overrules RUNVITALS_HOME.
+    resume: the id of a run to go on with (`run.id`), whose project and name stay what they were; one that nobody knows yet begins under it.
+        Without it, RUNVITALS_RUN_ID says which run all processes of one launch write.
+    Raises SettingsError where an id cannot be one.
     """
     global _current
     # Only the home matters here: a database address that we cannot use must not stop a training that never talks to a database.
-    environ = {key: value for key, value in os.environ.items() if key == "RUNVITALS_HOME"}
+    environ = {key: value for key, value in os.environ.items() if key in ("RUNVITALS_HOME", "RUNVITALS_RUN_ID")}
     settings = Settings.from_environment(environ, home=None if home is None else Path(home))
+    options = _joined(options or Options(), resume, settings.run_id)
     if _current is not None:
         _current.finish()
     _current = Run(settings.journals, project, name=name, config=config, options=options)
     return _current
+
+
+def _joined(options: Options, resume: str | None, launched: str | None) -> Options:
+    """The options with the run that this process goes on with, if there is one."""
+    global _launched
+    if resume is not None:
+        if options.run_id not in (None, resume):
+            raise SettingsError(
+                f"resume: expected the run of options.run_id, {options.run_id!r}, or none, got {resume!r}"
+            )
+        return replace(options, run_id=checked_run_id(resume, "resume"))
+    if options.run_id is None and launched is not None:
+        checked_run_id(launched, "RUNVITALS_RUN_ID")
+        _launched += 1
+        return replace(options, run_id=nth_run_id(launched, _launched))
+    return options
 
 
 def current() -> Run | None:

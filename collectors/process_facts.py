@@ -8,7 +8,6 @@ import platform
 import secrets
 import socket
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,11 +43,6 @@ def whole(environ: Mapping[str, str], name: str, default: int) -> int:
         return int(environ.get(name, default))
     except ValueError:
         return default
-
-
-def new_run_id(now_s: float) -> str:
-    """A name that sorts by time and that no other run has: 20261123-214500-1f3a9c2e (UTC)."""
-    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now_s))}-{secrets.token_hex(4)}"
 
 
 def new_writer_id() -> str:

@@ -20,9 +20,10 @@ from runvitals.collectors.heartbeat import Ticker
 from runvitals.collectors.jsonable import plain, text
 from runvitals.collectors.mounts import on_network
 from runvitals.collectors.numbers import as_numbers, as_step
-from runvitals.collectors.process_facts import new_run_id, new_writer_id, process_facts, whole
+from runvitals.collectors.process_facts import new_writer_id, process_facts, whole
 from runvitals.collectors.queued_writer import QueuedWriter
 from runvitals.collectors.records import NO_STEP, Phase
+from runvitals.collectors.run_ids import checked_run_id, new_run_id
 from runvitals.collectors.sampling import Sampling
 from runvitals.collectors.writer import ROTATE_BYTES, Writer
 
@@ -52,8 +53,8 @@ class Options:
     clock: Callable[[], float] = time.time
 
     def __post_init__(self) -> None:
-        if self.run_id is not None and (not self.run_id.strip(".") or Path(self.run_id).name != self.run_id):
-            raise ValueError(f"run_id: expected the id of a run (one folder's name), got {self.run_id!r}")
+        if self.run_id is not None:
+            checked_run_id(self.run_id, "run_id")
 
 
 class Run:

@@ -19,11 +19,13 @@ class Settings:
 
     home: folder that holds `journal/` and, unless a store is named, `runvitals.db` (RUNVITALS_HOME).
     store: `sqlite:///PATH` or `postgresql://…` (RUNVITALS_STORE, else DATABASE_URL, else `home/runvitals.db`).
+    run_id: the run that all processes of one launch write (RUNVITALS_RUN_ID), where a launcher names one.
     notify: Apprise URLs that get alerts (RUNVITALS_NOTIFY, separated by spaces); they are credentials, never print them.
     """
 
     home: Path
     store: str
+    run_id: str | None = None
     notify: tuple[str, ...] = ()
 
     @property
@@ -52,7 +54,12 @@ class Settings:
             home = Path(named) if named else default_home()
         home = home.expanduser().absolute()
         store = environ.get("RUNVITALS_STORE") or environ.get("DATABASE_URL") or f"sqlite:///{home / 'runvitals.db'}"
-        return cls(home=home, store=checked_store_url(store), notify=tuple(environ.get("RUNVITALS_NOTIFY", "").split()))
+        return cls(
+            home=home,
+            store=checked_store_url(store),
+            run_id=environ.get("RUNVITALS_RUN_ID") or None,
+            notify=tuple(environ.get("RUNVITALS_NOTIFY", "").split()),
+        )
 
 
 def default_home() -> Path:

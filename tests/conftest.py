@@ -22,7 +22,7 @@ os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test sees the user's home, store or receivers."""
-    for name in ("RUNVITALS_STORE", "DATABASE_URL", "RUNVITALS_NOTIFY"):
+    for name in ("RUNVITALS_STORE", "DATABASE_URL", "RUNVITALS_NOTIFY", "RUNVITALS_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("RUNVITALS_HOME", str(tmp_path / "home"))
 

@@ -17,6 +17,7 @@ from weakref import WeakSet
 import torch
 from transformers import TrainerCallback
 
+from runvitals.collectors.run_ids import checked_run_id
 from runvitals.errors import SettingsError
 from runvitals.trainers import notebook
 from runvitals.trainers.abandoned import Whereabouts
@@ -43,6 +44,7 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
     name: of the run; default: the arguments' run_name, else the last part of output_dir.
     run: a run to log to, which then stays its owner's to finish; default: the one that `runvitals.init` began, else a new one for each
         `train()`, finished with it. Training resumed from a checkpoint goes on in the run that wrote it, if project and name are the same.
+    resume: the id of a run to go on with, where the callback begins it; overrules what a checkpoint says.
     config: settings of your own, beside the trainer's arguments.
     pairs: held-out preference pairs, each {"prompt", "chosen", "rejected"} of plain text or of messages; they switch the margin probe on.
     probe_budget: share of the training time that the probe may take.
@@ -56,6 +58,7 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
         *,
         project: str = "default",
         run: Any | None = None,
+        resume: str | None = None,
         config: Mapping[str, Any] | None = None,
         pairs: Iterable[Mapping[str, Any]] | None = None,
         probe_budget: float = DEFAULT_BUDGET,
@@ -63,6 +66,7 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
         self._name, self._project, self._given, self._config = name, project, run, dict(config or {})
         self._pairs = checked_pairs(pairs) if pairs is not None else None
         self._budget = checked_budget(probe_budget)
+        self._resume = None if resume is None else checked_run_id(resume, "resume")
         self._session: Session | None = None
         self._ours = True
         self._unwatch: Callable[[], None] | None = None
@@ -184,7 +188,7 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
             there.event("config", config)
             return there
         name = run_name(self._name, args)
-        return begin_run(self._project, name, config, run_id=run_to_continue(kept, self._project, name))
+        return begin_run(self._project, name, config, run_id=self._resume or run_to_continue(kept, self._project, name))
 
     def _prepare_probe(
         self, session: Session, trainer: Any, kind: str, *, args: Any, state: Any, found: Mapping[str, Any]
