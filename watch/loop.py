@@ -112,6 +112,8 @@ class Watcher:
 
     def _mine(self, done: Pass) -> list[RunMonitor]:
         """The monitors of the runs that this watcher holds."""
+        for folder in removal.unfinished(self._journals):
+            removal.finish(folder)
         folders = self._run_folders()
         for run_id in self._monitors.keys() - {folder.name for folder in folders}:
             del self._monitors[run_id]
@@ -122,7 +124,6 @@ class Watcher:
                 done.elsewhere.add(folder.name)
                 continue
             if folder.name not in self._monitors:
-                removal.finish(folder)
                 self._monitors[folder.name] = RunMonitor(folder, self._store, self._alive)
             held.append(self._monitors[folder.name])
         done.runs = len(held)

@@ -16,63 +16,14 @@ import pytest
 
 from runvitals.collectors.run import Options, Run
 from runvitals.errors import StoreUnreachable
-from runvitals.store.open import open_store
 from runvitals.store.store import Store
 from runvitals.store.types import AlertRow
 from runvitals.watch.leases import LEASE_S
 from runvitals.watch.loop import Watcher
 from runvitals.watch.notify import Console
 
-T0 = 1_800_000_000.0
 
-
-class Clock:
-    """A clock that the test moves."""
-
-    def __init__(self) -> None:
-        self.now_s = T0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-class Scene:
-    """A folder of journals, a store, a clock, and watchers over them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.journals = folder / "journal"
-        self.clock = Clock()
-        self.store = open_store(f"sqlite:///{folder / 'runvitals.db'}")
-        self.lines: list[str] = []
-        self.alive: bool | None = True
-
-    def run(self, name: str = "dpo", **config: Any) -> Run:
-        """A run recorded by this process, on the scene's clock, without threads that write."""
-        options = Options(sample=False, heartbeat_s=3600.0, clock=self.clock)
-        return Run(self.journals, "p", name=name, config=config, options=options)
-
-    def watcher(self) -> Watcher:
-        return Watcher(
-            self.journals, self.store, notifiers=[Console(self.lines.append)], clock=self.clock, alive=self.is_alive
-        )
-
-    def is_alive(self, info: Mapping[str, Any]) -> bool | None:
-        return self.alive
-
-    def train(self, run: Run, steps: range, loss: float | None = None, step_s: float = 1.0) -> None:
-        """Logs falling losses with a little noise, one step a second."""
-        for step in steps:
-            self.clock.now_s += step_s
-            value = 2.0 / (1 + 0.05 * step) + 0.01 * math.sin(step * 1.7) if loss is None else loss
-            run.log({"loss": value, "grad_norm": 1.0 + 0.1 * math.sin(step), "learning_rate": 1e-4}, step=step)
-
-
-@pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path)
-
-
-def test_rows_status_and_latest_values_reach_the_store(scene: Scene) -> None:
+def test_rows_status_and_latest_values_reach_the_store(scene: Any) -> None:
     run = scene.run(name="sft", lr=1e-4)
     run.event("trainer", {"kind": "sft", "max_steps": 100})
     scene.train(run, range(1, 41))
@@ -85,7 +36,7 @@ def test_rows_status_and_latest_values_reach_the_store(scene: Scene) -> None:
     run.finish()
 
 
-def test_nan_loss_raises_a_critical_alert_told_once(scene: Scene) -> None:
+def test_nan_loss_raises_a_critical_alert_told_once(scene: Any) -> None:
     run = scene.run()
     run.event("trainer", {"kind": "sft", "max_steps": 100})
     scene.train(run, range(1, 31))
@@ -109,9 +60,9 @@ def test_nan_loss_raises_a_critical_alert_told_once(scene: Scene) -> None:
     run.finish()
 
 
-def test_restart_at_any_point_gives_the_same_alerts_as_one_watcher(tmp_path: Path) -> None:
+def test_restart_at_any_point_gives_the_same_alerts_as_one_watcher(tmp_path: Path, scene_in: Any) -> None:
     def alerts(folder: Path, restart_every: int) -> list[tuple[Any, ...]]:
-        scene = Scene(folder)
+        scene = scene_in(folder)
         run = scene.run()
         run.event("trainer", {"kind": "sft", "max_steps": 200})
         watcher = scene.watcher()
@@ -131,7 +82,7 @@ def test_restart_at_any_point_gives_the_same_alerts_as_one_watcher(tmp_path: Pat
     assert alerts(tmp_path / "often", restart_every=1) == once
 
 
-def test_finished_run_is_stored_whole_and_its_journal_is_gone(scene: Scene) -> None:
+def test_finished_run_is_stored_whole_and_its_journal_is_gone(scene: Any) -> None:
     run = scene.run()
     scene.train(run, range(1, 11))
     run.finish()
@@ -143,7 +94,7 @@ def test_finished_run_is_stored_whole_and_its_journal_is_gone(scene: Scene) -> N
     assert scene.store.read(run.id, "loss").values.size == 10
 
 
-def test_silent_run_of_another_host_keeps_its_journal(scene: Scene) -> None:
+def test_silent_run_of_another_host_keeps_its_journal(scene: Any) -> None:
     run = scene.run()
     scene.train(run, range(1, 11))
     scene.alive = None
@@ -160,7 +111,7 @@ def test_silent_run_of_another_host_keeps_its_journal(scene: Scene) -> None:
     run.finish()
 
 
-def test_process_that_stops_stepping_is_stalled_then_hung(scene: Scene) -> None:
+def test_process_that_stops_stepping_is_stalled_then_hung(scene: Any) -> None:
     run = scene.run()
     run.event("trainer", {"kind": "sft", "max_steps": 1000})
     run.phase("train")
@@ -179,7 +130,7 @@ def test_process_that_stops_stepping_is_stalled_then_hung(scene: Scene) -> None:
     run.finish()
 
 
-def test_users_own_alert_is_shown_and_told(scene: Scene) -> None:
+def test_users_own_alert_is_shown_and_told(scene: Any) -> None:
     run = scene.run(name="mine")
     run.log({"loss": 1.0}, step=3)
     run.alert("Samples look odd", "three empty answers in a row", "critical")
@@ -191,7 +142,7 @@ def test_users_own_alert_is_shown_and_told(scene: Scene) -> None:
     run.finish()
 
 
-def test_row_that_the_kill_tore_is_not_waited_for(scene: Scene) -> None:
+def test_row_that_the_kill_tore_is_not_waited_for(scene: Any) -> None:
     run = scene.run()
     scene.train(run, range(1, 11))
     (path,) = run.path.glob("*.rvj")
@@ -205,7 +156,7 @@ def test_row_that_the_kill_tore_is_not_waited_for(scene: Scene) -> None:
     assert not path.exists()
 
 
-def test_process_that_finished_while_we_read_is_not_taken_for_a_crash(scene: Scene) -> None:
+def test_process_that_finished_while_we_read_is_not_taken_for_a_crash(scene: Any) -> None:
     run = scene.run()
     scene.train(run, range(1, 31))
     watcher = scene.watcher()
@@ -226,7 +177,7 @@ def test_process_that_finished_while_we_read_is_not_taken_for_a_crash(scene: Sce
     assert scene.store.alerts(run_id=run.id) == []
 
 
-def test_alert_of_an_earlier_watcher_that_no_longer_holds_is_resolved(scene: Scene) -> None:
+def test_alert_of_an_earlier_watcher_that_no_longer_holds_is_resolved(scene: Any) -> None:
     run = scene.run()
     scene.train(run, range(1, 31))
     scene.watcher().run_once()
@@ -253,7 +204,7 @@ def test_alert_of_an_earlier_watcher_that_no_longer_holds_is_resolved(scene: Sce
 
 
 @pytest.mark.parametrize("method", ["set_run", "sent", "mark_sent", "run", "put_alerts", "alerts"])
-def test_alert_is_told_once_whatever_the_store_fails_at(scene: Scene, method: str) -> None:
+def test_alert_is_told_once_whatever_the_store_fails_at(scene: Any, method: str) -> None:
     run = scene.run()
     run.event("trainer", {"kind": "sft", "max_steps": 100})
     scene.train(run, range(1, 31))
@@ -279,7 +230,7 @@ def test_alert_is_told_once_whatever_the_store_fails_at(scene: Scene, method: st
     run.finish()
 
 
-def test_odd_event_leaves_all_runs_watched(scene: Scene) -> None:
+def test_odd_event_leaves_all_runs_watched(scene: Any) -> None:
     odd = scene.run(name="odd")
     for value in ("many", math.inf, 10**30, None, {"deep": [1]}):
         odd.event("trainer", {"kind": value, "max_steps": value})
@@ -293,7 +244,7 @@ def test_odd_event_leaves_all_runs_watched(scene: Scene) -> None:
     good.finish()
 
 
-def test_repeated_alert_of_the_user_is_one_alert_with_a_count(scene: Scene) -> None:
+def test_repeated_alert_of_the_user_is_one_alert_with_a_count(scene: Any) -> None:
     run = scene.run()
     for step in range(1, 301):
         run.log({"loss": 1.0}, step=step)
@@ -306,12 +257,12 @@ def test_repeated_alert_of_the_user_is_one_alert_with_a_count(scene: Scene) -> N
     run.finish()
 
 
-def resume(scene: Scene, run: Run) -> Run:
+def resume(scene: Any, run: Run) -> Run:
     options = Options(run_id=run.id, sample=False, heartbeat_s=3600.0, clock=scene.clock)
     return Run(scene.journals, "p", name=run.name, options=options)
 
 
-def test_killed_run_that_is_resumed_and_finishes_is_finished(scene: Scene) -> None:
+def test_killed_run_that_is_resumed_and_finishes_is_finished(scene: Any) -> None:
     first = scene.run()
     scene.train(first, range(1, 31))
     scene.clock.now_s += 8 * 3600.0  # it was killed, and nobody watched
@@ -327,7 +278,7 @@ def test_killed_run_that_is_resumed_and_finishes_is_finished(scene: Scene) -> No
     first.finish()
 
 
-def test_second_fault_of_a_resumed_run_is_a_new_alert_and_told(scene: Scene) -> None:
+def test_second_fault_of_a_resumed_run_is_a_new_alert_and_told(scene: Any) -> None:
     first = scene.run()
     first.event("trainer", {"kind": "sft", "max_steps": 1000})
     scene.train(first, range(1, 31))
@@ -353,7 +304,7 @@ def test_second_fault_of_a_resumed_run_is_a_new_alert_and_told(scene: Scene) -> 
     second.finish()
 
 
-def test_watcher_that_lost_its_lease_in_a_long_pass_stops_nobody(scene: Scene) -> None:
+def test_watcher_that_lost_its_lease_in_a_long_pass_stops_nobody(scene: Any) -> None:
     run = scene.run()
     scene.train(run, range(1, 51))
     slow, other = scene.watcher(), scene.watcher()
@@ -371,7 +322,7 @@ def test_watcher_that_lost_its_lease_in_a_long_pass_stops_nobody(scene: Scene) -
     run.finish()
 
 
-def test_clock_that_goes_back_does_not_stop_the_watcher(scene: Scene) -> None:
+def test_clock_that_goes_back_does_not_stop_the_watcher(scene: Any) -> None:
     run = scene.run()
     scene.train(run, range(1, 31))
     watcher = scene.watcher()
@@ -384,7 +335,7 @@ def test_clock_that_goes_back_does_not_stop_the_watcher(scene: Scene) -> None:
     run.finish()
 
 
-def test_corrupt_journal_is_named_and_leaves_other_runs_alone(scene: Scene) -> None:
+def test_corrupt_journal_is_named_and_leaves_other_runs_alone(scene: Any) -> None:
     good = scene.run(name="good")
     scene.train(good, range(1, 6))
     foreign = scene.journals / "strange"
@@ -413,7 +364,7 @@ class FlakyStore:
         return getattr(self._store, name)
 
 
-def test_unreachable_store_loses_and_doubles_nothing(scene: Scene) -> None:
+def test_unreachable_store_loses_and_doubles_nothing(scene: Any) -> None:
     run = scene.run()
     flaky = FlakyStore(scene.store)
     watcher = Watcher(scene.journals, flaky, clock=scene.clock, alive=scene.is_alive)  # type: ignore[arg-type]
@@ -431,7 +382,7 @@ def test_unreachable_store_loses_and_doubles_nothing(scene: Scene) -> None:
     run.finish()
 
 
-def test_second_watcher_leaves_a_leased_run_until_the_first_is_gone(scene: Scene) -> None:
+def test_second_watcher_leaves_a_leased_run_until_the_first_is_gone(scene: Any) -> None:
     run = scene.run()
     scene.train(run, range(1, 6))
     first, second = scene.watcher(), scene.watcher()
@@ -445,8 +396,8 @@ def test_second_watcher_leaves_a_leased_run_until_the_first_is_gone(scene: Scene
 
 
 @pytest.mark.slow
-def test_killed_watcher_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    scene = Scene(tmp_path)
+def test_killed_watcher_loses_and_doubles_nothing(tmp_path: Path, scene_in: Any) -> None:
+    scene = scene_in(tmp_path)
     options = Options(sample=False, heartbeat_s=3600.0)
     run = Run(scene.journals, "p", name="long", options=options)
     environ = {**os.environ, "RUNVITALS_HOME": str(tmp_path)}

@@ -1,0 +1,116 @@
+"""Deletes runs: from the store, and their journals, so that no watcher brings them back."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from runvitals.collectors import journal
+from runvitals.errors import RunvitalsError, StoreError, UnknownRun
+from runvitals.store.store import Store
+from runvitals.store.types import LIVE, RunInfo
+from runvitals.watch.removal import remove
+
+HELD_S = 30.0
+"""For how long a command holds a run against watchers; it takes much less."""
+
+PATIENCE_S = 12.0
+"""How long to wait for a watcher to let a run go: a lease lasts ten seconds, and is not renewed once the journals are gone."""
+
+
+def find_run(store: Store, word: str) -> RunInfo:
+    """The run with this id, else the only one with this name. Raises UnknownRun, and StoreError where several have the name."""
+    known = store.runs()
+    for run in known:
+        if run.id == word:
+            return run
+    named = [run for run in known if run.name == word]
+    if not named:
+        raise UnknownRun(f"run {word}: the store has no run of this id or name; `runvitals runs` lists them")
+    if len(named) > 1:
+        raise StoreError(
+            f"run {word}: {len(named)} runs have this name; say which: {', '.join(run.id for run in named)}"
+        )
+    return named[0]
+
+
+def journal_folder(journals: Path, run_id: str) -> Path | None:
+    """The run's folder among the journals, where it has one. An id that is no name of a folder has none."""
+    try:
+        return next((entry for entry in journals.iterdir() if entry.name == run_id and entry.is_dir()), None)
+    except FileNotFoundError:
+        return None
+
+
+def hold(
+    store: Store,
+    run_id: str,
+    *,
+    clock: Callable[[], float] = time.time,
+    pause: Callable[[float], None] = time.sleep,
+    patience_s: float = PATIENCE_S,
+) -> bool:
+    """True once the run is ours: no watcher is at work on it. False where one did not let it go in time."""
+    owner = f"{socket.gethostname()}-{os.getpid()}-housekeeping"
+    deadline_s = clock() + patience_s
+    while True:
+        now_s = clock()
+        if store.lease(run_id, owner, now_s + HELD_S, now_s):
+            return True
+        if now_s >= deadline_s:
+            return False
+        pause(0.25)
+
+
+def let_go(store: Store, run_id: str, *, clock: Callable[[], float] = time.time) -> None:
+    """Gives a run back that `hold` took."""
+    now_s = clock()
+    store.lease(run_id, f"{socket.gethostname()}-{os.getpid()}-housekeeping", now_s, now_s)
+
+
+def delete_run(store: Store, journals: Path, run: RunInfo, *, force: bool = False) -> None:
+    """Deletes a run and its journals.
+
+    Journals go first and the run after it, when no watcher is at work on it, so that a half-way death leaves a run and no journal:
+    doing it again ends it. Raises StoreError where the run is live and not `force`, or its journals cannot be removed.
+    """
+    if run.status in LIVE and not force:
+        raise StoreError(
+            f"run {run.id}: is {run.status}; end its process first, or delete what is there of it with --force"
+        )
+    folder = journal_folder(journals, run.id)
+    if folder is not None:
+        remove_journals(folder)
+    if not hold(store, run.id):
+        raise StoreError(f"run {run.id}: a watcher is still at work on it; try again when its process has ended")
+    store.delete_run(run.id)
+
+
+def remove_journals(folder: Path) -> None:
+    """Removes all journals of a run's folder. Raises StoreError where that cannot be done."""
+    try:
+        remove(folder, journal.files(folder))
+        left = journal.files(folder)
+        if not left and folder.exists() and not folder.is_symlink():
+            shutil.rmtree(folder)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be removed ({error.strerror}); check its permissions") from error
+    if left:
+        raise StoreError(f"{folder}: {len(left)} journals cannot be removed; check its permissions")
+
+
+def delete_runs(
+    store: Store, journals: Path, runs: Sequence[RunInfo], *, force: bool = False
+) -> dict[str, RunvitalsError]:
+    """Deletes each of the runs; by id why those that are left could not be."""
+    refused: dict[str, RunvitalsError] = {}
+    for run in runs:
+        try:
+            delete_run(store, journals, run, force=force)
+        except RunvitalsError as error:
+            refused[run.id] = error
+    return refused
