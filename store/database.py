@@ -21,6 +21,10 @@ from runvitals.store.codec import CodecError
 BUSY_TIMEOUT_MS = 10_000
 """How long a SQLite writer waits for another: eight writers at full speed were measured to wait 3 s at most."""
 
+CHECKPOINT_PAGES = 4000
+"""Pages of SQLite's log that are copied to the file at once: tails and parts are rewritten before that and copied once. With 4,000 (16 MiB)
+instead of its own 1,000 a batch was measured to take an eighth less time, a row of 200 keys a quarter."""
+
 CONNECT_TIMEOUT_S = 5
 """How long to try to reach a PostgreSQL server before saying so."""
 
@@ -157,6 +161,7 @@ def _embedded(url: URL) -> Database:
         connection.isolation_level = None  # transactions begin where we say, not at the driver's first write
         connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         connection.execute("PRAGMA journal_size_limit=67108864")
 
     @event.listens_for(engine, "begin")
