@@ -5,7 +5,7 @@ The same rows in the same order give the same transitions however they are cut, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -23,6 +23,7 @@ from runvitals.diagnostics.types import (
     Reading,
     Row,
     Rule,
+    RuleSpec,
     RuleState,
     RunContext,
     Sample,
@@ -133,11 +134,7 @@ class Engine:
 
     def _plan(self, keys: tuple[str, ...], signals: dict[str, float | None]) -> tuple[_Seat, ...]:
         """The seats that rows with these keys concern, their detectors started."""
-        seats = [
-            seat
-            for seat in self._seats
-            if self._applies(seat) and (seat.track.spec.any_key or any(s in signals for s in seat.track.spec.signals))
-        ]
+        seats = [seat for seat in self._seats if self._applies(seat) and _concerns(seat.track.spec, keys, signals)]
         self._logged.update(signals)
         for seat in seats:
             self._start(seat)
@@ -213,3 +210,7 @@ class Engine:
             return RuleState(rule=name, state="unknown", reason=f"for {kinds}, not for {self.context.trainer}")
         needs = "" if track.judged else f"needs {track.spec.needs or 'data'}"
         return RuleState(rule=name, state=track.state, reason=track.reason or needs)
+
+
+def _concerns(spec: RuleSpec, keys: Sequence[str], signals: Mapping[str, float | None]) -> bool:
+    return spec.any_key or any(signal in signals for signal in spec.signals) or any(key in keys for key in spec.keys)

@@ -127,14 +127,27 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """A number of a rule that a user may set; least and most are the range that makes sense, both included."""
+
+    name: str
+    default: float
+    meaning: str
+    least: float
+    most: float
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuleSpec:
     """What a rule is, apart from its arithmetic; the docs page and the alert are made from it.
 
     name: snake_case word used everywhere. code: catalogue number (D1 …). trainers: kinds it applies to, empty for all.
     signals: canonical signals it reads; it is fed only the rows that hold one of them. main_signal: where its alert is drawn.
+    keys: logged keys that it reads as they are, where they are no signals.
     hold: consecutive bad readings before firing (1 fires at once). clear: consecutive clear readings before resolving.
     inhibits: rules that stay out of sight (still tracked, attached to the incident) while this one fires.
-    needs: in words, what must be logged for it to run.
+    needs: in words, what must be logged for it to run. limits: numbers that a user may set.
     """
 
     name: str
@@ -155,6 +168,8 @@ class RuleSpec:
     needs: str = ""
     timed: bool = False
     any_key: bool = False
+    keys: tuple[str, ...] = ()
+    limits: tuple[Limit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

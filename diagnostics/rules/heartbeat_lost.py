@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from runvitals.diagnostics.rules.definition import OK, Definition, at
+from dataclasses import dataclass
+
+from runvitals.diagnostics.limits import Adjustable, described, in_order, limit
+from runvitals.diagnostics.rules.definition import OK, at, short
 from runvitals.diagnostics.rules.sources import PY_SPY, RESILIENCY
 from runvitals.diagnostics.types import (
     Cause,
@@ -16,6 +19,18 @@ from runvitals.diagnostics.types import (
     RunContext,
     Sample,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long a silence may be."""
+
+    warning_s: float = limit(60.0, "silence after which it warns", unit="s", least=10.0, most=86_400.0)
+    critical_s: float = limit(120.0, "silence after which it is critical", unit="s", least=10.0, most=86_400.0)
+
+    def __post_init__(self) -> None:
+        in_order(self, "warning_s", "critical_s")
+
 
 SPEC = RuleSpec(
     name="heartbeat_lost",
@@ -42,16 +57,15 @@ SPEC = RuleSpec(
     false_alarms="A laptop that slept; a network disk that shows what was written only after a while; clocks that differ.",
     source="NVRx heartbeats",
     needs="heartbeats, and a watcher",
+    limits=described(Limits),
 )
-
-_WARNING_S = 60.0
-_CRITICAL_S = 120.0
 
 
 class _Detector:
     """The step that was reached, and when the run was taken up again; all else comes with the pulse."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._step: int | None = None
         self._resumed_s: float | None = None
 
@@ -76,24 +90,31 @@ class _Detector:
             return Reading(state="unknown", reason="needs a first heartbeat")
         beat_s = pulse.beat_s if self._resumed_s is None else max(pulse.beat_s, self._resumed_s)
         age_s = pulse.now_s - beat_s
-        if age_s <= _WARNING_S:
+        if age_s <= self._limits.warning_s:
             return OK
         seen = "It is still there" if pulse.alive else "Whether it is still there cannot be seen from here"
         return Reading(
             state="bad",
-            severity="critical" if age_s > _CRITICAL_S else "warning",
+            severity="critical" if age_s > self._limits.critical_s else "warning",
             onset_step=self._step,
             onset_s=beat_s,
             sentence=f"No heartbeat from the process for {age_s:,.0f} s; the last step came {at(self._step)}. {seen}.",
             evidence=Evidence(
-                numbers=(Number(label="Since the last heartbeat", value=age_s, unit="s", expected="below 60"),),
+                numbers=(
+                    Number(
+                        label="Since the last heartbeat",
+                        value=age_s,
+                        unit="s",
+                        expected=f"below {short(self._limits.warning_s)}",
+                    ),
+                ),
                 window=(self._step, self._step),
             ),
         )
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector()
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)
