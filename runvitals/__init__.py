@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from runvitals.collectors.face import log as log
     from runvitals.collectors.run import Run as Run
     from runvitals.errors import RunvitalsError as RunvitalsError
+    from runvitals.notebook import open as open
     from runvitals.trainers.callback import Callback as Callback
 
 __version__ = "0.1.0"
@@ -34,8 +35,10 @@ _HOMES = {
     "Run": "runvitals.collectors.run",
     "Callback": "runvitals.trainers.callback",
     "RunvitalsError": "runvitals.errors",
+    "open": "runvitals.notebook",
 }
 
+# Not `open`: `from runvitals import *` must leave Python's own open() alone.
 __all__ = ["Callback", "Run", "RunvitalsError", "alert", "finish", "init", "log"]
 
 

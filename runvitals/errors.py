@@ -8,7 +8,8 @@
     │   ├── ForeignStore         the file or database is not a runvitals store, or is corrupt
     │   ├── NewerStore           the store was written by a newer runvitals; we refuse to write
     │   ├── OverlappingBatch     part of a batch is stored already; cut it and append the rest
-    │   └── UnknownRun           no run has this id
+    │   ├── UnknownRun           no run has this id
+    │   └── UnknownKey           the run has no series of this name
     ├── LogFileError         a log of another tool cannot be read as one
     └── RecipeError          a training recipe was given settings that cannot work together
 
@@ -54,6 +55,10 @@ class OverlappingBatch(StoreError):
 
 class UnknownRun(StoreError):
     """No run has this id."""
+
+
+class UnknownKey(StoreError):
+    """The run has no series of this name."""
 
 
 class LogFileError(RunvitalsError):

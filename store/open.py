@@ -20,10 +20,11 @@ _MAGIC = b"SQLite format 3\x00"
 _STORED_VERSION = select(meta.c.value).where(meta.c.key == "schema_version")
 
 
-def open_store(url: str, *, create: bool = True) -> Store:
+def open_store(url: str, *, create: bool = True, migrate: bool = True) -> Store:
     """The store at a URL, `sqlite:///PATH` or `postgresql://…`; made where there is none and `create` is set.
 
-    Raises StoreError where there is none and `create` is not set, ForeignStore where something else or something damaged is there,
+    A store of an older version is brought to this one where `migrate` is set. Raises StoreError where there is none and `create` is
+    not set, or an older one and `migrate` is not set; ForeignStore where something else or something damaged is there,
     NewerStore where a newer runvitals wrote it, StoreUnreachable where it does not answer, SettingsError for any other URL.
     """
     parsed = make_url(checked_store_url(url))
@@ -31,7 +32,7 @@ def open_store(url: str, *, create: bool = True) -> Store:
         _prepare_file(Path(parsed.database or ""), create=create)
     database = connect(url)
     try:
-        _check_tables(database, create=create)
+        _check_tables(database, create=create, migrate=migrate)
     except BaseException:
         database.engine.dispose()
         raise
@@ -44,7 +45,7 @@ def _prepare_file(path: Path, *, create: bool) -> None:
         raise StoreError("the embedded store: expected sqlite:///PATH with a file's path")
     if path.is_dir():
         raise StoreError(f"{path}: expected a file, got a folder; name a file in it, such as runvitals.db")
-    if not path.exists() and not create:
+    if not create and (not path.exists() or not path.stat().st_size):
         raise StoreError(f"{path}: no store there yet; start a run or `runvitals watch`, or name another file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +86,7 @@ def _make_wal(path: Path) -> None:
         raise StoreUnreachable(f"{path}: cannot be created ({error}); check the folder's permissions") from error
 
 
-def _check_tables(database: Database, *, create: bool) -> None:
+def _check_tables(database: Database, *, create: bool, migrate: bool) -> None:
     """Brings the tables to this version, or raises where they are not ours, missing or newer."""
     if _is_up_to_date(database):
         return
@@ -94,6 +95,11 @@ def _check_tables(database: Database, *, create: bool) -> None:
     if version == 0 and not create:
         raise StoreError(
             f"{database.place}: no store there yet; start a run or `runvitals watch`, or name another place"
+        )
+    if not migrate:
+        raise StoreError(
+            f"{database.place}: was written by an older runvitals (schema {version}, this one reads {SCHEMA_VERSION}); "
+            "`runvitals watch --once` of this version brings it up to date"
         )
     from runvitals.store.migrations.upgrade import upgrade  # imports Alembic, which takes longer than opening a store
 

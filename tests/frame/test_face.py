@@ -15,7 +15,14 @@ from runvitals.settings import Settings, checked_store_url
 def test_public_names_are_those_listed() -> None:
     for name in runvitals.__all__:
         assert getattr(runvitals, name) is not None
-    assert set(runvitals._HOMES) == set(runvitals.__all__)
+    assert set(runvitals._HOMES) - {"open"} == set(runvitals.__all__)
+
+
+def test_star_import_leaves_pythons_open_alone() -> None:
+    names: dict[str, object] = {}
+    exec("from runvitals import *", names)
+    assert "open" not in names
+    assert callable(runvitals.open)
 
 
 def test_unknown_name_is_an_attribute_error() -> None:
