@@ -28,7 +28,10 @@ SUPERVISED: tuple[str, ...] = ("pretrain", "sft", "reward", "dpo", "kto", "orpo"
 
 STATISTICAL: tuple[str, ...] = (
     "loss_spike", "loss_divergence", "grad_norm_explosion", "kl_blowup", "entropy_collapse", "zero_advantage_groups",
-    "margin_too_small", "margin_inverted", "margin_fluctuating", "margin_stagnant",
+    "margin_too_small", "margin_inverted", "margin_fluctuating", "margin_stagnant", "margin_saturated", "margin_falling",
+    "likelihood_displacement", "grad_norm_vanishing", "not_learning", "loss_plateau", "overfit", "underfit", "epoch_staircase",
+    "entropy_explosion", "ratio_blowup", "clipping_excessive", "value_collapse", "reward_collapse", "reward_flat",
+    "reward_overoptimisation", "reward_model_at_chance", "reward_scale_drift",
 )  # fmt: skip
 """Rules that only compare numbers with numbers, and so follow from any cause that spoils all numbers."""
 

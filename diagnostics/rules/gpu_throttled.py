@@ -21,6 +21,7 @@ SPEC = RuleSpec(
     main_signal="gpu_temperature_c",
     signals=("gpu_throttled", "gpu_temperature_c", "gpu_sm_clock_mhz"),
     clear=24,
+    inhibits=("throughput_drop",),
     causes=(
         Cause(text="Cooling: dust, a dead fan, hot air from the neighbour"),
         Cause(text="The power supply, or its cable, gives too little"),

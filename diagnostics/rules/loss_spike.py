@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from itertools import pairwise
 
 from runvitals.diagnostics.baseline import SortedWindow
 from runvitals.diagnostics.rules.definition import NEAR, OK, SUPERVISED, Definition, at, is_finite, short, too_few
@@ -23,11 +24,12 @@ from runvitals.diagnostics.types import (
 
 SPEC = RuleSpec(
     name="loss_spike",
-    code="D3",
+    code="D3, D4",
     title="Loss spikes",
     family="divergence",
     summary="A loss 1.4 times its neighbours and 8 times their noise above them. Information where it recovers; "
-    "a warning where it stays up for 20 rows or comes four times within 500.",
+    "a warning where it stays up for 20 rows (D4) or comes four times within 500. "
+    "Four at equal distances point to one part of the data, and are said so.",
     main_signal="loss",
     signals=("loss",),
     trainers=SUPERVISED,
@@ -54,6 +56,7 @@ _LEAST_NOISE = 0.01
 _STAYS = 20
 _AGAIN_ROWS = 500
 _AGAIN = 4
+_SHARD = "One part of the data is bad: spikes at a fixed period come from one shard, source or worker"
 
 
 class _Detector:
@@ -118,6 +121,9 @@ class _Detector:
             self._up = 0
         elif again:
             sentence += f" It is the fourth spike within {self._rows - self._spikes[0] + 1} rows."
+        period = self._period()
+        if period:
+            sentence += f" They come every {period} rows."
         numbers = (
             Number(label="Loss", value=loss, expected=f"at most {short(middle * 1.4)}"),
             Number(label="Median around it", value=middle),
@@ -129,7 +135,17 @@ class _Detector:
             onset_step=self._since,
             sentence=sentence,
             evidence=Evidence(numbers=numbers, window=(self._since, step)),
+            causes=(Cause(text=_SHARD, likelihood="likely", because=f"a spike every {period} rows"), *SPEC.causes)
+            if period
+            else (),
         )
+
+    def _period(self) -> int:
+        """The rows between spikes where the last four come at equal distances of 5 rows or more, 0 elsewhere."""
+        if len(self._spikes) < _AGAIN:
+            return 0
+        gaps = [later - earlier for earlier, later in pairwise(self._spikes)]
+        return gaps[-1] if min(gaps) >= 5 and max(gaps) - min(gaps) <= max(1, min(gaps) // 20) else 0
 
 
 def _make(context: RunContext) -> _Detector:

@@ -104,7 +104,7 @@ def _inverted() -> RuleSpec:
         trainers=(*PREFERENCE, "sft", *REINFORCED),
         hold=HOLD["inverted"],
         clear=CLEAR,
-        inhibits=("margin_too_small", "margin_fluctuating", "margin_stagnant"),
+        inhibits=("margin_too_small", "margin_fluctuating", "margin_stagnant", "margin_saturated", "margin_falling"),
         causes=(
             Cause(text="Chosen and rejected are swapped in the training pairs"),
             Cause(text="The reference model or the chat template is not the one that wrote the pairs"),
@@ -175,7 +175,7 @@ def _stagnant() -> RuleSpec:
         trainers=PREFERENCE,
         hold=HOLD["stagnant"],
         clear=CLEAR,
-        inhibits=("margin_too_small",),
+        inhibits=("margin_too_small", "reward_model_at_chance"),
         causes=(
             Cause(text="The preference labels are shuffled, or mostly noise"),
             Cause(text="Chosen and rejected answers are nearly the same"),

@@ -20,7 +20,7 @@ from runvitals.diagnostics.types import (
 
 SPEC = RuleSpec(
     name="progress_stalled",
-    code="S1",
+    code="S1, S2",
     title="Training stands still",
     family="stall",
     summary="No new step for five times the 99th percentile of the time between rows, and at least 60 s; critical at twice that. "
@@ -30,6 +30,7 @@ SPEC = RuleSpec(
     any_key=True,
     timed=True,
     clear=1,
+    inhibits=("throughput_drop", "gpu_underused", "bottleneck", "telemetry_fault"),
     causes=(
         Cause(text="The data loader waits for something that does not come"),
         Cause(text="A collective operation hangs: one rank is gone or out of step"),

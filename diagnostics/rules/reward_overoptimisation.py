@@ -85,7 +85,7 @@ class _Measure:
     def limit(self) -> float:
         """How far below the best is more than noise: 10 % of it, and three times the usual step between neighbours."""
         steps = [abs(b - a) for a, b in pairwise(self.values)]
-        return max(0.1 * abs(self.best), 3.0 * math.fsum(steps) / len(steps) if steps else 0.0)
+        return max(0.1 * abs(self.best), 3.0 * sum(step / len(steps) for step in steps) if steps else 0.0)
 
 
 class _Detector(RowDetector):

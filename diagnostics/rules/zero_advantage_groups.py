@@ -21,6 +21,7 @@ SPEC = RuleSpec(
     trainers=("grpo", "rloo"),
     hold=2,
     clear=10,
+    inhibits=("reward_flat",),
     causes=(
         Cause(text="The reward function gives the same to every answer: a parser that fails, or a constant"),
         Cause(text="The prompts are too easy: every answer is right"),

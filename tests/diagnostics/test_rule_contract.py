@@ -21,8 +21,10 @@ KEYS = (
     "reward_std", "kl", "objective/kl", "entropy", "objective/entropy", "frac_reward_zero_std", "completions/mean_length",
     "gpu/0/utilization", "gpu/1/utilization", "perf/step_time_s", "perf/data_wait_s",
 )  # fmt: skip
-# Margins that stand still, groups all of which have no spread, steps that only wait, a loss that never moves are what these are about.
-ABOUT_CONSTANTS = {"margin_stagnant", "zero_advantage_groups", "bottleneck", "not_learning", "reward_flat"}
+# What stands still is what these are about: margins, rewards without spread, steps that only wait, a loss or a reward that never moves.
+ABOUT_CONSTANTS = {
+    "margin_stagnant", "zero_advantage_groups", "bottleneck", "not_learning", "underfit", "reward_flat", "reward_model_at_chance",
+}  # fmt: skip
 ABOUT_NON_FINITE = {"non_finite", "masked_nan"}
 
 

@@ -1,0 +1,122 @@
+"""`overfit` (O1): the loss on held-out data climbs while that on training data falls."""
+
+from __future__ import annotations
+
+import math
+
+from runvitals.diagnostics.rules.definition import (
+    NEAR,
+    OK,
+    SUPERVISED,
+    Definition,
+    RowDetector,
+    at,
+    bad,
+    short,
+    too_few,
+)
+from runvitals.diagnostics.rules.first_and_newest import FirstAndNewest
+from runvitals.diagnostics.rules.sources import PLAYBOOK, RLHF_DETAILS, SAGEMAKER
+from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
+
+SPEC = RuleSpec(
+    name="overfit",
+    code="O1",
+    title="Overfitting",
+    family="fit",
+    summary="Two evaluations on end lie 2 % above the best one (information) or 5 % (a warning; critical from 25 %, or 10 % in five on end), while the training loss has fallen since. Where a preference accuracy is evaluated it must have fallen too.",
+    main_signal="eval_loss",
+    signals=("eval_loss", "loss", "eval_reward_accuracy"),
+    trainers=SUPERVISED,
+    hold=1,
+    clear=2,
+    causes=(
+        Cause(text="Too many epochs, or too little data"),
+        Cause(text="The learning rate is too high for fine-tuning"),
+        Cause(text="The evaluation set is of another kind than the training data"),
+    ),
+    remedies=(
+        Remedy(
+            text="Go back to the checkpoint with the best evaluation, and stop there",
+            detail="load_best_model_at_end does it",
+            **SAGEMAKER,
+        ),
+        Remedy(text="Fewer epochs: one is enough for most reward models", **RLHF_DETAILS),
+        Remedy(text="More, and more diverse, data", **PLAYBOOK),
+        Remedy(text="Lower learning rate, weight decay, dropout, smaller adapter rank", **PLAYBOOK),
+    ),
+    false_alarms="Dropout is on in training only; tiny evaluation sets scatter, so two on end must lie above. DPO's evaluation loss may climb while accuracy holds.",
+    source="SageMaker Overfit (ratio 0.1) and Overtraining; rule catalogue O1",
+    needs="three evaluations and the training loss",
+)
+
+_LEAST_SHARE = 0.02
+"""A climb must be this share of the first evaluation too: near 0 all ratios are large."""
+
+
+class _Detector(RowDetector):
+    """The best evaluation, how many since lie above it, and the training loss then and now."""
+
+    def __init__(self) -> None:
+        self._train = FirstAndNewest(first=1)
+        self._first = math.nan
+        self._best = math.inf
+        self._best_step: int | None = None
+        self._train_at_best = math.nan
+        self._accuracy = self._best_accuracy = math.nan
+        self._rises: list[float] = []
+        self._count = 0
+
+    def update(self, sample: Sample) -> Reading | None:
+        """Takes a row; says something where it holds an evaluation."""
+        signals = sample.signals
+        self._train.add(signals.get("loss"))
+        accuracy = signals.get("eval_reward_accuracy")
+        if accuracy is not None and accuracy - accuracy == 0.0:
+            self._accuracy = accuracy
+            self._best_accuracy = (
+                accuracy if self._best_accuracy != self._best_accuracy else max(self._best_accuracy, accuracy)
+            )
+        held_out = signals.get("eval_loss")
+        if held_out is None or held_out - held_out != 0.0:
+            return None
+        self._count += 1
+        if self._count == 1:
+            self._first = held_out
+        if held_out <= self._best:
+            self._best, self._best_step, self._train_at_best = held_out, sample.step, self._train.now()
+            self._rises = []
+        elif len(self._rises) < 64:
+            self._rises.append(held_out)
+        if self._count < 3 or self._best <= 0.0:
+            return too_few(3, self._count, "eval_loss")
+        return self._judge(held_out, sample.step)
+
+    def _judge(self, held_out: float, step: int | None) -> Reading:
+        least = self._best + _LEAST_SHARE * abs(self._first)
+        newest = min(self._rises[-2:], default=self._best)
+        rise = newest / self._best - 1.0 if newest > least and len(self._rises) >= 2 else 0.0
+        fallen = self._train.now() < 0.98 * self._train_at_best
+        holds = self._accuracy > self._best_accuracy - 0.02
+        if rise <= 0.02 or not fallen or holds:
+            return OK if held_out < 1.01 * self._best else NEAR
+        many = len(self._rises) >= 5 and min(self._rises[-5:]) > max(1.1 * self._best, least)
+        severity: Severity = "critical" if rise > 0.25 or many else "warning" if rise > 0.05 else "info"
+        numbers = [
+            Number(label="Evaluation loss", value=held_out, expected=f"at most {short(1.02 * self._best)}"),
+            Number(label="Best evaluation loss", value=self._best),
+            Number(label="Training loss, median of the last 10", value=self._train.now()),
+            Number(label="Training loss at the best evaluation", value=self._train_at_best),
+        ]
+        sentence = (
+            f"Evaluation loss is {short(held_out)} {at(step)}, {held_out / self._best - 1:.0%} above its best, {at(self._best_step)}, "
+            f"while training loss fell from {short(self._train_at_best)} to {short(self._train.now())}."
+        )
+        return bad(severity, sentence, numbers, since=self._best_step, step=step)
+
+
+def _make(context: RunContext) -> _Detector:
+    return _Detector()
+
+
+RULE = Definition(SPEC, _make)

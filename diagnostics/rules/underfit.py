@@ -1,0 +1,87 @@
+"""`underfit` (O2): a whole epoch has brought next to nothing."""
+
+from __future__ import annotations
+
+import math
+
+from runvitals.diagnostics.rules.definition import NEAR, OK, Definition, RowDetector, at, bad, short, too_few
+from runvitals.diagnostics.rules.first_and_newest import FirstAndNewest
+from runvitals.diagnostics.rules.sources import PLAYBOOK, TRL
+from runvitals.diagnostics.timeline import Timeline
+from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample
+
+SPEC = RuleSpec(
+    name="underfit",
+    code="O2",
+    title="Underfitting",
+    family="fit",
+    summary="After one epoch, or nine tenths of the run, and 40 rows: training loss less than 5 % below that of the first ten rows, evaluation loss less than 5 % below the first one, where there are two. Information.",
+    main_signal="loss",
+    signals=("loss", "eval_loss", "epoch"),
+    trainers=("sft",),
+    hold=2,
+    clear=3,
+    causes=(
+        Cause(text="The learning rate is too low, or the adapter too small"),
+        Cause(text="The chat template or the mask hides what is to be learned"),
+        Cause(text="The base model fits the data already"),
+    ),
+    remedies=(
+        Remedy(text="Raise the learning rate: adapters bear 10 times more than full fine-tuning", **TRL),
+        Remedy(text="Higher adapter rank, more target modules, one more epoch", **TRL),
+        Remedy(text="Read one batch as the model gets it", **TRL),
+        Remedy(text="Read 50 samples: contradicting or empty answers cannot be learned", **PLAYBOOK),
+    ),
+    false_alarms="A base model that fits the data already.",
+    source="rule catalogue O2, as information",
+    needs="loss, 40 points, and an epoch or the planned number of steps",
+)
+
+_EVERY = 10
+_ENOUGH = 40
+
+
+class _Detector(RowDetector):
+    """Losses of the start and of now."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self._train = FirstAndNewest(first=10, newest=20)
+        self._held_out = FirstAndNewest(first=1, newest=1)
+
+    def update(self, sample: Sample) -> Reading | None:
+        """Takes a row; judges every tenth."""
+        self._held_out.add(sample.signals.get("eval_loss"))
+        if not self._train.add(sample.signals.get("loss")) or self._train.count % _EVERY:
+            return None
+        if self._train.count < _ENOUGH:
+            return too_few(_ENOUGH, self._train.count, "loss")
+        timeline = self._timeline
+        if not (timeline.epoch >= 1.0 or (timeline.progress or 0.0) >= 0.9):
+            return Reading(state="unknown", reason="needs one epoch")
+        began, now = self._train.began(), self._train.now()
+        if began <= 0.0:
+            return Reading(state="unknown", reason="needs a loss above 0")
+        gain = 1.0 - now / began
+        noise = self._train.noise() / began / math.sqrt(10)
+        held = (
+            1.0 - self._held_out.now() / self._held_out.began()
+            if self._held_out.count > 1 and self._held_out.began() > 0.0
+            else 0.0
+        )
+        if not (0.05 - noise > gain > -0.05 and held < 0.05):
+            return OK if gain > 0.06 or held > 0.06 else NEAR
+        numbers = [
+            Number(label="Loss, median of the last 20", value=now, expected=f"below {short(0.95 * began)}"),
+            Number(label="Loss, median of the first 10", value=began),
+            Number(label="Learning rate", value=timeline.rate),
+        ]
+        sentence = f"After {short(timeline.epoch)} epochs the loss is {short(now)} {at(sample.step)}, {gain:.0%} below that of the start."
+        return bad("info", sentence, [n for n in numbers if math.isfinite(n.value)], since=None, step=sample.step)
+
+
+def _make(context: RunContext) -> _Detector:
+    return _Detector(Timeline.of_run(context))
+
+
+RULE = Definition(SPEC, _make)
