@@ -21,6 +21,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+bench_app = typer.Typer(help="Measure runvitals itself.", no_args_is_help=True, rich_markup_mode="rich")
+app.add_typer(bench_app, name="bench")
+
 Home = Annotated[
     Path | None,
     typer.Option(
@@ -29,6 +32,7 @@ Home = Annotated[
 ]
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the dashboard; 0 picks a free one.")]
 Host = Annotated[str, typer.Option("--host", help="Address to bind to; 127.0.0.1 is this machine only.")]
+Runs = Annotated[list[str], typer.Argument(help="Ids or names, as `runvitals runs` lists them.", show_default=False)]
 Notify = Annotated[
     list[str] | None,
     typer.Option("--notify", help="Apprise URL that gets alerts; may be given several times. Or set RUNVITALS_NOTIFY."),
@@ -147,6 +151,89 @@ def demo(
     from runvitals.demo import run_demo
 
     raise typer.Exit(run_demo(home.absolute(), host=host, port=port, once=once, stop=_stop_event()))
+
+
+@bench_app.command("rules", epilog="Example: [bold]runvitals bench rules --runs ./labelled --json[/bold]")
+def bench_rules(
+    runs: Annotated[
+        Path,
+        typer.Option("--runs", help="Folder of labelled logs; see docs/scoring.md.", envvar="RUNVITALS_RUNS"),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="The whole comparison as one JSON object.")] = False,
+) -> None:
+    """Score the rules on labelled runs: what they catch and what they raise wrongly, beside published baselines."""
+    from runvitals.bench import bench_rules as score_rules
+
+    score_rules(runs, as_json=as_json)
+
+
+@app.command(
+    epilog="Examples: [bold]runvitals delete dpo-beta-0.1[/bold] · [bold]runvitals delete RUN RUN --yes[/bold]"
+)
+def delete(
+    run: Runs,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also a run that is live.")] = False,
+    home: Home = None,
+) -> None:
+    """Delete runs with their curves, alerts and notes, and their journals."""
+    from runvitals.housekeeping import delete as delete_runs
+
+    raise typer.Exit(delete_runs(_settings(home), run, force=force, yes=yes))
+
+
+@app.command(epilog="Examples: [bold]runvitals gc --dry-run[/bold] · [bold]runvitals gc --older-than 90d[/bold]")
+def gc(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    older_than: Annotated[
+        str | None, typer.Option("--older-than", help="Also runs that ended longer ago: 12h, 90d, 6w.")
+    ] = None,
+    home: Home = None,
+) -> None:
+    """Remove what nobody needs any more: stored journals of ended runs, dead watchers, left-over files, free space."""
+    from runvitals.housekeeping import collect
+
+    raise typer.Exit(collect(_settings(home), older_than=older_than, dry_run=dry_run))
+
+
+@app.command(
+    epilog="Examples: [bold]runvitals archive RUN[/bold] · [bold]runvitals archive RUN --to /backup --remove[/bold]"
+)
+def archive(
+    run: Runs,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Folder for the files (default: archive in the home).")
+    ] = None,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Delete each run once its file is written and checked.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Write runs to one Parquet file each, which pandas reads and `runvitals restore` brings back."""
+    from runvitals.housekeeping import put_away
+
+    raise typer.Exit(put_away(_settings(home), run, to=to, remove=remove))
+
+
+@app.command(epilog="Example: [bold]runvitals restore /backup/dpo-beta-0.1-k3v9.parquet[/bold]")
+def restore(
+    file: Annotated[list[Path], typer.Argument(help="Files that `runvitals archive` wrote.", show_default=False)],
+    home: Home = None,
+) -> None:
+    """Bring archived runs back into the store."""
+    from runvitals.housekeeping import bring_back
+
+    raise typer.Exit(bring_back(_settings(home), file))
+
+
+@app.command(epilog="Examples: [bold]runvitals doctor[/bold] · [bold]runvitals doctor --json[/bold]")
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False, home: Home = None
+) -> None:
+    """Examine home, store, journals and watchers; say what is wrong and what to do. Exit code 1 where something is."""
+    from runvitals.housekeeping import diagnose_home
+
+    raise typer.Exit(diagnose_home(Settings.from_environment(home=home), as_json=as_json))
 
 
 def _settings(home: Path | None) -> Settings:

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -278,9 +277,3 @@ def _sync(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def left_over(folder: Path, *, older_than_s: float, now_s: float | None = None) -> list[Path]:
-    """Drafts in a folder that no archive can be writing any more: not written to for so long."""
-    now_s = time.time() if now_s is None else now_s
-    return [path for path in sorted(folder.glob(f"*{DRAFT}")) if now_s - path.stat().st_mtime > older_than_s]

@@ -55,7 +55,7 @@ def restore(
     run["ordinal"] = connection.execute(select(func.coalesce(func.max(runs.c.ordinal) + 1, 0))).scalar_one()
     connection.execute(insert(runs).values(**run))
     for stripe in stripes:
-        grow(database, connection, run["id"], "", stripe)
+        grow(connection, run["id"], "", stripe)
     _set_heads(connection, run["id"], rows.pop("series"))
     for name, found in rows.items():
         _insert(connection, OF_A_RUN[name], [{**row, "run_id": run["id"]} for row in found])

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from runvitals.collectors import journal
-from runvitals.errors import RunvitalsError, StoreError, UnknownRun
+from runvitals.errors import StoreError
 from runvitals.store.store import Store
 from runvitals.store.types import LIVE, RunInfo
 from runvitals.watch.removal import remove
@@ -20,22 +19,6 @@ HELD_S = 30.0
 
 PATIENCE_S = 12.0
 """How long to wait for a watcher to let a run go: a lease lasts ten seconds, and is not renewed once the journals are gone."""
-
-
-def find_run(store: Store, word: str) -> RunInfo:
-    """The run with this id, else the only one with this name. Raises UnknownRun, and StoreError where several have the name."""
-    known = store.runs()
-    for run in known:
-        if run.id == word:
-            return run
-    named = [run for run in known if run.name == word]
-    if not named:
-        raise UnknownRun(f"run {word}: the store has no run of this id or name; `runvitals runs` lists them")
-    if len(named) > 1:
-        raise StoreError(
-            f"run {word}: {len(named)} runs have this name; say which: {', '.join(run.id for run in named)}"
-        )
-    return named[0]
 
 
 def journal_folder(journals: Path, run_id: str) -> Path | None:
@@ -95,22 +78,7 @@ def remove_journals(folder: Path) -> None:
     try:
         remove(folder, journal.files(folder))
         left = journal.files(folder)
-        if not left and folder.exists() and not folder.is_symlink():
-            shutil.rmtree(folder)
     except OSError as error:
         raise StoreError(f"{folder}: cannot be removed ({error.strerror}); check its permissions") from error
     if left:
         raise StoreError(f"{folder}: {len(left)} journals cannot be removed; check its permissions")
-
-
-def delete_runs(
-    store: Store, journals: Path, runs: Sequence[RunInfo], *, force: bool = False
-) -> dict[str, RunvitalsError]:
-    """Deletes each of the runs; by id why those that are left could not be."""
-    refused: dict[str, RunvitalsError] = {}
-    for run in runs:
-        try:
-            delete_run(store, journals, run, force=force)
-        except RunvitalsError as error:
-            refused[run.id] = error
-    return refused

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from runvitals.store.tidy import PAYS_BYTES
 from runvitals.store.types import LIVE, RunInfo
 from runvitals.watch.delete import delete_run, hold, journal_folder, let_go, remove_journals
 from runvitals.watch.processes import is_alive
-from runvitals.watch.removal import LIST, finish
+from runvitals.watch.removal import SUFFIX, finish, unfinished
 from runvitals.watch.survey import Survey, survey
 
 ABANDONED_S = 3600.0
@@ -68,7 +68,7 @@ def ended_s(run: RunInfo) -> float:
     return run.ended_s or run.beat_s or run.created_s
 
 
-def _old_runs(asked: Sweep) -> Iterator[Line]:
+def _old_runs(asked: Sweep) -> Generator[Line, None, set[str]]:
     """Removes runs that ended long ago; gives their ids."""
     gone: set[str] = set()
     if asked.older_than_s is None:
@@ -143,23 +143,21 @@ def _taken(store: Store, run_id: str) -> dict[str, int]:
 
 def _left_over(asked: Sweep) -> Iterator[Line]:
     """Removes what killed commands left: drafts of archives and of lists, journals that were on their way out."""
-    for folder in (asked.home, asked.home / "archive", *_folders(asked.journals)):
-        for path in [*folder.glob("*.part"), *folder.glob("*.tmp")]:
-            try:
-                state = path.stat()
-                if asked.now_s - state.st_mtime < ABANDONED_S or not path.is_file():
-                    continue
-                if not asked.dry_run:
-                    path.unlink()
-            except OSError as error:
-                yield Line("temporary file", str(path), 0, str(error.strerror))
+    drafts = [*(asked.home / "archive").glob("*.parquet.*.part"), *asked.journals.glob(f"*{SUFFIX}.tmp")]
+    for path in sorted(drafts):
+        try:
+            state = path.stat()
+            if asked.now_s - state.st_mtime < ABANDONED_S:
                 continue
-            yield Line("temporary file", str(path), state.st_size)
-    for folder in _folders(asked.journals):
-        if (folder / LIST).exists():
-            yield Line("journals on their way out", folder.name, _bytes(folder))
             if not asked.dry_run:
-                finish(folder)
+                path.unlink()
+            yield Line("temporary file", str(path), state.st_size)
+        except OSError as error:
+            yield Line("temporary file", str(path), 0, str(error.strerror))
+    for folder in unfinished(asked.journals):
+        yield Line("journals on their way out", folder.name, _bytes(folder) if folder.is_dir() else 0)
+        if not asked.dry_run:
+            finish(folder)
 
 
 def _folders(journals: Path) -> list[Path]:
