@@ -162,7 +162,12 @@ def test_resuming_tells_from_where_and_keeps_the_run(
         resume_from_checkpoint=str(tmp_path / "output" / "checkpoint-3")
     )
 
-    first, resumed, renamed = ids[:3], ids[3:6], ids[6:]
+    trainings.build("sft", Witness("one", resume="chosen"), **saving).train(
+        resume_from_checkpoint=str(tmp_path / "output" / "checkpoint-3")
+    )
+
+    first, resumed, renamed, chosen = ids[:3], ids[3:6], ids[6:9], ids[9:]
+    assert {run for _, run in chosen} == {"chosen"}
     assert [step for step, _ in resumed] == [4, 5, 6]
     assert {run for _, run in first} == {run for _, run in resumed}
     assert {run for _, run in renamed}.isdisjoint({run for _, run in first})
