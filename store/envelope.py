@@ -1,6 +1,6 @@
 """Series reduced to a few buckets for a chart, exact at the edges of the range and with every spike and NaN kept.
 
-The level is chosen so that the range holds between n and FACTOR·n buckets (n to BUCKET·n points at level 0). Buckets that lie wholly
+The level is chosen so that the range holds between n/2 and FACTOR·n/2 buckets (to BUCKET·n/2 points at level 0). Buckets that lie wholly
 in the range count as they are; one that an edge of the range cuts is replaced by the points beneath it; the end of a series that
 has no bucket at that level yet comes from the levels below, down to the tail. So the cost follows n, not the length of the run.
 """
@@ -168,7 +168,7 @@ def _generations(
 def gather(
     connection: Connection, wanted: Sequence[SeriesHead], span: Span, *, n: int, generation: Generation = "current"
 ) -> dict[str, Found]:
-    """For each series what its envelope over the range is made of: about n buckets or more. Series without superseded points have no
+    """For each series what its envelope over the range is made of: about n/2 buckets or more. Series without superseded points have no
     superseded generation and are left out where that is asked for.
     """
     if generation == "superseded":
@@ -202,7 +202,7 @@ def _about_current(head: SeriesHead, rewinds: Rewinds) -> int:
 
 
 def level_for(head: SeriesHead, span: Span, n: int, count: int) -> int:
-    """The coarsest level that still has n buckets over the range, taking `count` points as evenly spread along the axis.
+    """The coarsest level that still has n/2 buckets over the range, a bucket for two pixels, taking `count` points as evenly spread along the axis.
 
     A wrong guess costs time or detail, never correctness.
     """
@@ -211,7 +211,7 @@ def level_for(head: SeriesHead, span: Span, n: int, count: int) -> int:
     stop = high if span.stop is None else min(high, span.stop)
     share = 1.0 if high <= low else max(0.0, min(1.0, (stop - start) / (high - low)))
     level = 0
-    while count * share >= n * bucket_points(level + 1) and bucket_count(head, level + 1):
+    while 2 * count * share >= n * bucket_points(level + 1) and bucket_count(head, level + 1):
         level += 1
     return level
 
@@ -289,7 +289,9 @@ def _take_points(connection: Connection, all_gathered: Mapping[int, _Gathered], 
             offset = first - row.first
             one.points.append((first, cut(points, offset, offset + BUCKET)))
     open_parts = parts(connection, list(all_gathered))
-    decoder.load(connection, chain.from_iterable(open_parts.values()))  # the parts of a compacted run share their clocks
+    decoder.load(
+        connection, chain.from_iterable(open_parts.values())
+    )  # the parts of a compacted run share their clocks
     open_tails = tail_rows(connection, list(all_gathered))
     for series_id, one in all_gathered.items():
         for row in open_parts.get(series_id, ()):

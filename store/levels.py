@@ -19,7 +19,7 @@ BUCKET = 64
 """Points of a level-1 bucket: 120 bytes of summary a bucket before compression, under a byte a point after it."""
 
 FACTOR = 8
-"""Buckets of one level that make one of the next: a chart of n pixels then reads between n and 8n buckets."""
+"""Buckets of one level that make one of the next: a chart of n pixels then reads between n/2 and 4n buckets."""
 
 KIND_NAN, KIND_PLUS_INF, KIND_MINUS_INF, KIND_NONE = 1, 2, 4, 8
 """Bits of `kinds`: which non-finite values a bucket holds."""
