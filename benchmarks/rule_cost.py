@@ -28,14 +28,31 @@ KEYS = {
         "clip_ratio/low_mean", "clip_ratio/high_mean", "clip_ratio/region_mean", "step_time", "epoch",
         "perf/step_time_s", "perf/data_wait_s",
     ),
+    "ppo": (
+        "loss", "grad_norm", "learning_rate", "eps", "objective/kl", "objective/entropy", "objective/non_score_reward",
+        "objective/rlhf_reward", "objective/scores", "policy/approxkl_avg", "policy/clipfrac_avg", "loss/policy_avg", "loss/value_avg",
+        "val/clipfrac_avg", "policy/entropy_avg", "val/ratio", "val/ratio_var", "val/num_eos_tokens", "episode", "epoch", "tokens",
+        "completions/mean_length", "completions/clipped_ratio", "explained_variance", "sampling/importance_sampling_ratio/mean",
+        "sampling/sampling_logp_difference/mean", "perf/step_time_s", "perf/data_wait_s", "perf/tokens_per_s", "perf/samples_per_s",
+    ),
 }  # fmt: skip
+
+LEVELS = {
+    "val/ratio": 1.0, "sampling/importance_sampling_ratio/mean": 1.0, "sampling/sampling_logp_difference/mean": 0.02,
+    "policy/approxkl_avg": 0.02, "policy/clipfrac_avg": 0.1, "clip_ratio/region_mean": 0.1, "perf/step_time_s": 5.0, "step_time": 5.0,
+}  # fmt: skip
+"""What a healthy run has around; 0.5 for all others."""
 
 
 def healthy_rows(kind: str, count: int) -> list[Row]:
-    """Rows of a run in which every value wanders a little around 1."""
+    """Rows of a healthy run in which every value wanders by a tenth."""
     draw = random.Random(1)
     return [
-        Row(time_s=float(step), step=step, values={key: 0.5 + draw.random() / 10 for key in KEYS[kind]})
+        Row(
+            time_s=float(step),
+            step=step,
+            values={key: LEVELS.get(key, 0.5) * (1 + draw.random() / 10) for key in KEYS[kind]},
+        )
         for step in range(count)
     ]
 

@@ -41,6 +41,7 @@ class _Seat:
     rule: Rule
     track: Track
     detector: Detector | None = None
+    freshness: Freshness | None = None
 
 
 class Engine:
@@ -59,6 +60,8 @@ class Engine:
         self._plans: dict[tuple[str, ...], tuple[_Seat, ...]] = {}
         self._logged: set[str] = set()
         self._freshness = {name: Freshness() for name in (ALWAYS, *JUDGED_BY) if name in self._tracks}
+        for seat in self._seats:
+            seat.freshness = self._freshness.get(seat.track.spec.name)
         self._phase: Happening | None = None
 
     def feed(self, row: Row) -> list[Transition]:
@@ -82,7 +85,10 @@ class Engine:
             except Exception as error:  # noqa: BLE001 - the per-rule guard: a rule that breaks must not hide the others
                 self._broken(seat, error)
                 continue
-            if reading is not None:
+            # Nearly all readings say that all is well once more; nothing changes then.
+            if reading is not None and not (
+                reading.state == "ok" and seat.track.state == "inactive" and seat.freshness is None
+            ):
                 changed += self._judge(seat, reading, moment)
         return changed
 
@@ -171,9 +177,8 @@ class Engine:
         seat.track.error = f"{type(error).__name__}: {error}"
 
     def _judge(self, seat: _Seat, reading: Reading, moment: Moment) -> list[Transition]:
-        freshness = self._freshness.get(seat.track.spec.name)
-        if freshness is not None:
-            freshness.note(reading, self._history.travelled)
+        if seat.freshness is not None:
+            seat.freshness.note(reading, self._history.travelled)
         transition = advance(seat.track, reading, moment)
         if transition is None:
             return []

@@ -45,7 +45,7 @@ SPEC = RuleSpec(
     needs="share of truncated answers, or answers that end, 20 points",
 )
 
-_EVERY = 3
+_EVERY = 4
 _ENOUGH = 20
 
 
@@ -60,7 +60,7 @@ class _Detector(RowDetector):
         self._since: int | None = None
 
     def update(self, sample: Sample) -> Reading | None:
-        """Takes a row; judges every third."""
+        """Takes a row; judges every fourth."""
         self._rewards.read(sample)
         taken = self._cut.add(sample.signals.get("truncated_fraction"))
         if not self._ends.add(sample.signals.get("eos_tokens")) and not taken:

@@ -66,12 +66,12 @@ class _Detector(RowDetector):
         norm = sample.signals.get("grad_norm")
         if norm is None or norm - norm != 0.0:
             return None
-        if not self._limit:
-            return Reading(state="unknown", reason="needs max_grad_norm in the configuration")
         self._count += 1
         self._clipped.append(norm > self._limit)
         if self._count % _EVERY:
             return None
+        if not self._limit:
+            return Reading(state="unknown", reason="needs max_grad_norm in the configuration")
         if len(self._clipped) < _WINDOW or (self._timeline.progress or 1.0) < 0.1:
             return too_few(_WINDOW, len(self._clipped), "grad_norm")
         share = sum(self._clipped) / _WINDOW

@@ -17,7 +17,7 @@ SPEC = RuleSpec(
     signals=("clip_fraction",),
     trainers=(*REINFORCED, "custom"),
     hold=2,
-    clear=5,
+    clear=3,
     causes=(
         Cause(text="The learning rate is too high, or there are too many epochs over one batch"),
         Cause(text="The clip range is narrow for ratios of whole sequences"),
@@ -34,7 +34,7 @@ SPEC = RuleSpec(
     needs="clip fraction, 12 points",
 )
 
-_EVERY = 3
+_EVERY = 5
 _ENOUGH = 12
 
 
@@ -46,7 +46,7 @@ class _Detector(RowDetector):
         self._since: int | None = None
 
     def update(self, sample: Sample) -> Reading | None:
-        """Takes a row; judges every third."""
+        """Takes a row; judges every fifth."""
         if not self._share.add(sample.signals.get("clip_fraction")):
             return None
         count = self._share.count

@@ -27,7 +27,7 @@ SPEC = RuleSpec(
     signals=("importance_ratio", "logp_difference"),
     trainers=(*REINFORCED, "custom"),
     hold=2,
-    clear=5,
+    clear=3,
     causes=(
         Cause(text="The sampling engine has old weights"),
         Cause(text="Precision, kernels or quantisation differ"),
@@ -46,7 +46,7 @@ SPEC = RuleSpec(
     needs="sampling ratio or gap, 10 points",
 )
 
-_EVERY = 2
+_EVERY = 4
 _ENOUGH = 10
 
 
@@ -60,7 +60,7 @@ class _Detector(RowDetector):
         self._since: int | None = None
 
     def update(self, sample: Sample) -> Reading | None:
-        """Takes a row; judges every second."""
+        """Takes a row; judges every fourth."""
         taken = self._ratio.add(sample.signals.get("importance_ratio"))
         if not self._gap.add(sample.signals.get("logp_difference")) and not taken:
             return None

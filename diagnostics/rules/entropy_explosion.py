@@ -51,7 +51,7 @@ SPEC = RuleSpec(
     needs="entropy and reward, 15 points",
 )
 
-_EVERY = 3
+_EVERY = 4
 _HIGH, _GRAVE = 2.5, 4.0
 _PER_TOKEN_NAT = 0.5
 
@@ -66,7 +66,7 @@ class _Detector(RowDetector):
         self._since: int | None = None
 
     def update(self, sample: Sample) -> Reading | None:
-        """Takes a row; judges every third."""
+        """Takes a row; judges every fourth."""
         self._rewards.read(sample)
         if not self._signal:
             self._signal = "entropy" if "entropy" in sample.signals else "sequence_entropy"

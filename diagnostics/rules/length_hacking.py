@@ -32,7 +32,7 @@ SPEC = RuleSpec(
     signals=("completion_length", "reward"),
     trainers=(*REINFORCED, "custom"),
     hold=2,
-    clear=5,
+    clear=3,
     causes=(
         Cause(text="The reward grows with length, whatever is said"),
         Cause(text="The policy repeats itself, or gives up at once"),
@@ -53,7 +53,7 @@ SPEC = RuleSpec(
     needs="answer length and reward, 30 points",
 )
 
-_EVERY = 5
+_EVERY = 10
 _ENOUGH = 30
 
 
@@ -67,7 +67,7 @@ class _Detector(RowDetector):
         self._since: int | None = None
 
     def update(self, sample: Sample) -> Reading | None:
-        """Takes a row; judges every fifth."""
+        """Takes a row; judges every tenth."""
         self._rewards.read(sample)
         length = sample.signals.get("completion_length")
         if not self._length.add(length) or length is None:

@@ -27,7 +27,7 @@ SPEC = RuleSpec(
     signals=("policy_ratio", "approx_kl"),
     trainers=(*REINFORCED, "custom"),
     hold=2,
-    clear=6,
+    clear=3,
     causes=(
         Cause(text="The learning rate is too high, or there are too many epochs over one batch"),
         Cause(text="Old log-probabilities are computed in another way: dropout, precision, padding, temperature"),
@@ -48,6 +48,7 @@ SPEC = RuleSpec(
     needs="val/ratio or the KL of updates, 6 points",
 )
 
+_EVERY = 3
 _ENOUGH = 6
 
 
@@ -60,7 +61,7 @@ class _Detector(RowDetector):
         self._since: int | None = None
 
     def update(self, sample: Sample) -> Reading | None:
-        """Takes a row."""
+        """Takes a row; judges every third."""
         taken = self._ratio.add(sample.signals.get("policy_ratio"))
         kl = sample.signals.get("approx_kl")
         if not self._kl.add(None if kl is None else abs(kl)) and not taken:
@@ -68,7 +69,7 @@ class _Detector(RowDetector):
         count = max(self._ratio.count, self._kl.count)
         if count < _ENOUGH:
             return too_few(_ENOUGH, count, "update ratios")
-        return self._judge(sample.step)
+        return self._judge(sample.step) if count % _EVERY == 0 else None
 
     def _judge(self, step: int | None) -> Reading:
         ratio = self._ratio.now() if self._ratio.count >= 3 else 1.0

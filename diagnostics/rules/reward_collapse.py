@@ -48,7 +48,7 @@ SPEC = RuleSpec(
     needs="reward, 60 points",
 )
 
-_EVERY = 4
+_EVERY = 5
 _ENOUGH = 60
 _WINDOW = 20
 
@@ -66,7 +66,7 @@ class _Detector(RowDetector):
         self._since: int | None = None
 
     def update(self, sample: Sample) -> Reading | None:
-        """Takes a row; judges every fourth."""
+        """Takes a row; judges every fifth."""
         reward = sample.signals.get("reward")
         if reward is None or reward - reward != 0.0:
             return None
