@@ -17,7 +17,7 @@ from runvitals.errors import SettingsError
 class Settings:
     """Where runvitals keeps its things.
 
-    home: folder that holds `journal/` and, unless a store is named, `runvitals.db` (RUNVITALS_HOME).
+    home: folder that holds `journal/`, the user's rules, and, unless a store is named, `runvitals.db` (RUNVITALS_HOME).
     store: `sqlite:///PATH` or `postgresql://…` (RUNVITALS_STORE, else DATABASE_URL, else `home/runvitals.db`).
     run_id: the run that all processes of one launch write (RUNVITALS_RUN_ID), where a launcher names one.
     notify: Apprise URLs that get alerts (RUNVITALS_NOTIFY, separated by spaces); they are credentials, never print them.
@@ -32,6 +32,11 @@ class Settings:
     def journals(self) -> Path:
         """The folder under which every run has a folder of journal files."""
         return self.home / "journal"
+
+    @property
+    def rules(self) -> Path:
+        """The user's rules file; it need not be there."""
+        return self.home / "runvitals.toml"
 
     def make_home(self) -> None:
         """Makes the home folder where it is missing. Raises SettingsError where that cannot be done."""

@@ -12,6 +12,7 @@ from runvitals.settings import Settings
 from runvitals.store.open import open_store
 from runvitals.watch.loop import Watcher
 from runvitals.watch.notify import AppriseNotifier, Console, Notifier
+from runvitals.watch.user_rules import load
 
 
 def make_notifiers(receivers: Sequence[str]) -> list[Notifier]:
@@ -30,7 +31,10 @@ def make_notifiers(receivers: Sequence[str]) -> list[Notifier]:
 
 def make_watcher(settings: Settings, receivers: Sequence[str]) -> Watcher:
     """A watcher over the journals and the store of these settings."""
-    return Watcher(settings.journals, open_store(settings.store), notifiers=make_notifiers(receivers))
+    rules = load(settings.rules)
+    for fault in rules.faults:
+        print(f"runvitals: {fault}", file=sys.stderr)  # noqa: T201 - the command's own output
+    return Watcher(settings.journals, open_store(settings.store), notifiers=make_notifiers(receivers), rules=rules)
 
 
 def watch_once(settings: Settings, receivers: Sequence[str]) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from runvitals.collectors.records import Beat, Event, Record, Start
-from runvitals.diagnostics.catalogue import default_rules
 from runvitals.diagnostics.engine import Engine
 from runvitals.diagnostics.types import Happening, Pulse, Row, RunContext
+from runvitals.diagnostics.user_rules.user_rules import UserRules
 from runvitals.store.types import AlertRow
 from runvitals.watch.alert_rows import from_user
 from runvitals.watch.facts import Facts
@@ -27,9 +27,10 @@ SLICE_ITEMS = 1000
 class Diagnosis:
     """The engine of a run and what it has heard. facts: of the records diagnosed so far, which the store may be ahead of."""
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, rules: UserRules) -> None:
         self.run_id = run_id
-        self.engine = Engine(default_rules(), RunContext(run_id=run_id))  # until the first Start tells more
+        self._rules = rules
+        self.engine = Engine(rules.rules_for(""), RunContext(run_id=run_id))  # until the first Start tells more
         self.facts = Facts()
         self.user_alerts: dict[str, AlertRow] = {}
         self.pulsed_s = 0.0
@@ -86,7 +87,7 @@ class Diagnosis:
         is_resume, is_first = rank in facts.writers, facts.is_first(rank)
         if not facts.writers:
             context = RunContext(run_id=self.run_id, config=start.config, started_s=start.time_s)
-            self.engine = Engine(default_rules(), context)
+            self.engine = Engine(self._rules.rules_for(start.project), context)
         elif is_first:
             self.engine.happen(Happening(time_s=start.time_s, step=None, kind="config", data=start.config))
         if is_resume and is_first:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from runvitals.diagnostics.catalogue import default_rules
+from runvitals.diagnostics.user_rules.user_rules import UserRules
 from runvitals.errors import RunvitalsError, StoreUnreachable
 from runvitals.store.store import Store
 from runvitals.store.types import WatcherInfo
@@ -21,6 +21,7 @@ from runvitals.watch.leases import LEASE_S, Leases
 from runvitals.watch.monitor import Alive, RunMonitor
 from runvitals.watch.notify import Desk, Notifier, due
 from runvitals.watch.processes import is_alive
+from runvitals.watch.user_rules import fault_line
 
 logger = logging.getLogger("runvitals.watch")
 
@@ -46,9 +47,14 @@ class Pass:
     elsewhere: set[str] = field(default_factory=set)
 
 
+OUR_RULES = UserRules()
+"""Nothing changed and nothing added."""
+
+
 class Watcher:
     """Takes journals into the store, diagnoses, tells. One thread; several watchers share runs by leases.
 
+    rules: what the user changed of our rules and added to them; what is wrong with their file is part of the watcher's message.
     clock: seconds since 1970; timer: seconds that only go forward; alive: says whether a writer's process exists.
     """
 
@@ -58,6 +64,7 @@ class Watcher:
         store: Store,
         *,
         notifiers: Sequence[Notifier] = (),
+        rules: UserRules = OUR_RULES,
         clock: Callable[[], float] = time.time,
         timer: Callable[[], float] = time.monotonic,
         alive: Alive = is_alive,
@@ -77,6 +84,7 @@ class Watcher:
         self._started_s = clock()
         self._beat_s = 0.0
         self._message = ""
+        self._rules = rules
 
     def others(self) -> list[str]:
         """Other watchers that gave a sign of life within a lease, as host and process id."""
@@ -124,7 +132,7 @@ class Watcher:
                 done.elsewhere.add(folder.name)
                 continue
             if folder.name not in self._monitors:
-                self._monitors[folder.name] = RunMonitor(folder, self._store, self._alive)
+                self._monitors[folder.name] = RunMonitor(folder, self._store, self._alive, self._rules)
             held.append(self._monitors[folder.name])
         done.runs = len(held)
         return held
@@ -207,7 +215,7 @@ class Watcher:
 
     def _beat(self, done: Pass) -> None:
         now_s = self._clock()
-        message = " · ".join(done.failed.values())
+        message = " · ".join(line for line in (fault_line(self._rules), *done.failed.values()) if line)
         if abs(now_s - self._beat_s) < BEAT_EVERY_S and message == self._message:
             return
         self._beat_s, self._message = now_s, message
@@ -219,7 +227,7 @@ class Watcher:
                 started_s=self._started_s,
                 pass_s=now_s,
                 behind_bytes=self._behind_bytes(),
-                rules=len(default_rules()),
+                rules=len(self._rules.rules_for("")),
                 message=message,
             )
         )

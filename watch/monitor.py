@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runvitals.diagnostics.types import Alert
+from runvitals.diagnostics.user_rules.user_rules import UserRules
 from runvitals.store.store import Store
 from runvitals.store.types import LIVE, AlertRow
 from runvitals.watch import removal
@@ -28,13 +29,13 @@ class RunMonitor:
     turn: when the loop last gave this run a turn, as a count.
     """
 
-    def __init__(self, run_folder: Path, store: Store, alive: Alive) -> None:
+    def __init__(self, run_folder: Path, store: Store, alive: Alive, rules: UserRules) -> None:
         self.run_id = run_folder.name
         self._folder = run_folder
         self._store = store
         self._alive = alive
         self._intake = Intake(run_folder, store)
-        self._diagnosis = Diagnosis(self.run_id)
+        self._diagnosis = Diagnosis(self.run_id, rules)
         self._diagnosed = False
         self._written: dict[str, AlertRow] = {}
         self._seen: dict[str, Alert] = {}
