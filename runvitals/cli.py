@@ -135,6 +135,24 @@ def diagnose(
     raise typer.Exit(diagnose_files(files, as_json=as_json, trainer=trainer))
 
 
+@app.command(
+    epilog="Examples: [bold]runvitals backtest dpo-7b[/bold] · "
+    "[bold]runvitals backtest dpo-7b sft-7b --rules runvitals.toml[/bold]"
+)
+def backtest(
+    runs: Annotated[list[str], typer.Argument(help="Ids or names of stored runs; `runvitals runs` lists them.")],
+    rules: Annotated[
+        Path | None, typer.Option("--rules", help="Rules file to try; what it changes against our rules is marked.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a run, one run a line.")] = False,
+    home: Home = None,
+) -> None:
+    """Tell what would have fired on stored runs, and when, before rules are switched on."""
+    from runvitals.backtest import backtest_runs
+
+    backtest_runs(_settings(home), runs, rules=rules, as_json=as_json)
+
+
 @app.command(epilog="Examples: [bold]runvitals demo[/bold] · [bold]runvitals demo --once[/bold]")
 def demo(
     once: Annotated[
