@@ -260,7 +260,7 @@ def restore(store: Store, path: Path, *, progress: Progress = no_progress) -> st
 def file_name(name: str, run_id: str) -> str:
     """A name for a run's file that is safe in every folder: letters, digits, dots, dashes and underscores."""
     parts = [re.sub(r"[^A-Za-z0-9._-]+", "_", part)[:60].strip("._-") for part in (name, run_id)]
-    if parts[1] != run_id:  # cut or replaced: two ids must not come to one name
+    if parts[1] != run_id or not run_id:  # cut or replaced: two ids must not come to one name
         parts.append(hashlib.blake2b(run_id.encode("utf-8", "replace"), digest_size=4).hexdigest())
     return "-".join(part for part in parts if part) + ".parquet"
 

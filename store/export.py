@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, LargeBinary, Row, Table, select
@@ -33,6 +34,8 @@ OF_A_RUN: Mapping[str, Table] = {
     "notes": notes,
 }
 """Tables whose rows name their run; `runs` and `notifications` are the other two that a run has rows in."""
+
+_ORDER = {"writers": "writer_id", "series": "key", "alerts": "id"}
 
 LOCAL_COLUMNS = frozenset({"run_id", "ordinal"})
 """Columns that a store gives: not carried from one to another. Numbered rows leave their `id` too."""
@@ -71,7 +74,9 @@ def export(connection: Connection, run_id: str) -> Exported:
     tables = {"runs": [_plain(runs, run)]}
     for name, table in OF_A_RUN.items():
         query = select(table).where(table.c.run_id == run_id).order_by(*table.primary_key)
-        tables[name] = [_plain(table, row) for row in connection.execute(query)]
+        found = [_plain(table, row) for row in connection.execute(query)]
+        # Not the database's own order: two databases order words differently, and a series' number says nothing elsewhere.
+        tables[name] = sorted(found, key=itemgetter(_ORDER[name])) if name in _ORDER else found
     told = select(notifications).join(alerts, alerts.c.id == notifications.c.alert_id).where(alerts.c.run_id == run_id)
     tables["notifications"] = [_plain(notifications, row) for row in connection.execute(told)]
     return Exported(tables, connection, list(heads(connection, run_id).values()))
