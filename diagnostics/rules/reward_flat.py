@@ -61,7 +61,7 @@ class _Detector(RowDetector):
         risen = second.mean - first.mean > 2.0 * math.hypot(first.error, second.error)
         wide = max(course.means) - min(course.means)
         risen = risen or second.mean - first.mean > max(0.25 * wide, 1e-9)
-        if risen or course.trend(0.0, 1.0).direction > 0:
+        if risen or self._rewards.gained() or course.trend(0.0, 1.0).direction > 0:
             return OK
         numbers = (
             Number(label="Reward, second half", value=second.mean, expected="above the first"),

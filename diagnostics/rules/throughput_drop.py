@@ -52,6 +52,8 @@ _EVERY = 3
 _ENOUGH = 25
 _INFO, _WARNING, _WARNING_SHORT = 1.5, 2.0, 3.0
 _SHORT_STEP_S = 0.5
+_A_CLOCK_S = 1e8
+"""Times below it are places in a file, which is what a log without times is replayed with."""
 
 
 class _Detector(RowDetector):
@@ -79,7 +81,12 @@ class _Detector(RowDetector):
         length = tokens - self._tokens if tokens == tokens else _value(sample, "completion_length")
         self._tokens = tokens
         time_s = _value(sample, "step_time_s")
-        if time_s != time_s and gone > 0 and self._timeline.since("eval", "checkpoint", "resume") > 1:
+        if (
+            time_s != time_s
+            and gone > 0
+            and before_s > _A_CLOCK_S
+            and self._timeline.since("eval", "checkpoint", "resume") > 1
+        ):
             time_s = (sample.time_s - before_s) / gone
         if not time_s > 0.0:
             return None

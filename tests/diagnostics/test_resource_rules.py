@@ -69,6 +69,12 @@ def test_evaluations_between_rows_are_no_slow_down() -> None:
     assert alerts(rows, "throughput_drop") == []
 
 
+def test_places_in_a_file_are_no_clock() -> None:
+    steps_at = [*range(0, 600, 10), *range(600, 660)]
+    rows = [Row(time_s=float(place), step=step, values={"loss": 1.0}) for place, step in enumerate(steps_at)]
+    assert alerts(rows, "throughput_drop") == []
+
+
 def test_short_steps_need_three_times() -> None:
     assert {a.severity for a in alerts(steps([0.01] * 60 + [0.025] * 60), "throughput_drop")} == {"info"}
     assert {a.severity for a in alerts(steps([0.01] * 60 + [0.05] * 60), "throughput_drop")} == {"warning"}
