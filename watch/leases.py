@@ -6,14 +6,10 @@ that it moves. So a lease that has not moved for as long as leases last, by our 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from runvitals.errors import StoreUnreachable
 from runvitals.store.store import Store
-
-logger = logging.getLogger("runvitals.watch")
 
 LEASE_S = 10.0
 """How long a run belongs to a watcher after its last pass; another takes over after that."""
@@ -69,12 +65,9 @@ class Leases:
         self._until_s.pop(run_id, None)
 
     def release(self) -> None:
-        """Gives all leases back."""
+        """Gives all leases back. Where the store cannot be reached they run out by themselves."""
         now_s = self._clock()
-        try:
-            for run_id, until_s in self._until_s.items():
-                if until_s > now_s:
-                    self._store.lease(run_id, self._owner, now_s, now_s)
-        except StoreUnreachable:
-            logger.warning("leases could not be given back; they run out after %.0f s", LEASE_S)
+        for run_id, until_s in self._until_s.items():
+            if until_s > now_s:
+                self._store.lease(run_id, self._owner, now_s, now_s)
         self._until_s.clear()

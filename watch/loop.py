@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runvitals.diagnostics.user_rules.user_rules import UserRules
-from runvitals.errors import RunvitalsError, StoreUnreachable
+from runvitals.errors import RunvitalsError, StoreError, StoreUnreachable
 from runvitals.store.store import Store
 from runvitals.store.types import WatcherInfo
 from runvitals.watch import removal
@@ -26,7 +26,8 @@ from runvitals.watch.user_rules import fault_line
 logger = logging.getLogger("runvitals.watch")
 
 BEAT_EVERY_S = 1.0
-LONGEST_WAIT_S = 30.0
+FIRST_WAIT_S = 1.0
+LONGEST_WAIT_S = 10.0
 
 STORING_S = 0.25
 DIAGNOSING_S = 0.1
@@ -233,15 +234,20 @@ class Watcher:
         )
 
     def run(self, stop: threading.Event, *, interval_s: float = 0.5) -> None:
-        """Passes until `stop` is set. A store that cannot be reached is tried again after 1, 2, 4 … 30 s; journals wait meanwhile."""
+        """Passes until `stop` is set. A store that fails is tried again after 1, 2, 4 … 10 s; journals wait meanwhile."""
         wait_s = interval_s
+        failing = False
         while not stop.is_set():
-            began_s = time.monotonic()
+            began_s = self._timer()
             try:
                 done = self.step()
-                wait_s = 0.0 if done.catching_up else max(interval_s - (time.monotonic() - began_s), 0.0)
-            except StoreUnreachable as error:
-                wait_s = min(max(wait_s * 2, 1.0), LONGEST_WAIT_S)
+                if failing:
+                    logger.warning("the store answers again; what waited in the journals is taken in now")
+                failing = False
+                wait_s = 0.0 if done.catching_up else max(interval_s - (self._timer() - began_s), 0.0)
+            except StoreError as error:
+                wait_s = min(wait_s * 2, LONGEST_WAIT_S) if failing else FIRST_WAIT_S
+                failing = True
                 logger.warning("%s; trying again in %.0f s, journals wait", error, wait_s)
             stop.wait(wait_s)
         self.close()
@@ -273,6 +279,9 @@ class Watcher:
 
     def close(self) -> None:
         """Sends what is under way, for at most five seconds, gives the leases back, and ends."""
-        self._desk.drain(timeout_s=5.0)
+        try:
+            self._desk.drain(timeout_s=5.0)
+            self._leases.release()
+        except StoreError as error:
+            logger.warning("%s; what was sent last may be told again by the next watcher", error)
         self._desk.close()
-        self._leases.release()
