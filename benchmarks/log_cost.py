@@ -1,22 +1,24 @@
 """What one `Run.log` of 20 scalars costs its caller, beside a plain append of the same row (orjson and one os.write) and an empty function.
 
-    python benchmarks/log_cost.py [CALLS]
+    python benchmarks/log_cost.py [--calls CALLS] [--peers-python PATH ...]
 
+With --peers-python, the interpreter of an environment that has other trackers (benchmarks/peers.txt), a third table compares them (peers.py).
 The three take turns in blocks of 500 calls, so that a busy machine hurts them alike; the median over rounds is printed. A second table
 calls each at 100 Hz, as a training does: there an empty function is slow too, because its code has left the caches.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import orjson
+import peers
 
 from runvitals.collectors.run import Options, Run
 
@@ -73,20 +75,28 @@ def quantile(times: list[float], q: float) -> float:
 def table(title: str, rounds: list[dict[str, list[float]]]) -> None:
     """Prints the medians over rounds, and each p50 as a multiple of the plain append's."""
     print(f"\n{title}")
-    print(f"{'':14}{'p50 µs':>9}{'p99 µs':>9}{'max µs':>10}{'x plain':>9}")
+    print(f"{'':16}{'p50 µs':>9}{'p99 µs':>9}{'max µs':>10}{'x plain':>9}")
     plain = statistics.median(quantile(times["plain append"], 0.5) for times in rounds)
     for name in rounds[0]:
         p50, p99, most = (statistics.median(quantile(times[name], q) for times in rounds) for q in (0.5, 0.99, 1.0))
-        print(f"{name:14}{p50:9.2f}{p99:9.2f}{most:10.1f}{p50 / plain:9.2f}")
+        print(f"{name:16}{p50:9.2f}{p99:9.2f}{most:10.1f}{p50 / plain:9.2f}")
 
 
 def main() -> None:
-    """Prints both tables."""
-    calls = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=10_000, help="calls of each contender a round")
+    parser.add_argument(
+        "--peers-python", action="append", default=[], metavar="PATH", help="may be given several times"
+    )
+    arguments = parser.parse_args()
+    calls = arguments.calls
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder), "benchmark", options=Options(sample=True))
+        queued = Run(Path(folder), "benchmark", options=Options(sample=False, queued=True))
         contenders: dict[str, Log] = {
             "Run.log": run.log,
+            "Run.log, queued": queued.log,
             "plain append": plain_append(Path(folder) / "plain.jsonl"),
             "empty": empty,
         }
@@ -94,8 +104,11 @@ def main() -> None:
         fast = [measure(contenders, calls, BLOCK_CALLS) for _ in range(ROUNDS)]
         slow = [measure(contenders, SLOW_CALLS, SLOW_CALLS // 10, period_s=SLOW_PERIOD_S)]
         run.finish()
+        queued.finish()
     table(f"{KEYS} scalars, full speed, {calls} calls a round, {ROUNDS} rounds", fast)
     table(f"{KEYS} scalars, 100 Hz, {SLOW_CALLS} calls", slow)
+    if arguments.peers_python:
+        peers.compare(arguments.peers_python)
 
 
 if __name__ == "__main__":

@@ -185,9 +185,11 @@ class QueuedWriter:
 
     def _write(self, writer: Writer, batch: list[Packed]) -> bool:
         """True once all records are in a file; false where the end gave them up."""
+        most = len(batch)
         while batch:
             self._check(writer)
-            taken = writer.take(batch)
+            taken = writer.take(batch[:most])
+            most = max(2 * most if taken else most // 2, 1)  # a disk that is nearly full may have room for some
             if taken:
                 self._taken_bytes += sum(len(body) + _RECORD_BYTES for _, _, body in batch[:taken])
                 self._taken += taken

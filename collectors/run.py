@@ -82,6 +82,7 @@ class Run:
         self._lock = threading.Lock()
         self._faults = Faults()
         self._lost_told = 0
+        self._loss_said = False
         self._phase: str = "init"
         self._last_step: Any = None
         self._late_signal = 0
@@ -289,7 +290,8 @@ class Run:
     def _account(self, writer: Writer | QueuedWriter, kept: bool) -> None:
         """Takes lost records into account: printed once, told in the run as soon as writing works again."""
         lost = writer.lost - self._lost_told if kept else 0
-        if self._faults.note("journal", f"records lost: {writer.failure}", lost):
+        if self._faults.note("journal", f"records lost: {writer.failure}", lost) and not self._loss_said:
+            self._loss_said = True
             say(f"the journal lost records: {writer.failure}; training goes on, they are counted (not printed again)")
         if kept:
             self._lost_told = writer.lost

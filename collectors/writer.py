@@ -6,6 +6,7 @@ It has no lock; `Run` holds one around it.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import time
@@ -114,7 +115,7 @@ class Writer:
         """
         if (self._fd < 0 or len(self._schemas) >= MAX_SCHEMAS) and not self._next_file():
             return 0
-        parts, first_seq = [], self._seq
+        parts, first_seq, known_before = [], self._seq, len(self._schemas)
         for kind, keys, body in records:
             lead = LEAD.pack(kind, self._seq)
             if keys is not None:
@@ -127,7 +128,9 @@ class Writer:
                 lead = SCHEMA_LEAD.pack(kind, self._seq, schema)
             parts.append(framed(lead + body))
             self._seq += 1
-        if not self._write(b"".join(parts)):
+        if not self._write(b"".join(parts), stay=True):
+            for keys in list(self._schemas)[known_before:]:
+                del self._schemas[keys]
             return 0
         if self._size > self._rotate_bytes:
             self._leave()
@@ -191,14 +194,14 @@ class Writer:
             return False
         return self._write(record)
 
-    def _write(self, records: bytes) -> bool:
-        """True once the kernel holds all of it; false where it holds nothing of it."""
+    def _write(self, records: bytes, *, stay: bool = False) -> bool:
+        """True once the kernel holds all of it; false where it holds nothing of it. stay: the records will come again, so a full disk keeps its file."""
         try:
             written = os.write(self._fd, records)
         except OSError as error:
-            return self._cut_off(error)
+            return self._cut_off(error, stay=stay and error.errno in (errno.ENOSPC, errno.EDQUOT))
         if written != len(records):
-            return self._cut_off(None)
+            return self._cut_off(None, stay=stay)
         self._size += written
         return True
 
@@ -260,12 +263,18 @@ class Writer:
                 os.close(self._fd)
         self._fd = -1
 
-    def _cut_off(self, error: OSError | None) -> bool:
-        """False. Cuts half-written records off again and leaves the file: what follows goes into a new one, so nothing stands behind a torn record."""
+    def _cut_off(self, error: OSError | None, *, stay: bool = False) -> bool:
+        """False. Cuts half-written records off again and leaves the file: what follows goes into a new one, so nothing stands behind a torn record.
+
+        stay: goes on in the same file where the cut has worked.
+        """
         self.failure = "the disk took only part of a record" if error is None else error.strerror or str(error)
-        with suppress(OSError):  # where even that fails, the reader meets a torn tail, which it tolerates
+        try:
             os.ftruncate(self._fd, self._size)
-        self._leave()
+        except OSError:  # the reader meets a torn tail, which it tolerates
+            stay = False
+        if not stay:
+            self._leave()
         return False
 
     def _lose(self) -> bool:

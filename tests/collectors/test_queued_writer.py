@@ -55,9 +55,9 @@ class Mount:
                 mount.wait()
                 return super()._ready()
 
-            def _write(self, records: bytes) -> bool:
+            def _write(self, records: bytes, *, stay: bool = False) -> bool:
                 mount.wait()
-                return super()._write(records)
+                return super()._write(records, stay=stay)
 
         return OnMount(*args, **kwargs)
 
@@ -189,12 +189,12 @@ def test_a_write_that_fails_half_way_is_written_again_in_the_next_file(tmp_path:
     class Broken(Writer):
         failures = 2
 
-        def _write(self, records: bytes) -> bool:
+        def _write(self, records: bytes, *, stay: bool = False) -> bool:
             if self._size > 0 and self.failures:
                 self.failures -= 1
                 os.write(self._fd, records[: len(records) // 2])
                 return self._cut_off(OSError(5, "Input/output error"))
-            return super()._write(records)
+            return super()._write(records, stay=stay)
 
     writer = QueuedWriter(tmp_path, START, make_writer=Broken)
     for step in range(500):
