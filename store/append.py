@@ -54,13 +54,8 @@ def append(database: Database, batch: Batch) -> int:
         changes = dict(_taken_over(run, batch)) if writer is None and _takes_over(connection, run, batch) else {}
         changes |= _moved(run, batch)
         changes |= _happened(run, batch, changes)
-        grow(
-            database,
-            connection,
-            batch.run_id,
-            clean(batch.writer_id),
-            {clean(key): points for key, points in batch.series.items()},
-        )
+        grown = {clean(key): points for key, points in batch.series.items()}
+        grow(connection, batch.run_id, clean(batch.writer_id), grown)
         _add_events(connection, batch)
         database.upsert(connection, writers, [_writer_row(writer, batch)])
         after = {f"new_{name}": changes.get(name, run._mapping[name]) for name in _CHANGEABLE}

@@ -68,11 +68,6 @@ class Database:
         if not self.embedded:
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": CREATION_LOCK})
 
-    def each(self, connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Runs a statement for each row of parameters, `?` in its text, past SQLAlchemy, whose handling of each costs more than the row."""
-        if rows:
-            connection.exec_driver_sql(statement if self.embedded else statement.replace("?", "%s"), list(rows))
-
     def upsert(self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Inserts rows, or sets all their columns where the primary key is there already."""
         if not rows:

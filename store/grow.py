@@ -32,26 +32,24 @@ from runvitals.store.blocks import (
     tail_rows,
     tail_with,
 )
+from runvitals.store.bulk import drop_rows, put_rows, set_rows
 from runvitals.store.codec import EMPTY_TAIL, POINT_BYTES, pack_tail, pack_values
-from runvitals.store.database import Database
 from runvitals.store.generations import Front
 from runvitals.store.levels import BUCKET, FACTOR, Buckets, concatenated, level_one, next_level, pack_buckets
-from runvitals.store.schema import clocks, series
+from runvitals.store.schema import blocks, clocks, series, tails
 from runvitals.store.shared_rows import RowsSeen, SharedRows
 from runvitals.store.types import Floats, Ints, SeriesPoints
 
 PART = 256
 """Points at which a tail becomes a part: a tail of 6 KiB is still cheap to rewrite, and sixteen parts are cheap to read."""
 
-# Statements that run once for each series of a batch, as text: see Database.each.
-PUT_TAIL = (
-    "INSERT INTO tails (series_id, data) VALUES (?, ?) ON CONFLICT (series_id) DO UPDATE SET data = excluded.data"
+BLOCK_COLUMNS = tuple(column.name for column in blocks.columns)
+BLOCK_PLACE = ("series_id", "level", "first")
+TAIL_COLUMNS = tuple(column.name for column in tails.columns)
+_HEAD_COLUMNS = (
+    *("step", "time_s", "value_bits", "best_min", "best_max", "count", "nonfinite"),
+    *("min_step", "max_step", "min_time_s", "max_time_s", "last_writer", "rewinds", "last_step", "id"),
 )
-PUT_BLOCK = """INSERT INTO blocks (series_id, level, first, size, min_step, max_step, min_time_s, max_time_s, clock_id, clock, data)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-DROP_BLOCK = "DELETE FROM blocks WHERE series_id = ? AND level = ? AND first = ?"
-_MOVE_HEAD = """UPDATE series SET step = ?, time_s = ?, value_bits = ?, best_min = ?, best_max = ?, count = ?, nonfinite = ?,
-min_step = ?, max_step = ?, min_time_s = ?, max_time_s = ?, last_writer = ?, rewinds = ?, last_step = ? WHERE id = ?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ class _Open:
 
 @dataclass(slots=True)
 class _Plan:
-    """What an append will write, gathered so that each table is written by one statement; columns as in the statements above."""
+    """What an append will write, gathered so that each table is written by one statement. blocks, gone: as BLOCK_COLUMNS and BLOCK_PLACE."""
 
     run_id: str
     seen: RowsSeen = field(default_factory=RowsSeen)
@@ -77,9 +75,7 @@ class _Plan:
     marks_blobs: dict[bytes, bytes] = field(default_factory=dict)
 
 
-def grow(
-    database: Database, connection: Connection, run_id: str, writer_id: str, grown: Mapping[str, SeriesPoints]
-) -> None:
+def grow(connection: Connection, run_id: str, writer_id: str, grown: Mapping[str, SeriesPoints]) -> None:
     """Appends one writer's points to each series, creating those that are new; the caller holds the run's lock."""
     grown = {key: points for key, points in grown.items() if points.values.size}
     if not grown:
@@ -100,10 +96,10 @@ def grow(
         if tail != EMPTY_TAIL:
             plan.tails[head.id] = EMPTY_TAIL
     _fill_chunks(connection, plan, filled)
-    database.each(connection, PUT_TAIL, list(plan.tails.items()))
-    database.each(connection, DROP_BLOCK, plan.gone)
-    database.each(connection, PUT_BLOCK, plan.blocks)
-    _move_heads(database, connection, known, grown, plan.seen, writer_id)
+    put_rows(connection, tails, TAIL_COLUMNS, list(plan.tails.items()))
+    drop_rows(connection, blocks, BLOCK_PLACE, plan.gone)
+    put_rows(connection, blocks, BLOCK_COLUMNS, plan.blocks)
+    _move_heads(connection, known, grown, plan.seen, writer_id)
 
 
 def _heads_with_new(connection: Connection, run_id: str, grown: Mapping[str, SeriesPoints]) -> dict[str, SeriesHead]:
@@ -162,15 +158,16 @@ def _put_chunk(
 ) -> None:
     """Plans a full chunk; its steps and times are stored once for all series that share them."""
     place = (head.id, 0, head.chunked + offset, CHUNK)
-    plan.blocks.append((*place, *rows.bounds, _clock_id(connection, plan, rows), None, pack_values(values)))
+    number = clock_id_of(connection, plan.run_id, rows, plan.clock_ids)
+    plan.blocks.append((*place, *rows.bounds, number, None, pack_values(values)))
 
 
-def _clock_id(connection: Connection, plan: _Plan, rows: SharedRows) -> int:
-    """The number under which these steps and times are stored, which they are on first asking."""
-    if rows not in plan.clock_ids:
-        added = insert(clocks).values(run_id=plan.run_id, data=rows.blob).returning(clocks.c.id)
-        plan.clock_ids[rows] = connection.execute(added).scalar_one()
-    return plan.clock_ids[rows]
+def clock_id_of(connection: Connection, run_id: str, rows: SharedRows, known: dict[SharedRows, int]) -> int:
+    """The number under which these steps and times are stored, which they are on first asking. known: the numbers given, which is added to."""
+    if rows not in known:
+        added = insert(clocks).values(run_id=run_id, data=rows.blob).returning(clocks.c.id)
+        known[rows] = connection.execute(added).scalar_one()
+    return known[rows]
 
 
 def _put_rest(plan: _Plan, rest: _Open) -> None:
@@ -213,7 +210,6 @@ def _put_buckets(plan: _Plan, place: Place, found: Buckets) -> None:
 
 
 def _move_heads(
-    database: Database,
     connection: Connection,
     known: Mapping[str, SeriesHead],
     grown: Mapping[str, SeriesPoints],
@@ -224,16 +220,17 @@ def _move_heads(
     keys_by_rows: dict[SharedRows, list[str]] = {}
     for key, points in grown.items():
         keys_by_rows.setdefault(seen.of(points.steps, points.times_s), []).append(key)
+    moved: list[tuple[Any, ...]] = []
     for rows, keys in keys_by_rows.items():
         values = np.stack([grown[key].values for key in keys])
-        moved = _heads_after([known[key] for key in keys], rows, values, writer_id)
-        database.each(connection, _MOVE_HEAD, moved)
+        moved += _heads_after([known[key] for key in keys], rows, values, writer_id)
+    set_rows(connection, series, _HEAD_COLUMNS, moved)
 
 
 def _heads_after(
     before: Sequence[SeriesHead], rows: SharedRows, values: Floats, writer_id: str
 ) -> list[tuple[Any, ...]]:
-    """The parameters of _MOVE_HEAD for series that grew by the same rows. values: (series, rows)."""
+    """The changed columns, as _HEAD_COLUMNS, of series that grew by the same rows. values: (series, rows)."""
     finite = np.isfinite(values)
     lows = np.where(finite, values, np.inf).min(axis=1).tolist()
     highs = np.where(finite, values, -np.inf).max(axis=1).tolist()

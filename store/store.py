@@ -13,6 +13,7 @@ from runvitals.errors import StoreError, UnknownRun
 from runvitals.store import alerts, read, runs, watching
 from runvitals.store.append import append
 from runvitals.store.blocks import Clocks, heads
+from runvitals.store.compact import compact
 from runvitals.store.database import Database
 from runvitals.store.envelope import EMPTY_ENVELOPE, Span, Summaries, gather, reduced
 from runvitals.store.examine import examine_rest, examine_run
@@ -57,6 +58,14 @@ class Store:
     def append(self, batch: Batch) -> int:
         """Rows committed, with the writer's progress in the same transaction; a replayed batch changes nothing and gives 0."""
         return append(self._database, batch)
+
+    def compact(self, run_id: str) -> None:
+        """Packs what a run left unpacked, once it is over: nothing that is read changes, and a second call does nothing.
+
+        Nothing is lost where it is never called, nor where the run goes on afterwards; it then takes more room. Raises UnknownRun.
+        """
+        with self._database.writing() as connection:
+            compact(connection, run_id)
 
     def writers(self, run_id: str | None = None) -> list[WriterState]:
         """How far each journal has been taken in."""

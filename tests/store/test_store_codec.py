@@ -44,10 +44,36 @@ def test_a_logged_none_comes_back_apart_from_nan() -> None:
     assert int(back[:1].view(np.int64)[0]) == NONE_BITS
 
 
-@settings(max_examples=60)
-@given(data=st.data())
-def test_a_flipped_bit_is_noticed(data: st.DataObject) -> None:
-    values = np.random.default_rng(5).normal(size=200)
+LONG = st.tuples(st.integers(codec.PLANES_FROM - 1, 5000), st.integers(0, 2**32), st.sampled_from((0, 20, 52)))
+"""Sizes about that from which byte planes are blocks of their own, a seed, and bits of the mantissa that are 0."""
+
+
+def long_values(size: int, seed: int, zeroed: int) -> np.ndarray:
+    words = np.random.default_rng(seed).normal(size=size).view(np.int64) >> zeroed << zeroed
+    return words.view(np.float64)
+
+
+@settings(max_examples=40, deadline=None)
+@given(made=LONG)
+def test_long_arrays_come_back(made: tuple[int, int, int]) -> None:
+    values = long_values(*made)
+    assert codec.unpack_values(codec.pack_values(values)).tobytes() == values.tobytes()
+    steps, times = codec.unpack_clock(codec.pack_clock(values.view(np.int64), values))
+    assert (steps.tobytes(), times.tobytes()) == (values.tobytes(), values.tobytes())
+
+
+@given(words=WORDS, more=WORDS)
+def test_a_longer_tail_is_the_tail_of_all_points(words: np.ndarray, more: np.ndarray) -> None:
+    first, second = (
+        SeriesPoints(steps=one, times_s=one.view(np.float64), values=one.view(np.float64)) for one in (words, more)
+    )
+    assert codec.longer_tail(codec.pack_tail(first), second) == codec.pack_tail(codec.joined([first, second]))
+
+
+@settings(max_examples=120, deadline=None)
+@given(data=st.data(), size=st.sampled_from((200, 4096)))
+def test_a_flipped_bit_is_noticed(data: st.DataObject, size: int) -> None:
+    values = np.random.default_rng(5).normal(size=size)
     blob = bytearray(codec.pack_values(values))
     position = data.draw(st.integers(0, len(blob) - 1))
     blob[position] ^= 1 << data.draw(st.integers(0, 7))
