@@ -12,6 +12,8 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -27,6 +29,23 @@ BLOCK_CALLS = 500
 ROUNDS = 5
 SLOW_CALLS = 300
 SLOW_PERIOD_S = 0.01
+
+PROCESSES = 9
+START_UP = """
+import time
+begun = time.perf_counter()
+import runvitals
+runvitals.init
+imported = time.perf_counter()
+import sys
+before = time.perf_counter()
+runvitals.init("benchmark", home=sys.argv[1])
+after = time.perf_counter()
+time.sleep(0.5)
+import psutil
+memory = psutil.Process().memory_info().rss / 2**20
+print((imported - begun) * 1000, (after - before) * 1000, memory)
+"""
 
 Log = Callable[[Mapping[str, float], int], None]
 
@@ -82,6 +101,19 @@ def table(title: str, rounds: list[dict[str, list[float]]]) -> None:
         print(f"{name:16}{p50:9.2f}{p99:9.2f}{most:10.1f}{p50 / plain:9.2f}")
 
 
+def start_up() -> None:
+    """Prints the medians of import, `init` and memory over fresh processes."""
+    with tempfile.TemporaryDirectory() as home:
+        answers = [
+            subprocess.run([sys.executable, "-c", START_UP, home], capture_output=True, text=True, check=True).stdout
+            for _ in range(PROCESSES)
+        ]
+    told = [statistics.median(one) for one in zip(*(map(float, answer.split()) for answer in answers), strict=True)]
+    print(
+        f"\nfresh processes: import {told[0]:.0f} ms, init {told[1]:.1f} ms, resident {told[2]:.0f} MiB after the first samples"
+    )
+
+
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -107,6 +139,7 @@ def main() -> None:
         queued.finish()
     table(f"{KEYS} scalars, full speed, {calls} calls a round, {ROUNDS} rounds", fast)
     table(f"{KEYS} scalars, 100 Hz, {SLOW_CALLS} calls", slow)
+    start_up()
     if arguments.peers_python:
         peers.compare(arguments.peers_python)
 

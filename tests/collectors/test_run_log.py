@@ -66,11 +66,20 @@ def test_whatever_is_one_number_becomes_that_number(run: Run, value: Any, told: 
 def test_torch_scalars_become_numbers(run: Run, told: Callable[[Path], Any]) -> None:
     torch = pytest.importorskip("torch")
     run.log(
-        {"a": torch.tensor(1.5), "b": torch.tensor([2.0], requires_grad=True).sum(), "c": torch.tensor(3)},
+        {
+            "a": torch.tensor(1.5),
+            "b": torch.tensor([2.0], requires_grad=True).sum(),
+            "c": torch.tensor(3),
+            "d": torch.tensor(0.5, dtype=torch.bfloat16),
+            "e": torch.tensor([True]),
+            "f": torch.ones(2),
+            "g": torch.tensor(1.0, device="meta"),
+        },
         step=torch.tensor(4),
     )
     run.finish()
-    assert told(run.path).training == [(4, {"a": 1.5, "b": 2.0, "c": 3.0})]
+    assert told(run.path).training == [(4, {"a": 1.5, "b": 2.0, "c": 3.0, "d": 0.5, "e": 1.0})]
+    assert len(told(run.path).of("fault")) == 2  # two numbers in one, and one that is nowhere
 
 
 def test_nan_infinities_and_none_survive_apart(run: Run, told: Callable[[Path], Any]) -> None:
