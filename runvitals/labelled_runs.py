@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import heapq
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -136,7 +137,7 @@ def from_recording(run: RecordedRun, *, source: str) -> LabelledRun:
     if severity not in LABELS:
         raise LogFileError(f"{run.path}: expected a severity of {', '.join(LABELS)} in meta, got {severity!r}")
     word = name.split("_")[0].rstrip("0123456789")
-    steps = [row.step for row in run.rows]
+    steps = [row.step for row in run.rows if row.step is not None]
     return LabelledRun(
         name=name,
         source=str(run.meta.get("source", source)),
@@ -146,8 +147,15 @@ def from_recording(run: RecordedRun, *, source: str) -> LabelledRun:
         onset_step=_recorded_onset(run, word),
         max_steps=int(run.meta.get("max_steps") or max(steps, default=0)) or None,
         timed=True,
-        items=(*(Row(time_s=r.time_s, step=r.step, values=r.values) for r in run.rows), *_end(run)),
+        items=(*_course(run), *_end(run)),
     )
+
+
+def _course(run: RecordedRun) -> Iterator[Row | Happening]:
+    """The rows and the events among them, by time."""
+    rows = [Row(time_s=row.time_s, step=row.step, values=row.values) for row in run.rows]
+    events = [Happening(time_s=e.time_s, step=e.step, kind=e.kind, data=e.data) for e in run.events]
+    return heapq.merge(rows, events, key=lambda item: item.time_s)
 
 
 def _recorded_onset(run: RecordedRun, word: str) -> int | None:
@@ -155,7 +163,7 @@ def _recorded_onset(run: RecordedRun, word: str) -> int | None:
     if said is not None:
         return int(said)
     if word == "nan":
-        return _first_bad_step([(row.step, row.values) for row in run.rows])
+        return _first_bad_step([(row.step, row.values) for row in run.rows if row.step is not None])
     ended_badly = run.ending != "finished" and word in ("crash", "kill")
     return run.rows[-1].step if ended_badly and run.rows else None
 
@@ -164,10 +172,21 @@ def _end(run: RecordedRun) -> Iterator[Happening | Pulse]:
     if not run.rows:
         return
     last = run.rows[-1]
-    if run.ending == "exception":
+    heard_s = max(last.time_s, *(event.time_s for event in run.events)) if run.events else last.time_s
+    yield from _silence(run.silent_s, heard_s)
+    if run.silent_s:
+        return
+    if run.ending == "killed":
+        yield Pulse(now_s=heard_s + KILLED_AFTER_S, beat_s=heard_s, phase="train", alive=False)
+    elif run.complaint:
         kind, _, message = run.complaint.removeprefix("exception ").partition(": ")
-        yield Happening(time_s=last.time_s, step=last.step, kind="exception", data={"type": kind, "message": message})
-    elif run.ending == "killed":
-        yield Pulse(now_s=last.time_s + KILLED_AFTER_S, beat_s=last.time_s, phase="train", alive=False)
-    else:
-        yield Happening(time_s=last.time_s, step=last.step, kind="finish", data={"status": "finished"})
+        yield Happening(time_s=heard_s, step=last.step, kind="exception", data={"type": kind, "message": message})
+    elif not run.events:
+        yield Happening(time_s=heard_s, step=last.step, kind="finish", data={"status": "finished"})
+
+
+def _silence(silent_s: float, heard_s: float) -> Iterator[Pulse]:
+    """What a watcher sees of a run that hangs: the process lives and beats, and no row comes."""
+    for waited_s in range(1, int(silent_s) + 1):
+        now_s = heard_s + waited_s
+        yield Pulse(now_s=now_s, beat_s=now_s, phase="train", alive=True)

@@ -4,8 +4,10 @@
      "events": [["on_train_begin", 0.0], ["exception", "exception RuntimeError: …", 0.6]],
      "logs": [{"t": 1795462594.1, "step": 2, "logs": {"loss": 4.1, "grad_norm": 2.0}}]}
 
-Times of logs are seconds since 1970, those of events count from the begin. `steps` holds what was measured at each step
-(`opt_grad_norm`: the norm seen at the optimizer) for trainers that log none.
+Times of logs are seconds since 1970, those of such events count from the begin. Events may also be objects as the store keeps them,
+{"kind": "eval", "time_s": 1795462594.1, "step": 50, "data": {}}; the kind `silence` says how long a run that hung was waited for
+(data: {"seconds": 150}). A log whose step is null is a sample of the machine. `steps` holds what was measured at each step (`opt_grad_norm`:
+the norm seen at the optimizer) for trainers that log none.
 """
 
 from __future__ import annotations
@@ -27,13 +29,26 @@ class TimedRow:
     """What was logged at once, and when, in seconds since 1970."""
 
     time_s: float
-    step: int
+    step: int | None
     values: Mapping[str, float | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedEvent:
+    """An event that rules need to know; see `runvitals.collectors.records.Event` for the kinds."""
+
+    time_s: float
+    step: int | None
+    kind: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedRun:
-    """A run as it was recorded. meta: what its maker says of it. complaint: the words of the exception that ended it, if one did."""
+    """A run as it was recorded. meta: what its maker says of it. complaint: the words of the exception that ended it, if one did.
+
+    silent_s: how long nothing had come when it was ended for that; 0 where it was not.
+    """
 
     path: Path
     meta: Mapping[str, Any]
@@ -41,6 +56,8 @@ class RecordedRun:
     rows: tuple[TimedRow, ...]
     ending: Ending
     complaint: str = ""
+    events: tuple[RecordedEvent, ...] = ()
+    silent_s: float = 0.0
 
 
 def read_recorded_run(path: Path) -> RecordedRun:
@@ -51,19 +68,35 @@ def read_recorded_run(path: Path) -> RecordedRun:
         norms = {step["step"]: step.get("opt_grad_norm") for step in data.get("steps", ())}
         kind = str(meta["kind"]) if "kind" in meta else _kind(str(meta["trainer"]))
         rows = tuple(_row(log, norms if kind == "ppo" else {}) for log in logs)
+        names = {event[0]: event for event in events if isinstance(event, list)}
+        told = [_event(event) for event in events if isinstance(event, dict)]
     except OSError as error:
         raise LogFileError(f"{path}: expected a file that can be read, got: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise LogFileError(
             f"{path}: expected a recorded run (an object with meta, events and logs), got something else: {error!r}"
         ) from error
-    names = {event[0]: event for event in events}
-    if "exception" in names:
-        return RecordedRun(
-            path=path, meta=meta, kind=kind, rows=rows, ending="exception", complaint=str(names["exception"][1])
-        )
+    kinds = {event.kind: event for event in told}
+    ending: Ending = "finished" if "on_train_end" in names or "finish" in kinds else "killed"
     return RecordedRun(
-        path=path, meta=meta, kind=kind, rows=rows, ending="finished" if "on_train_end" in names else "killed"
+        path=path,
+        meta=meta,
+        kind=kind,
+        rows=rows,
+        ending="exception" if "exception" in names or "exception" in kinds else ending,
+        complaint=str(names["exception"][1]) if "exception" in names else "",
+        events=tuple(event for event in told if event.kind != "silence"),
+        silent_s=float(kinds["silence"].data.get("seconds", 0.0)) if "silence" in kinds else 0.0,
+    )
+
+
+def _event(event: Mapping[str, Any]) -> RecordedEvent:
+    step = event.get("step")
+    return RecordedEvent(
+        time_s=float(event["time_s"]),
+        step=None if step is None else int(step),
+        kind=str(event["kind"]),
+        data=dict(event.get("data") or {}),
     )
 
 
@@ -73,9 +106,10 @@ def _row(log: Mapping[str, Any], norms: Mapping[int, float | None]) -> TimedRow:
         for key, value in log["logs"].items()
         if value is None or (isinstance(value, int | float) and not isinstance(value, bool))
     }
-    if norms.get(log["step"]) is not None:
-        values.setdefault("grad_norm", norms[log["step"]])
-    return TimedRow(time_s=float(log["t"]), step=int(log["step"]), values=values)
+    step = log["step"]
+    if norms.get(step) is not None:
+        values.setdefault("grad_norm", norms[step])
+    return TimedRow(time_s=float(log["t"]), step=None if step is None else int(step), values=values)
 
 
 def _kind(trainer: str) -> str:

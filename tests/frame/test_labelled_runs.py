@@ -11,6 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from runvitals.cli import app
+from runvitals.diagnostics.catalogue import default_rules
+from runvitals.diagnostics.scoring.judges import EngineJudge
 from runvitals.diagnostics.types import Happening, Pulse
 from runvitals.errors import SettingsError
 from runvitals.labelled_runs import read_labelled_runs
@@ -100,6 +102,22 @@ def test_meta_of_a_recorded_run_says_label_source_and_onset(tmp_path: Path) -> N
     )
     (run,) = read_labelled_runs(tmp_path)[0]
     assert (run.severity, run.fault, run.onset_step, run.source, run.kind) == ("broken", "fit", 7, "mine", "dpo")
+
+
+def test_events_among_the_rows_and_a_silence_at_the_end_are_told(tmp_path: Path) -> None:
+    events = [
+        {"kind": "trainer", "time_s": 1e9, "step": 0, "data": {"kind": "sft"}},
+        {"kind": "eval", "time_s": 1e9 + 30.5, "step": 30, "data": {}},
+        {"kind": "silence", "time_s": 1e9 + 60, "step": None, "data": {"seconds": 90}},
+    ]
+    recorded(tmp_path, "sft-hang", events, severity="broken", fault="stall", onset_step=60)  # type: ignore[arg-type]
+    (run,) = read_labelled_runs(tmp_path)[0]
+    kinds = [
+        item.kind if isinstance(item, Happening) else "pulse" if isinstance(item, Pulse) else "" for item in run.items
+    ]
+    assert (kinds[0], kinds.index("eval"), kinds.count("pulse")) == ("trainer", 31, 90)
+    firings = EngineJudge(default_rules()).firings(run)
+    assert {firing.rule for firing in firings} == {"progress_stalled"}
 
 
 def test_wrong_folders_and_labels_are_refused_with_what_is_expected(tmp_path: Path) -> None:

@@ -1,0 +1,154 @@
+"""What the corpus holds: settings × seeds, healthy, and broken by cause; which half each belongs to. Needs no torch.
+
+A setting (recipe, learning rate, batch, logging interval, schedule) is wholly in the fit half or wholly in the test half, healthy and
+broken runs alike, by a hash of its name: nobody chooses, and no run of the test half has a twin in the fit half.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Literal
+
+from runvitals.trainers.recipes.faults import FACTS, RecipeName
+
+Half = Literal["fit", "test"]
+
+STEPS: dict[RecipeName, int] = {"pretrain": 250, "sft": 250, "reward": 250, "dpo": 250, "ppo": 120, "grpo": 150}
+RATES: dict[RecipeName, float] = {"pretrain": 3e-3, "sft": 1e-3, "reward": 1e-3, "dpo": 3e-4, "ppo": 5e-4, "grpo": 5e-4}
+BATCHES: dict[RecipeName, tuple[int, int]] = {
+    "pretrain": (4, 8), "sft": (8, 16), "reward": (16, 32), "dpo": (16, 32), "ppo": (16, 32), "grpo": (16, 32),
+}  # fmt: skip
+FACTORS = (0.3, 1.0, 1.7)
+LOGGING = (1, 5, 10)
+SCHEDULES = ("cosine", "linear", "constant_with_warmup")
+
+SETTINGS = 12
+"""Settings of a recipe."""
+SEEDS = (1, 2)
+BROKEN_SETTINGS = 4
+"""Settings of a recipe that each cause is tried on: about half of them end in each half."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """A way to break a run. fits: recipes. fault: the rule family that is about it. arguments: for the recipe's command line.
+
+    is_sure: the run is broken by definition; else its label waits for the outcome, which is compared with its healthy twin.
+    late: it begins at 40 % of the run.
+    """
+
+    name: str
+    fits: tuple[RecipeName, ...]
+    fault: str
+    arguments: tuple[str, ...] = ()
+    rate: float = 1.0
+    is_sure: bool = True
+    late: bool = False
+
+
+_ALL: tuple[RecipeName, ...] = ("pretrain", "sft", "reward", "dpo", "ppo", "grpo")
+_LOSS: tuple[RecipeName, ...] = ("pretrain", "sft", "reward", "dpo")
+_PAIRS: tuple[RecipeName, ...] = ("reward", "dpo")
+_FAMILIES = {
+    "lr_ramp": "divergence", "shuffled_labels": "preference", "flipped_labels": "preference", "zero_lr": "fit",
+    "constant_reward": "policy", "reward_hack": "policy", "nan": "divergence", "slow_loader": "stall", "hang": "stall",
+    "crash": "stall",
+}  # fmt: skip
+_LATE = frozenset({"lr_ramp", "nan", "slow_loader", "hang", "crash"})
+
+CAUSES: tuple[Cause, ...] = (
+    *(
+        Cause(
+            name=fault.value,
+            fits=facts.fits,
+            fault=_FAMILIES[fault.value],
+            arguments=("--inject", fault.value),
+            late=fault.value in _LATE,
+        )
+        for fault, facts in FACTS.items()
+    ),
+    Cause(name="lr_x10", fits=_ALL, fault="divergence", rate=10.0, is_sure=False),
+    Cause(name="lr_x30", fits=_ALL, fault="divergence", rate=30.0, is_sure=False),
+    Cause(
+        name="no_warmup", fits=_LOSS, fault="divergence", arguments=("--warmup_steps", "0"), rate=10.0, is_sure=False
+    ),
+    Cause(name="flips_10", fits=_PAIRS, fault="preference", is_sure=False),
+    Cause(name="flips_30", fits=_PAIRS, fault="preference", is_sure=False),
+    Cause(name="duplicated_rows", fits=("sft", *_PAIRS), fault="fit", is_sure=False),
+    Cause(name="beta_tiny", fits=("dpo",), fault="preference", arguments=("--beta", "0.001"), is_sure=False),
+    Cause(name="beta_huge", fits=("dpo",), fault="preference", arguments=("--beta", "20"), is_sure=False),
+    Cause(name="masked_labels", fits=("pretrain", "sft"), fault="divergence"),
+    Cause(name="corrupt_shard", fits=("pretrain", "sft"), fault="divergence", is_sure=False, late=True),
+    Cause(name="length_reward", fits=("grpo",), fault="policy"),
+    Cause(name="memory_leak", fits=_LOSS, fault="resource", late=True),
+    Cause(name="kill", fits=_ALL, fault="stall", late=True),
+)
+"""fp16 overflow and repeated data on resume are not here: half precision needs a GPU, and a toy epoch is too short to repeat."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """One run to make. `control`: the healthy run with the same setting and seed, for causes whose outcome decides the label."""
+
+    name: str
+    recipe: RecipeName
+    setting: str
+    seed: int
+    half: Half
+    steps: int
+    cause: Cause | None = None
+    control: str = ""
+    arguments: tuple[str, ...] = field(default=())
+
+
+def plan() -> list[Planned]:
+    """Every run, healthy ones of a setting before the broken ones; always the same."""
+    return [run for recipe in STEPS for run in _of_recipe(recipe)]
+
+
+def half_of(setting: str) -> Half:
+    """The half of a setting: the parity of the first byte of its SHA-256."""
+    return "fit" if hashlib.sha256(setting.encode()).digest()[0] % 2 else "test"
+
+
+def _of_recipe(recipe: RecipeName) -> Iterator[Planned]:
+    every = list(product(FACTORS, BATCHES[recipe], LOGGING, SCHEDULES))
+    chosen = random.Random(recipe).sample(every, SETTINGS)
+    for setting in chosen:
+        for seed in SEEDS:
+            yield _planned(recipe, setting, seed, None)
+    for setting in chosen[:BROKEN_SETTINGS]:
+        for cause in CAUSES:
+            if recipe in cause.fits:
+                yield _planned(recipe, setting, SEEDS[0], cause)
+
+
+def _planned(recipe: RecipeName, setting: tuple[float, int, int, str], seed: int, cause: Cause | None) -> Planned:
+    factor, batch, logging, schedule = setting
+    label = f"{recipe}-lr{factor}-b{batch}-log{logging}-{schedule.split('_')[0]}"
+    control = f"{label}-s{seed}"
+    rate = RATES[recipe] * factor * (cause.rate if cause else 1.0)
+    length = (
+        ("--total_episodes", str(STEPS[recipe] * batch)) if recipe == "ppo" else ("--max_steps", str(STEPS[recipe]))
+    )
+    interval = () if recipe == "ppo" else ("--logging_steps", str(logging))  # PPO logs each update whatever it is told
+    return Planned(
+        name=control if cause is None else f"{control}-{cause.name}",
+        recipe=recipe,
+        setting=label,
+        seed=seed,
+        half=half_of(label),
+        steps=STEPS[recipe],
+        cause=cause,
+        control=control,
+        arguments=(
+            *("--learning_rate", str(rate), "--per_device_train_batch_size", str(batch), "--seed", str(seed)),
+            *("--lr_scheduler_type", schedule, "--disable_tqdm", "true", *length, *interval),
+            *(("--local_rollout_forward_batch_size", str(batch)) if recipe == "ppo" else ()),
+            *(cause.arguments if cause else ()),
+        ),
+    )

@@ -1,0 +1,224 @@
+"""Trains the corpus of labelled runs: `python benchmarks/corpus/train.py OUT [--jobs 2] [--only TEXT] [--list]`.
+
+Each run is a process of its own and ends as OUT/<half>/<name>.json, a recorded run that `runvitals bench rules --runs OUT/test` reads.
+What is there already is not trained again, so it may be stopped and started. On two cores its 472 runs take about three hours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from plan import Planned, plan  # isort: skip
+from runvitals.diagnostics.types import Row
+from runvitals.settings import Settings
+from runvitals.store.open import open_store
+from runvitals.stored_rows import stored_items
+from runvitals.watch.command import watch_once
+
+HERE = Path(__file__).parent
+LIMIT_S = 900.0
+SILENCE_S = 150.0
+"""A hung run is ended after so long without a row: two and a half times what the stall rule waits."""
+WORSE = 1.5
+"""Where the outcome decides, a run is broken whose last loss is this many times its healthy twin's, or whose reward is as far below."""
+
+
+def main() -> int:
+    """Trains what is missing; 1 where a run failed for another reason than its fault."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one core each")
+    parser.add_argument("--only", default="", help="only runs whose name holds this text")
+    parser.add_argument("--list", action="store_true", help="print the plan and train nothing")
+    options = parser.parse_args()
+    runs = [run for run in plan() if options.only in run.name]
+    if options.list:
+        for run in runs:
+            print(f"{run.half:4}  {run.name}")
+        print(
+            f"{len(runs)} runs, {sum(run.cause is None for run in runs)} healthy; {sum(r.half == 'test' for r in runs)} in the test half"
+        )
+        return 0
+    for half in ("fit", "test"):
+        (options.out / half).mkdir(parents=True, exist_ok=True)
+    missing = [run for run in runs if not place(options.out, run).exists()]
+    print(f"{len(runs)} runs, {len(runs) - len(missing)} there already", flush=True)
+    failed = train_all(missing, options.out, jobs=options.jobs)
+    settle_labels(options.out, runs)
+    for name in failed:
+        print(f"failed: {name}; see {options.out / 'logs' / name}.log", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def place(out: Path, run: Planned) -> Path:
+    """Where a run's recording lies."""
+    return out / run.half / f"{run.name}.json"
+
+
+def train_all(missing: list[Planned], out: Path, *, jobs: int) -> list[str]:
+    """Trains the runs side by side and tells how far it is; the names of those that failed."""
+    began_s = time.monotonic()
+    failed = []
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = {pool.submit(train_one, run, out): run for run in missing}
+        for done, future in enumerate(as_completed(futures), 1):
+            run = futures[future]
+            said = future.result()
+            if said:
+                failed.append(run.name)
+            left_s = (time.monotonic() - began_s) / done * (len(missing) - done)
+            print(f"{done}/{len(missing)}  {run.name}  {said or 'ok'}  {left_s / 60:.0f} min left", flush=True)
+    return failed
+
+
+def train_one(run: Planned, out: Path) -> str:
+    """Trains and records one run; what went wrong, or nothing."""
+    logs = out / "logs"
+    logs.mkdir(exist_ok=True)
+    home = Path(tempfile.mkdtemp(prefix="corpus-"))
+    toys = out / "toy"
+    if toys.is_dir():
+        shutil.copytree(toys, home / "toy", dirs_exist_ok=True)
+    try:
+        code, silent_s = follow(run, home, logs / f"{run.name}.log")
+        if not toys.is_dir() and (home / "toy").is_dir() and code == 0:
+            keep_toys(home / "toy", toys)
+        settings = Settings.from_environment({}, home=home)
+        watch_once(settings, ())
+        recording = recorded(run, settings, code=code, silent_s=silent_s)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+    if recording is None or not recording["logs"]:
+        return f"recorded nothing (exit code {code})"
+    if code != 0 and (run.cause is None or run.cause.name not in ("crash", "kill", "hang")):
+        recording["meta"]["exit_code"] = code
+    target = place(out, run)
+    target.with_suffix(".tmp").write_text(json.dumps(recording))
+    target.with_suffix(".tmp").replace(target)
+    return ""
+
+
+def keep_toys(made: Path, toys: Path) -> None:
+    """Keeps the toy models for the runs after this one; two runs that end together keep those of one."""
+    shutil.rmtree(made / "output", ignore_errors=True)
+    own = Path(tempfile.mkdtemp(dir=toys.parent)) / "toy"
+    shutil.copytree(made, own)
+    with contextlib.suppress(OSError):  # another run was first
+        own.rename(toys)
+    shutil.rmtree(own.parent, ignore_errors=True)
+
+
+def follow(run: Planned, home: Path, log: Path) -> tuple[int, float]:
+    """Trains in a process; its exit code and how long it had been silent when it was killed for that, else 0."""
+    cause = run.cause.name if run.cause else "-"
+    command = [sys.executable, str(HERE / "one_run.py"), run.recipe, cause, *run.arguments, "--run_name", run.name]
+    environ = {**os.environ, "RUNVITALS_HOME": str(home), "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+    hangs = cause == "hang"
+    with log.open("wb") as words:
+        process = subprocess.Popen(command, env=environ, stdout=words, stderr=subprocess.STDOUT, start_new_session=True)
+        began_s = time.monotonic()
+        while process.poll() is None:
+            silent_s = time.time() - log.stat().st_mtime
+            if (hangs and silent_s > SILENCE_S) or time.monotonic() - began_s > LIMIT_S:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                return process.returncode, silent_s if hangs else 0.0
+            time.sleep(0.5)
+    return process.returncode, 0.0
+
+
+def recorded(run: Planned, settings: Settings, *, code: int, silent_s: float) -> dict[str, Any] | None:
+    """The recording of the only run of a home, or None where it has none."""
+    store = open_store(settings.store)
+    found = store.runs()
+    if not found:
+        return None
+    items = stored_items(store, found[0].id)
+    store.close()
+    rows = [item for item in items if isinstance(item, Row)]
+    events = [
+        {"kind": item.kind, "time_s": item.time_s, "step": item.step, "data": dict(item.data)}
+        for item in items
+        if not isinstance(item, Row)
+    ]
+    if silent_s:
+        events.append(
+            {"kind": "silence", "time_s": rows[-1].time_s if rows else 0.0, "step": None, "data": {"seconds": silent_s}}
+        )
+    return {
+        "meta": label(run),
+        "events": events,
+        "logs": [{"t": row.time_s, "step": row.step, "logs": dict(row.values)} for row in rows],
+    }
+
+
+def label(run: Planned) -> dict[str, Any]:
+    """What the recording says of the run; where the outcome decides it is unknown until `settle_labels`."""
+    cause = run.cause
+    told: dict[str, Any] = {
+        "name": run.name,
+        "kind": run.recipe,
+        "source": run.setting,
+        "max_steps": run.steps,
+        "arguments": list(run.arguments),
+        "cause": cause.name if cause else "",
+        "severity": "none",
+    }
+    if cause is not None:
+        told |= {"severity": "broken" if cause.is_sure else "unknown", "fault": cause.fault, "control": run.control}
+        told |= {"onset_step": max(1, round(0.4 * run.steps)) if cause.late else 0}
+    return told
+
+
+def settle_labels(out: Path, runs: list[Planned]) -> None:
+    """Labels the runs whose outcome decides, by their healthy twin: broken where they end much worse, else left unknown.
+
+    Nothing that a rule says enters here.
+    """
+    for run in runs:
+        path, twin = place(out, run), out / run.half / f"{run.control}.json"
+        if run.cause is None or run.cause.is_sure or not path.exists() or not twin.exists():
+            continue
+        recording = json.loads(path.read_text())
+        worse = is_worse(recording, json.loads(twin.read_text()))
+        recording["meta"]["severity"] = "broken" if worse else "unknown"
+        path.write_text(json.dumps(recording))
+
+
+def is_worse(recording: dict[str, Any], twin: dict[str, Any]) -> bool:
+    """Whether a run ends with a much higher held-out loss (training loss where it has none), or in RL a much lower reward."""
+    for key, sign in (("objective/scores", -1), ("reward", -1), ("eval_loss", 1), ("loss", 1)):
+        mine, other = ending(recording, key), ending(twin, key)
+        if other is None or not math.isfinite(other):
+            continue
+        if mine is None or not math.isfinite(mine):
+            return True
+        if sign * (mine - other) > (WORSE - 1) * abs(other):
+            return True
+        if key in ("objective/scores", "reward", "eval_loss"):
+            return False
+    return False
+
+
+def ending(recording: dict[str, Any], key: str) -> float | None:
+    """The median of a key's last tenth, at least three values; None where it was never logged."""
+    values = [log["logs"][key] for log in recording["logs"] if log["logs"].get(key) is not None]
+    return statistics.median(values[-max(3, len(values) // 10) :]) if values else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
