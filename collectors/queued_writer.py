@@ -125,7 +125,7 @@ class QueuedWriter:
         What it has not taken by then counts as lost, though the thread still writes it where the mount comes back while the process lives.
         """
         self._queue.put(None)
-        until, seen = time.monotonic() + END_S, -1
+        until, seen = time.monotonic() + END_S, self._taken
         while not self._done.wait(min(self._standstill_s, max(until - time.monotonic(), 0.0))):
             if self._taken == seen or time.monotonic() >= until:
                 self._give_up()
