@@ -125,6 +125,9 @@ def diagnose(
     trainer: Annotated[
         str | None, typer.Option("--trainer", help="Kind of the trainer, where the keys of the log do not tell it.")
     ] = None,
+    rules_file: Annotated[
+        Path | None, typer.Option("--rules", help="A rules file (runvitals.toml) to judge by; without it, our rules.")
+    ] = None,
 ) -> None:
     """Judge finished logs of transformers and TRL with the rules of the watcher.
 
@@ -132,7 +135,31 @@ def diagnose(
     """
     from runvitals.diagnose import diagnose_files
 
-    raise typer.Exit(diagnose_files(files, as_json=as_json, trainer=trainer))
+    raise typer.Exit(diagnose_files(files, as_json=as_json, trainer=trainer, rules_file=rules_file))
+
+
+@app.command(
+    epilog="Examples: [bold]runvitals rules[/bold] · [bold]runvitals rules loss_spike --project dpo-7b[/bold] · "
+    "[bold]runvitals rules --check runvitals.toml[/bold]"
+)
+def rules(
+    name: Annotated[str | None, typer.Argument(help="A rule, to be explained in full.")] = None,
+    home: Home = None,
+    project: Annotated[str, typer.Option("--project", help="Show what holds for runs of this project.")] = "",
+    check: Annotated[
+        Path | None, typer.Option("--check", help="Only say whether this rules file is right, and what is wrong where.")
+    ] = None,
+) -> None:
+    """List the rules, or explain one: what it catches, evidence, false alarms, causes, remedies, its numbers.
+
+    Exit code 2 where the rules file has faults.
+    """
+    import runvitals.rules
+
+    if check is not None:
+        raise typer.Exit(runvitals.rules.check(check))
+    settings = Settings.from_environment(home=home)
+    raise typer.Exit(runvitals.rules.print_rules(settings.rules, name=name, project=project))
 
 
 @app.command(

@@ -16,8 +16,9 @@ from runvitals.diagnostics.catalogue import default_rules
 from runvitals.diagnostics.convert import alert_detail
 from runvitals.diagnostics.kind import KINDS, kind_of_keys
 from runvitals.diagnostics.replay import replay, split_timed
-from runvitals.diagnostics.types import Alert, Happening, Row, RuleState, RunContext
+from runvitals.diagnostics.types import Alert, Happening, Row, Rule, RuleState, RunContext
 from runvitals.errors import LogFileError, SettingsError
+from runvitals.rules import loaded
 from runvitals.tables import make_console
 
 EXIT_CODES = {"info": 0, "warning": 1, "critical": 2}
@@ -47,19 +48,22 @@ class Diagnosis:
         return max((EXIT_CODES[alert.severity] for alert in self.alerts if not alert.inhibited_by), default=0)
 
 
-def diagnose_files(paths: Sequence[Path], *, as_json: bool, trainer: str | None = None) -> int:
+def diagnose_files(
+    paths: Sequence[Path], *, as_json: bool, trainer: str | None = None, rules_file: Path | None = None
+) -> int:
     """Prints the verdict on each file; the exit code. A file that cannot be read is told on stderr, and the others go on."""
     complaints = Console(stderr=True)
     codes = []
     try:
         checked_trainer(trainer)
+        rules = default_rules() if rules_file is None else loaded(rules_file).rules_for("")
     except SettingsError as error:
         complaints.print(f"runvitals: {error}", markup=False, highlight=False, soft_wrap=True)
         return UNREADABLE
     console = make_console()
     for path in paths:
         try:
-            diagnosis = diagnose(path, trainer=trainer)
+            diagnosis = diagnose(path, trainer=trainer, rules=rules)
         except LogFileError as error:
             complaints.print(f"runvitals: {error}", markup=False, highlight=False, soft_wrap=True)
             codes.append(UNREADABLE)
@@ -79,16 +83,16 @@ def checked_trainer(trainer: str | None) -> str | None:
     return trainer
 
 
-def diagnose(path: Path, *, trainer: str | None = None) -> Diagnosis:
+def diagnose(path: Path, *, trainer: str | None = None, rules: Sequence[Rule] | None = None) -> Diagnosis:
     """The diagnosis of a `trainer_state.json`, or of a folder that holds one. trainer: its kind, guessed from the keys where None.
 
-    Raises LogFileError where it cannot be read.
+    rules: to judge by; ours where None. Raises LogFileError where it cannot be read.
     """
     log = read_trainer_state(path)
     kind = trainer or kind_of_keys({key for row in log.rows for key in row.values})
     name = run_name(log.path)
-    rules, timed = split_timed(default_rules())
-    engine = replay(happened(log), RunContext(run_id=name, trainer=kind, max_steps=log.max_steps), rules)
+    judging, timed = split_timed(default_rules() if rules is None else rules)
+    engine = replay(happened(log), RunContext(run_id=name, trainer=kind, max_steps=log.max_steps), judging)
     no_times = [
         RuleState(rule=rule.spec.name, state="unknown", reason="the log holds no times, and this rule is about time")
         for rule in timed

@@ -29,6 +29,17 @@ def remedy_line(remedy: Remedy) -> str:
     return "1. " + ". ".join(part for part in (remedy.text, remedy.detail, source) if part) + "."
 
 
+def limit_lines(spec: RuleSpec) -> list[str]:
+    """The numbers that a user may set, as a table of their own."""
+    if not spec.limits:
+        return []
+    lines = ["\nIn [runvitals.toml](user-rules.md):\n", "| | default | range | |\n|---|---|---|---|"]
+    for one in spec.limits:
+        unit = f" {one.unit}" if one.unit else ""
+        lines.append(f"| `{one.name}` | {one.default:g}{unit} | {one.least:g} to {one.most:g} | {one.meaning} |")
+    return lines
+
+
 def section(spec: RuleSpec) -> str:
     """What one rule is."""
     signals = ", ".join(f"`{signal}`" for signal in spec.signals) or "every row"
@@ -47,6 +58,7 @@ def section(spec: RuleSpec) -> str:
             spec.summary + "\n",
             "| | |\n|---|---|",
             *(f"| {label} | {text} |" for label, text in facts if text),
+            *limit_lines(spec),
             "\nLikely causes:\n",
             *(f"- {cause.text}" for cause in spec.causes),
             "\nWhat to do:\n",

@@ -133,7 +133,11 @@ def _check_message(section: Section, message: str, fields: tuple[str, ...]) -> N
         return
     for _, name, spec, conversion in parts:
         if name is not None and (name not in fields or spec or conversion):
-            section.complain("message", f"expected only the fields {may}, got {{{name}{spec and ':' + spec}}}")
+            section.complain("message", f"expected only the fields {may}, got {_field(name, spec, conversion)}")
+
+
+def _field(name: str, spec: str | None, conversion: str | None) -> str:
+    return "{" + name + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "") + "}"
 
 
 def _lines(section: Section, *, what: str) -> Lines | None:

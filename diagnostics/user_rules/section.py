@@ -133,8 +133,8 @@ def shown(value: object) -> str:
 
 def _expected(among: Collection[str], got: str) -> str:
     hint = nearest(got, among)
-    words = ", ".join(among) if len(among) <= 12 else "a name that exists"
-    return f'expected {"one of " if len(among) <= 12 else ""}{words}, got "{got}"' + (f"; {hint}" if hint else "")
+    words = f"one of {', '.join(among)}" if len(among) <= 12 else "the name of a rule"
+    return f'expected {words}, got "{got}"' + (f"; {hint}" if hint else "")
 
 
 def _between(least: float, most: float) -> str:
