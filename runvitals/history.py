@@ -166,7 +166,7 @@ class _SharedPositions:
         ends = (float(positions[0]), float(positions[-1])) if positions.size else (0.0, 0.0)
         alike = self._known.setdefault((positions.size, *ends), [])
         for known in alike:
-            if np.array_equal(known.read, positions):
+            if known.read is positions or np.array_equal(known.read, positions):
                 return known
         kept = np.append(positions[1:] != positions[:-1], True)[: positions.size]
         new = _Positions(positions, positions, None) if kept.all() else _Positions(positions, positions[kept], kept)
@@ -216,14 +216,15 @@ def united(positions: Sequence[Ints | Floats]) -> Any:
 
 def side_by_side(columns: Mapping[str, Column], keys: Sequence[str], at: Ints | Floats) -> Floats:
     """The values of the keys at the positions `at`, which hold all of theirs: (len(keys), n), NaN where a key has none."""
-    block = np.full((len(keys), at.size), np.nan)
+    block = np.empty((len(keys), at.size))
     places: dict[int, NDArray[np.intp]] = {}
     for row, key in zip(block, keys, strict=True):
         column = columns.get(key)
-        if column is None:
-            continue
-        if column.at.size == at.size:
+        if column is not None and column.at.size == at.size:
             row[:] = column.values
+            continue
+        row[:] = np.nan
+        if column is None:
             continue
         if id(column.at) not in places:
             places[id(column.at)] = np.searchsorted(at, column.at)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, select
 
 from runvitals.store.blocks import BLOCK, CHUNK, Clocks, Place, SeriesHead, at, buckets, parts, tail_rows
-from runvitals.store.codec import cut, joined
+from runvitals.store.codec import cut
 from runvitals.store.generations import Rewinds, unpack_rewinds
 from runvitals.store.levels import (
     BUCKET,
@@ -31,7 +31,7 @@ from runvitals.store.levels import (
     merged,
     summarised,
 )
-from runvitals.store.read import chosen, overlaps, places_inside
+from runvitals.store.read import RowsInRange, chosen, overlaps
 from runvitals.store.schema import blocks
 from runvitals.store.types import Axis, Envelope, Floats, Generation, Ints, SeriesPoints
 
@@ -83,26 +83,6 @@ class Found:
     points: SeriesPoints
 
 
-class _Rows:
-    """Steps and times trimmed to the range, once for all series that were logged in the same rows and so share their arrays."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[int, ...], tuple[SeriesPoints, slice | NDArray[np.intp]]] = {}
-        self._alive: list[list[SeriesPoints]] = []  # an array's id is its own only while it lives
-
-    def trimmed(self, pieces: list[SeriesPoints], span: Span) -> SeriesPoints:
-        """The points of all pieces that lie in the range, in order of the axis."""
-        values = np.concatenate([piece.values for piece in pieces]) if pieces else np.empty(0)
-        shared = tuple(id(piece.steps) for piece in pieces) + tuple(id(piece.times_s) for piece in pieces)
-        if shared not in self._known:
-            whole = joined(pieces)
-            which = places_inside(whole.steps, whole.times_s, span.axis, start=span.start, stop=span.stop)
-            self._known[shared] = (chosen(whole, which), which)
-            self._alive.append(pieces)
-        first, which = self._known[shared]
-        return SeriesPoints(steps=first.steps, times_s=first.times_s, values=values[which])
-
-
 @dataclass(slots=True)
 class _Gathered:
     """What was read of one series so far. firsts, units: index of the first point and the buckets of each piece.
@@ -139,10 +119,10 @@ class _Gathered:
         self.units.append(found.picked(np.flatnonzero(kept)))
         self.cut.extend((int(one), level) for one in firsts[~kept & ~lost])
 
-    def found(self, span: Span, rows: _Rows) -> Found:
+    def found(self, span: Span, rows: RowsInRange) -> Found:
         """All that was read, trimmed to the range and in order."""
         pieces = [self._chosen(*piece) for piece in sorted(self.points, key=lambda piece: piece[0])]
-        points = rows.trimmed(pieces, span)
+        points = rows.trimmed(pieces)
         if not self.units:
             return Found(EMPTY, points)
         order = np.argsort(np.concatenate(self.firsts), kind="stable")
@@ -180,7 +160,7 @@ def gather(
     for level in range(top, 1, -1):
         _take_cut(connection, all_gathered, span, level)
     _take_points(connection, all_gathered, span)
-    rows = _Rows()
+    rows = RowsInRange(span.axis, start=span.start, stop=span.stop)
     return {one.head.key: one.found(span, rows) for one in all_gathered.values()}
 
 

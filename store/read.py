@@ -31,11 +31,6 @@ def overlaps(axis: Axis, start: float | None, stop: float | None) -> ColumnEleme
     return and_(True, *conditions)
 
 
-def inside(points: SeriesPoints, axis: Axis, start: float | None, stop: float | None) -> SeriesPoints:
-    """The points of the range, both ends included, in order of the axis; equal positions keep their order of arrival."""
-    return chosen(points, places_inside(points.steps, points.times_s, axis, start=start, stop=stop))
-
-
 def places_inside(
     steps: Ints, times_s: Floats, axis: Axis, *, start: float | None, stop: float | None
 ) -> slice | NDArray[np.intp]:
@@ -59,34 +54,58 @@ def chosen(points: SeriesPoints, which: NDArray[np.bool_] | NDArray[np.intp] | s
     return SeriesPoints(steps=points.steps[which], times_s=points.times_s[which], values=points.values[which])
 
 
-def read_range(
+class RowsInRange:
+    """Steps and times trimmed to a range, once for all series that were logged in the same rows and so share their arrays."""
+
+    def __init__(self, axis: Axis, *, start: float | None, stop: float | None) -> None:
+        self._axis: Axis = axis
+        self._start, self._stop = start, stop
+        self._known: dict[tuple[int, ...], tuple[SeriesPoints, slice | NDArray[np.intp]]] = {}
+        self._alive: list[list[SeriesPoints]] = []  # an array's id is its own only while it lives
+
+    def trimmed(self, pieces: list[SeriesPoints]) -> SeriesPoints:
+        """The points of all pieces that lie in the range, both ends included, in order of the axis; equal positions in order of arrival."""
+        values = np.concatenate([piece.values for piece in pieces]) if pieces else np.empty(0)
+        shared = tuple(id(piece.steps) for piece in pieces) + tuple(id(piece.times_s) for piece in pieces)
+        if shared not in self._known:
+            whole = joined(pieces)
+            which = places_inside(whole.steps, whole.times_s, self._axis, start=self._start, stop=self._stop)
+            self._known[shared] = (chosen(whole, which), which)
+            self._alive.append(pieces)
+        first, which = self._known[shared]
+        return SeriesPoints(steps=first.steps, times_s=first.times_s, values=values[which])
+
+
+def read_series(
     connection: Connection,
-    head: SeriesHead,
+    heads: Sequence[SeriesHead],
     *,
     axis: Axis,
     start: float | None,
     stop: float | None,
     generation: Generation = "current",
-    clocks: Clocks | None = None,
-) -> SeriesPoints:
-    """The exact points of a series on the step or time axis, both ends included.
-
-    clocks: one for all series that are read in a transaction, so that rows which they share are decoded once.
-    """
-    if generation == "superseded" and not head.rewinds:
-        return EMPTY_POINTS
-    asked = (blocks.c.series_id == head.id) & blocks.c.level.in_((PARTS, 0)) & overlaps(axis, start, stop)
-    rows = connection.execute(select(blocks).where(asked).order_by(blocks.c.first)).all()
-    clocks = clocks or Clocks()
-    clocks.load(connection, rows)
-    pieces = [(row.first, clocks.points(row, head)) for row in rows]
-    tail = tail_points(tail_rows(connection, [head.id]).get(head.id), head)
-    if tail is not None:
-        pieces.append((head.count - tail.values.size, tail))
-    if head.rewinds and generation != "all":
-        rewinds = unpack_rewinds(head.rewinds)
-        pieces = [(first, chosen(piece, rewinds.kept(first, piece.steps, generation))) for first, piece in pieces]
-    return inside(joined([piece for _, piece in pieces]), axis, start, stop)
+) -> dict[str, SeriesPoints]:
+    """The exact points of each series on the step or time axis, both ends included. Series of the same rows share their arrays."""
+    clocks = Clocks()
+    rows = RowsInRange(axis, start=start, stop=stop)
+    tails = tail_rows(connection, [head.id for head in heads])
+    found = {}
+    for head in heads:
+        if generation == "superseded" and not head.rewinds:
+            found[head.key] = EMPTY_POINTS
+            continue
+        asked = (blocks.c.series_id == head.id) & blocks.c.level.in_((PARTS, 0)) & overlaps(axis, start, stop)
+        stored = connection.execute(select(blocks).where(asked).order_by(blocks.c.first)).all()
+        clocks.load(connection, stored)
+        pieces = [(row.first, clocks.points(row, head)) for row in stored]
+        tail = clocks.tail(tails.get(head.id), head)
+        if tail is not None:
+            pieces.append((head.count - tail.values.size, tail))
+        if head.rewinds and generation != "all":
+            rewinds = unpack_rewinds(head.rewinds)
+            pieces = [(first, chosen(piece, rewinds.kept(first, piece.steps, generation))) for first, piece in pieces]
+        found[head.key] = rows.trimmed([piece for _, piece in pieces])
+    return found
 
 
 def since(connection: Connection, run_id: str, keys: Sequence[str], cursor: Mapping[str, int]) -> Delta:

@@ -12,7 +12,7 @@ from sqlalchemy import func, insert, select, text
 from runvitals.errors import StoreError, UnknownRun
 from runvitals.store import alerts, read, runs, watching
 from runvitals.store.append import append
-from runvitals.store.blocks import Clocks, heads
+from runvitals.store.blocks import heads
 from runvitals.store.compact import compact
 from runvitals.store.database import Database
 from runvitals.store.envelope import EMPTY_ENVELOPE, Span, Summaries, gather, reduced
@@ -146,13 +146,9 @@ class Store:
                 if clock is None:
                     return dict.fromkeys(known, read.EMPTY_POINTS)
                 axis, start, stop = "step", clock.first_step(start), clock.last_step(stop)
-            clocks = Clocks()
-            return {
-                key: read.read_range(
-                    connection, head, axis=axis, start=start, stop=stop, generation=generation, clocks=clocks
-                )
-                for key, head in known.items()
-            }
+            return read.read_series(
+                connection, list(known.values()), axis=axis, start=start, stop=stop, generation=generation
+            )
 
     def tokens_at(self, run_id: str, steps: Ints) -> Floats | None:
         """Tokens trained on at each step, as the tokens axis has them; None where the run logged no count. Raises UnknownRun."""
