@@ -25,6 +25,7 @@ class Intake:
         self.facts = Facts()
         self.lanes: list[list[Journals]] = []
         self.ended_news = False
+        self._looked = False
         self._folder = run_folder
         self._store = store
         self._known: dict[str, Journals] = {}
@@ -38,6 +39,7 @@ class Intake:
         """Reads a bounded amount of what is new of every rank and stores it; the number of rows stored."""
         find_journals(self._folder, self._known, self._infos)
         self.lanes = lanes(self._known)
+        self._looked = True
         stored = 0
         for lane in self.lanes:
             for found in lane:
@@ -94,7 +96,7 @@ class Intake:
     @property
     def caught_up(self) -> bool:
         """True where everything written so far is stored."""
-        return not self._unsaved and all(tail.caught_up for tail in self._tails.values())
+        return self._looked and not self._unsaved and all(tail.caught_up for tail in self._tails.values())
 
     @property
     def behind_bytes(self) -> int:

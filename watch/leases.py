@@ -61,8 +61,10 @@ class Leases:
         return self._store.lease(run_id, self._owner, now_s + LEASE_S, until_s)
 
     def forget(self, run_id: str) -> None:
-        """The run needs no watcher any more."""
-        self._until_s.pop(run_id, None)
+        """The run needs no watcher any more: whoever finds it resumed need not wait for us."""
+        now_s = self._clock()
+        if self._until_s.pop(run_id, 0.0) > now_s:
+            self._store.lease(run_id, self._owner, now_s, now_s)
 
     def release(self) -> None:
         """Gives all leases back. Where the store cannot be reached they run out by themselves."""

@@ -214,5 +214,6 @@ class RunMonitor:
         return self._intake.facts.ended is not None or (self.status == "crashed" and self.is_alive() is False)
 
     def remove_journals(self) -> None:
-        """Deletes the journals of a closed run that is stored and diagnosed whole; what cannot be deleted stays and is not read again."""
+        """Packs a closed run that is stored and diagnosed whole, then deletes its journals; what cannot be deleted is not read again."""
+        self._store.compact(self.run_id)
         removal.remove(self._folder, self._intake.files)
