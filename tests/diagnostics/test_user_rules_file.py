@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runvitals.diagnostics.catalogue import default_rules
@@ -134,6 +134,7 @@ VALUES = st.sampled_from(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.lists(st.tuples(st.booleans(), VALUES, st.lists(BLANKS, max_size=3)), min_size=1, max_size=12))
 def test_line_of_every_key_is_where_it_was_written(parts: list[tuple[bool, str, list[str]]]) -> None:
     lines: list[str] = []
@@ -153,12 +154,14 @@ def test_line_of_every_key_is_where_it_was_written(parts: list[tuple[bool, str, 
         assert {path: line_of(text, path) for path in places} == places
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.text(max_size=200))
 def test_no_text_breaks_the_reader(text: str) -> None:
     for fault in read(text).faults:
         assert 0 <= fault.line <= text.count("\n") + 1
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_own_rule_is_either_read_or_complained_of(data: st.DataObject) -> None:
     scalar = st.sampled_from(
