@@ -19,6 +19,18 @@ an alert, `clear` clear ones on end resolve it; missing data never does. Severit
 Alerts whose firing overlaps are one incident, named by the earliest onset. A rule that *hides* others keeps them out of sight while it
 fires at least as severely; they are tracked on and come back when it resolves.
 
+Most rules compare a run with its own start or its own noise, since no absolute number holds for all models; those that compare stretches
+judge every few rows. Rows right after an evaluation, a checkpoint, a resume, a jump of the learning rate or the edge of an epoch are left
+out where they would upset a rule's numbers.
+
+A warning costs attention, so a rule may only give one where it stays quiet on all healthy logs that we have: published ones, and tiny runs
+made for it. What could not be made quiet is information: flat losses and rewards, clipping, steps at the edges of epochs, uneven devices,
+underfitting, the scale of a reward model, length that may explain a reward. Thresholds began as those of the catalogue; *After* says where a
+rule left it, and *False alarms* why.
+
+The codes are the catalogue's. Two of its items live in another rule: a start that takes too long (S2) in `progress_stalled`, a spike that does
+not recover (D4) in `loss_spike` and `loss_divergence`. Times of single ranks are not logged, so R5 reads utilisation only.
+
 Every rule reads scalars only. A run that is wrong and smooth looks healthy to all of them: healthy is not correct.
 """
 
