@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -30,6 +31,8 @@ from runvitals.stored_rows import stored_items
 from runvitals.watch.command import watch_once
 
 HERE = Path(__file__).parent
+stopped = threading.Event()
+"""Set when the user ends the script: what is under way is thrown away."""
 LIMIT_S = 900.0
 SILENCE_S = 150.0
 """A hung run is ended after so long without a row: two and a half times what the stall rule waits."""
@@ -42,10 +45,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one core each")
-    parser.add_argument("--only", default="", help="only runs whose name holds this text")
+    parser.add_argument("--only", default="", help="only the run of this name, or those whose names hold this text")
     parser.add_argument("--list", action="store_true", help="print the plan and train nothing")
     options = parser.parse_args()
-    runs = [run for run in plan() if options.only in run.name]
+    every = plan()
+    runs = [run for run in every if run.name == options.only] or [run for run in every if options.only in run.name]
     if options.list:
         for run in runs:
             print(f"{run.half:4}  {run.name}")
@@ -57,7 +61,12 @@ def main() -> int:
         (options.out / half).mkdir(parents=True, exist_ok=True)
     missing = [run for run in runs if not place(options.out, run).exists()]
     print(f"{len(runs)} runs, {len(runs) - len(missing)} there already", flush=True)
-    failed = train_all(missing, options.out, jobs=options.jobs)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        failed = train_all(missing, options.out, jobs=options.jobs)
+    except KeyboardInterrupt:
+        print("stopped; start it again to go on", flush=True)
+        return 130
     settle_labels(options.out, runs)
     for name in failed:
         print(f"failed: {name}; see {options.out / 'logs' / name}.log", file=sys.stderr)
@@ -73,19 +82,28 @@ def train_all(missing: list[Planned], out: Path, *, jobs: int) -> list[str]:
     """Trains the runs side by side and tells how far it is; the names of those that failed."""
     began_s = time.monotonic()
     failed = []
+    running: set[int] = set()
     with ThreadPoolExecutor(jobs) as pool:
-        futures = {pool.submit(train_one, run, out): run for run in missing}
-        for done, future in enumerate(as_completed(futures), 1):
-            run = futures[future]
-            said = future.result()
-            if said:
-                failed.append(run.name)
-            left_s = (time.monotonic() - began_s) / done * (len(missing) - done)
-            print(f"{done}/{len(missing)}  {run.name}  {said or 'ok'}  {left_s / 60:.0f} min left", flush=True)
+        futures = {pool.submit(train_one, run, out, running): run for run in missing}
+        try:
+            for done, future in enumerate(as_completed(futures), 1):
+                run = futures[future]
+                said = future.result()
+                if said:
+                    failed.append(run.name)
+                left_s = (time.monotonic() - began_s) / done * (len(missing) - done)
+                print(f"{done}/{len(missing)}  {run.name}  {said or 'ok'}  {left_s / 60:.0f} min left", flush=True)
+        except KeyboardInterrupt:  # runs that are under way are not recorded, as if they had never begun
+            stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            for group in tuple(running):
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(group, signal.SIGKILL)
+            raise
     return failed
 
 
-def train_one(run: Planned, out: Path) -> str:
+def train_one(run: Planned, out: Path, running: set[int]) -> str:
     """Trains and records one run; what went wrong, or nothing."""
     logs = out / "logs"
     logs.mkdir(exist_ok=True)
@@ -94,7 +112,9 @@ def train_one(run: Planned, out: Path) -> str:
     if toys.is_dir():
         shutil.copytree(toys, home / "toy", dirs_exist_ok=True)
     try:
-        code, silent_s = follow(run, home, logs / f"{run.name}.log")
+        code, silent_s = follow(run, home, logs / f"{run.name}.log", running)
+        if stopped.is_set():
+            return "stopped"
         if not toys.is_dir() and (home / "toy").is_dir() and code == 0:
             keep_toys(home / "toy", toys)
         settings = Settings.from_environment({}, home=home)
@@ -122,7 +142,7 @@ def keep_toys(made: Path, toys: Path) -> None:
     shutil.rmtree(own.parent, ignore_errors=True)
 
 
-def follow(run: Planned, home: Path, log: Path) -> tuple[int, float]:
+def follow(run: Planned, home: Path, log: Path, running: set[int]) -> tuple[int, float]:
     """Trains in a process; its exit code and how long it had been silent when it was killed for that, else 0."""
     cause = run.cause.name if run.cause else "-"
     command = [sys.executable, str(HERE / "one_run.py"), run.recipe, cause, *run.arguments, "--run_name", run.name]
@@ -130,14 +150,17 @@ def follow(run: Planned, home: Path, log: Path) -> tuple[int, float]:
     hangs = cause == "hang"
     with log.open("wb") as words:
         process = subprocess.Popen(command, env=environ, stdout=words, stderr=subprocess.STDOUT, start_new_session=True)
+        running.add(process.pid)
         began_s = time.monotonic()
         while process.poll() is None:
             silent_s = time.time() - log.stat().st_mtime
             if (hangs and silent_s > SILENCE_S) or time.monotonic() - began_s > LIMIT_S:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+                running.discard(process.pid)
                 return process.returncode, silent_s if hangs else 0.0
             time.sleep(0.5)
+    running.discard(process.pid)
     return process.returncode, 0.0
 
 

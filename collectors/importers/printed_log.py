@@ -14,6 +14,8 @@ from runvitals.errors import LogFileError
 
 _LLMC = re.compile(r"step\s+(\d+)/\d+ \| loss\s+(\S+) .*?\| norm\s+(\S+) .*?\| lr (\S+)")
 _MODDED = re.compile(r"s:(\d+) trl:(\S+) lr:(\S+) norm:(\S+)")
+_LLMC_VALIDATION = re.compile(r"val loss (\S+)\s*$")
+_MODDED_VALIDATION = re.compile(r"s:(\d+) tel:(\S+)")
 _DICT = re.compile(r"\{'[^{}]*'epoch': [^{}]*\}")
 _FACTORY = {"loss": "loss", "eval_loss": "eval_loss", "lr": "learning_rate", "reward": "reward", "epoch": "epoch"}
 
@@ -32,12 +34,18 @@ def read_printed_log(path: Path) -> tuple[LoggedRow, ...]:
 
 
 def _console_rows(lines: list[str]) -> Iterator[LoggedRow]:
-    printed = 0
+    printed = newest = 0
     for line in lines:
         if found := _LLMC.search(line):
             step, loss, norm, rate = found.groups()
+            told = {"loss": loss, "grad_norm": norm, "learning_rate": rate}
         elif found := _MODDED.search(line):
             step, loss, rate, norm = found.groups()
+            told = {"loss": loss, "grad_norm": norm, "learning_rate": rate}
+        elif found := _MODDED_VALIDATION.search(line):
+            step, told = found[1], {"eval_loss": found[2]}
+        elif found := _LLMC_VALIDATION.match(line):
+            step, told = str(newest), {"eval_loss": found[1]}
         elif found := _DICT.search(line):
             values = _printed_dict(found[0])
             if values:
@@ -46,10 +54,12 @@ def _console_rows(lines: list[str]) -> Iterator[LoggedRow]:
             continue
         else:
             continue
-        numbers = {"loss": _number(loss), "grad_norm": _number(norm), "learning_rate": _number(rate)}
-        kept = {key: value for key, value in numbers.items() if value is not None}
+        newest = int(step)
+        kept: dict[str, float | None] = {
+            key: number for key, word in told.items() if (number := _number(word)) is not None
+        }
         if kept:
-            yield LoggedRow(step=int(step), values=kept)
+            yield LoggedRow(step=newest, values=kept)
 
 
 def _printed_dict(text: str) -> dict[str, float | None]:

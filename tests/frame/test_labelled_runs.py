@@ -80,6 +80,23 @@ def test_each_format_is_read_with_its_label(folder: Path) -> None:
     assert runs["dicts.log"].rows[1].values["loss"] == 1.4
 
 
+def test_validation_losses_of_console_logs_are_evaluations(tmp_path: Path) -> None:
+    manifest(tmp_path, "llmc.log,a,pretrain,nan,broken", "modded.log,a,pretrain,healthy,none")
+    (tmp_path / "llmc.log").write_text("val loss nan\n" + LLMC.format(step=3, loss=5.0, norm=1.0) + "val loss 4.5\n")
+    (tmp_path / "modded.log").write_text("s:0 tel:11.0\ns:0 trl:10.9 lr:0.1 norm:1.5\n")
+    llmc, modded = read_labelled_runs(tmp_path)[0]
+    assert [(row.step, next(iter(row.values))) for row in llmc.rows] == [
+        (0, "eval_loss"),
+        (3, "loss"),
+        (3, "eval_loss"),
+    ]
+    assert (llmc.onset_step, llmc.rows[2].values) == (0, {"eval_loss": 4.5})
+    assert [row.values for row in modded.rows] == [
+        {"eval_loss": 11.0},
+        {"loss": 10.9, "grad_norm": 1.5, "learning_rate": 0.1},
+    ]
+
+
 def test_ends_of_recorded_runs_are_told_to_the_rules_on_time(folder: Path) -> None:
     ends = {run.name: run.items[-1] for run in read_labelled_runs(folder)[0] if run.timed}
     crash, kill, fine = ends["crash"], ends["kill9"], ends["sft_healthy"]
