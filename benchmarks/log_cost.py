@@ -33,18 +33,18 @@ SLOW_PERIOD_S = 0.01
 PROCESSES = 9
 START_UP = """
 import time
-begun = time.perf_counter()
+begun, cpu_begun = time.perf_counter(), time.process_time()
 import runvitals
 runvitals.init
-imported = time.perf_counter()
+imported, cpu = time.perf_counter(), time.process_time()
 import sys
-before = time.perf_counter()
+before, cpu_before = time.perf_counter(), time.process_time()
 runvitals.init("benchmark", home=sys.argv[1])
-after = time.perf_counter()
+after, cpu_init = time.perf_counter(), time.process_time() - cpu_before
 time.sleep(0.5)
 import psutil
 memory = psutil.Process().memory_info().rss / 2**20
-print((imported - begun) * 1000, (after - before) * 1000, memory)
+print((imported - begun) * 1000, (cpu - cpu_begun) * 1000, (after - before) * 1000, cpu_init * 1000, memory)
 """
 
 Log = Callable[[Mapping[str, float], int], None]
@@ -110,7 +110,8 @@ def start_up() -> None:
         ]
     told = [statistics.median(one) for one in zip(*(map(float, answer.split()) for answer in answers), strict=True)]
     print(
-        f"\nfresh processes: import {told[0]:.0f} ms, init {told[1]:.1f} ms, resident {told[2]:.0f} MiB after the first samples"
+        f"\nfresh processes, wall (processor) ms: import {told[0]:.0f} ({told[1]:.0f}), init {told[2]:.1f} ({told[3]:.1f}); "
+        f"resident {told[4]:.0f} MiB after the first samples"
     )
 
 
