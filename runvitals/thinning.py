@@ -1,7 +1,8 @@
 """Series reduced to few rows that still show every spike and every NaN, as a table that plots like the whole.
 
 The range is cut into equal stretches. In each, a series gives its lowest and its highest value, and one row more where it holds a
-NaN (or None), +Inf or -Inf. All values are real ones; only their place is shifted, by at most one stretch.
+NaN (or None), +Inf or -Inf. All values are real ones; only their place is shifted, by at most two stretches: one within the envelope's
+bucket, one within the stretch.
 """
 
 from __future__ import annotations
@@ -55,13 +56,16 @@ def thinned(outlines: Mapping[str, Outline], keys: Sequence[str], *, samples: in
         return np.empty(0, np.int64 if whole else np.float64), np.empty((len(keys), 0))
     low = min(float(one.x[0]) for one in held.values())
     high = max(float(one.x[-1]) for one in held.values())
-    for rows_each in range(2, FEWEST + 1):
-        grid = _Grid(low, high, samples // rows_each)
+    number = samples // 2
+    while True:
+        grid = _Grid(low, high, number)
         slots = {key: _slots(one, grid) for key, one in held.items()}
         needed = np.any([one.needed for one in slots.values()], axis=0)
-        if np.count_nonzero(needed) <= samples:
+        rows = int(np.count_nonzero(needed))
+        if rows <= samples:
             break
-    block = np.full((len(keys), np.count_nonzero(needed)), np.nan)
+        number = max(samples // FEWEST, min(number - 1, number * samples // rows))
+    block = np.full((len(keys), rows), np.nan)
     for row, key in zip(block, keys, strict=True):
         if key in slots:
             row[:] = slots[key].values[needed]

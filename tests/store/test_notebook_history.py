@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import runvitals
@@ -161,7 +161,7 @@ def test_few_rows_of_a_long_run_show_every_spike_and_nan(
     store.append(batch_of({"spiked": points_of(spiked), "odd": points_of(odd), "rare": points_of([7.0], [12_345])}))
     table = view.run("run").history(samples=samples)
     assert len(table) <= samples
-    assert len(table) > samples / 3
+    assert len(table) >= samples - 5
     assert table.index.is_monotonic_increasing
     assert table.index.is_unique
     assert (table["spiked"].max(), table["spiked"].min()) == (50.0, -50.0)
@@ -170,7 +170,7 @@ def test_few_rows_of_a_long_run_show_every_spike_and_nan(
     assert table["odd"].isna().any()
     assert not table["spiked"].isna().any()
     assert table["rare"].dropna().unique().tolist() == [7.0]
-    width = 20_000 / (samples // FEWEST)
+    width = 2 * 20_000 / (samples // 2 - 3 if samples > 5 else 1)
     assert abs(table["spiked"].idxmax() - 4321) <= width
     assert abs(table["odd"].idxmax() - 9_000) <= width
 
@@ -282,6 +282,7 @@ logged = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(rows=logged)
 def test_table_is_that_of_a_plain_loop(rows: list[tuple[str, int, float]]) -> None:
     from runvitals.history import _column, _SharedPositions, side_by_side, united
@@ -316,6 +317,7 @@ kinds = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(series=kinds, samples=st.integers(FEWEST, 40))
 def test_thinning_loses_no_extreme_and_no_kind(series: list[list[tuple[int, float]]], samples: int) -> None:
     outlines = {}
