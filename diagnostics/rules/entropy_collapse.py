@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from runvitals.diagnostics.baseline import SortedWindow
+from runvitals.diagnostics.limits import Adjustable, described, in_order, limit
 from runvitals.diagnostics.rules.definition import (
     NEAR,
     OK,
     REINFORCED,
-    Definition,
     RowDetector,
     at,
     is_finite,
@@ -17,6 +19,21 @@ from runvitals.diagnostics.rules.definition import (
 from runvitals.diagnostics.rules.reward_trend import RewardTrend
 from runvitals.diagnostics.rules.sources import DAPO, ENTROPY, TRL
 from runvitals.diagnostics.types import Cause, Evidence, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much of the entropy at the start may go."""
+
+    # Published runs fall to 27 % while most of the gain is still to come (Cui et al. 2025).
+    warning: float = limit(
+        0.15, "share of the entropy at the start that is left, for a warning", least=0.001, most=0.95
+    )
+    critical: float = limit(0.05, "share that is left, for a critical alert", least=0.0001, most=0.95)
+
+    def __post_init__(self) -> None:
+        in_order(self, "critical", "warning")
+
 
 SPEC = RuleSpec(
     name="entropy_collapse",
@@ -49,21 +66,20 @@ SPEC = RuleSpec(
     "the rule compares with the run's own start.",
     source="Cui et al. 2025; rule catalogue L3",
     needs="entropy and reward, 15 points",
+    limits=described(Limits),
 )
 
 _FIRST = 5
 _NEWEST = 5
 _ENOUGH = 15
-_LOW = 0.15
-"""Published runs fall to 27 % while most of the gain is still to come (Cui et al. 2025)."""
-_GONE = 0.05
 _REWARD_ROWS = 10
 
 
 class _Detector(RowDetector):
     """Entropy now against the first rows, and whether the reward still rises."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._count = 0
         self._first = SortedWindow(_FIRST)
         self._newest = SortedWindow(_NEWEST)
@@ -97,14 +113,14 @@ class _Detector(RowDetector):
             return Reading(state="unknown", reason="needs an entropy above 0 at the start")
         now = self._newest.median()
         share = now / start
-        if share >= _LOW:
+        if share >= self._limits.warning:
             self._since = None
-            return OK if share >= 2 * _LOW else NEAR
+            return OK if share >= 2 * self._limits.warning else NEAR
         if self._since is None:
             self._since = step
         if self._rewards.rises():
             return NEAR
-        severity: Severity = "critical" if share < _GONE else "warning"
+        severity: Severity = "critical" if share < self._limits.critical else "warning"
         return Reading(
             state="bad",
             severity=severity,
@@ -118,7 +134,10 @@ class _Detector(RowDetector):
         before, newest = self._rewards.halves()
         return (
             Number(
-                label="Entropy, median of the last 5", value=now, unit="nats", expected=f"above {short(_LOW * start)}"
+                label="Entropy, median of the last 5",
+                value=now,
+                unit="nats",
+                expected=f"above {short(self._limits.warning * start)}",
             ),
             Number(label="Entropy at the start", value=start, unit="nats"),
             Number(label="Reward, newer half of 40 rows", value=newest, expected="rising"),
@@ -126,8 +145,8 @@ class _Detector(RowDetector):
         )
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector()
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

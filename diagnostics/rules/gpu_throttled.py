@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 from runvitals.diagnostics.baseline import SortedWindow
-from runvitals.diagnostics.rules.definition import NEAR, OK, Definition, RowDetector, at, bad, is_finite
+from runvitals.diagnostics.limits import Adjustable, described, limit
+from runvitals.diagnostics.rules.definition import NEAR, OK, RowDetector, at, bad, is_finite
 from runvitals.diagnostics.rules.sources import NVML, SAGEMAKER
 from runvitals.diagnostics.signals import Device, device
 from runvitals.diagnostics.timeline import Timeline
 from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When a device is too hot."""
+
+    hot_c: float = limit(
+        90.0, "temperature of the core above which a busy device counts as slowed", least=40.0, most=120.0, unit="°C"
+    )
+
 
 SPEC = RuleSpec(
     name="gpu_throttled",
@@ -39,11 +51,11 @@ SPEC = RuleSpec(
     false_alarms="Idle devices lower their clock: only busy ones count. Memory of some boards runs hotter than 90 °C; this reads the core.",
     source="NVML clocks event reasons; rule catalogue R4 (12 samples)",
     needs="GPU temperature, clock or throttle reasons: 12 samples",
+    limits=described(Limits),
 )
 
 _HEAT_OR_HARDWARE = 0x8 | 0x20 | 0x40 | 0x80
 """NVML: hardware slow-down, thermal slow-down in software and in hardware, power brake."""
-_HOT_C = 90.0
 _SLOW = 0.7
 _BUSY = 80.0
 _SAMPLES, _OF_THEM = 12, 10
@@ -53,7 +65,8 @@ _USUAL = 60
 class _Device:
     """One device: whether each of its newest samples was slowed, and its usual clock while busy."""
 
-    def __init__(self) -> None:
+    def __init__(self, hot_c: float) -> None:
+        self._hot_c = hot_c
         self.slowed: deque[bool] = deque(maxlen=_SAMPLES)
         self.clock = SortedWindow(240)
         self.why = ""
@@ -65,8 +78,8 @@ class _Device:
         clock, hot = found.get("gpu_sm_clock_mhz", 0.0), found.get("gpu_temperature_c", 0.0)
         reasons = int(found.get("gpu_throttled", 0.0)) & _HEAT_OR_HARDWARE
         slow = busy and len(self.clock) >= _USUAL and 0.0 < clock < _SLOW * self.clock.median()
-        self.slowed.append(bool(busy and (reasons or hot > _HOT_C or slow)))
-        if reasons or hot > _HOT_C:
+        self.slowed.append(bool(busy and (reasons or hot > self._hot_c or slow)))
+        if reasons or hot > self._hot_c:
             self.why, self.value = f"runs at {hot:.0f} °C" + (" and reports a slow-down" if reasons else ""), hot
         elif slow:
             self.why, self.value = f"runs at {clock:.0f} MHz instead of {self.clock.median():.0f}", clock
@@ -77,7 +90,8 @@ class _Device:
 class _Detector(RowDetector):
     """All devices."""
 
-    def __init__(self, timeline: Timeline) -> None:
+    def __init__(self, timeline: Timeline, limits: Limits) -> None:
+        self._limits = limits
         self._timeline = timeline
         self._devices: dict[Device, _Device] = {}
         self._since: int | None = None
@@ -90,7 +104,7 @@ class _Detector(RowDetector):
             if place is not None and value is not None and is_finite(value):
                 found.setdefault(place[1], {})[place[0]] = value
         for index, values in found.items():
-            self._devices.setdefault(index, _Device()).take(values)
+            self._devices.setdefault(index, _Device(self._limits.hot_c)).take(values)
         slowed = {i: d for i, d in self._devices.items() if sum(d.slowed) >= _OF_THEM}
         if not slowed:
             near = any(sum(d.slowed) > _SAMPLES // 2 for d in self._devices.values())
@@ -109,8 +123,8 @@ class _Detector(RowDetector):
         return bad("warning", f"GPU {names} {worst.why}, {at(step)}.", numbers, since=self._since, step=step)
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector(Timeline.of_run(context))
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(Timeline.of_run(context), limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from dataclasses import dataclass
 
 from runvitals.diagnostics.baseline import SortedWindow
-from runvitals.diagnostics.rules.definition import NEAR, OK, REINFORCED, Definition, at, is_finite, short, too_few
+from runvitals.diagnostics.limits import Adjustable, described, in_order, limit
+from runvitals.diagnostics.rules.definition import NEAR, OK, REINFORCED, at, is_finite, short, too_few
 from runvitals.diagnostics.rules.sources import OPT, PLAYBOOK, ZCLIP
 from runvitals.diagnostics.types import (
     Cause,
@@ -21,6 +23,23 @@ from runvitals.diagnostics.types import (
     Sample,
     Severity,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How far above its recent median a norm is a leap."""
+
+    times: float = limit(4.0, "times the recent median, outside PPO, GRPO and RLOO", least=1.5, most=1000.0)
+    times_policy: float = limit(8.0, "times the recent median, in PPO, GRPO and RLOO", least=1.5, most=1000.0)
+    # A norm may climb fourfold while the loss falls as it should (seen in healthy DPO): so much is needed without the loss.
+    sustained: float = limit(
+        8.0, "times the level that three of five rows reach, for a warning without the loss", least=1.5, most=1000.0
+    )
+    critical: float = limit(30.0, "times the level that they reach, for a critical alert", least=2.0, most=10000.0)
+
+    def __post_init__(self) -> None:
+        in_order(self, "sustained", "critical")
+
 
 SPEC = RuleSpec(
     name="grad_norm_explosion",
@@ -52,13 +71,11 @@ SPEC = RuleSpec(
     false_alarms="The first steps have large norms; few tokens with a large advantage give single spikes in GRPO and PPO.",
     source="ZClip; OPT-175B logbook; gradient spikes often lead loss spikes (PaLM, OLMo 2)",
     needs="grad_norm, 12 points",
+    limits=described(Limits),
 )
 
 _ENOUGH = 12
 _LEAST_NOISE = 0.1
-_HUGE = math.log(30.0)
-_LARGE = math.log(8.0)
-"""A norm may climb fourfold while the loss falls as it should (seen in healthy DPO): so much is needed without the loss."""
 _LOSS_RISE = math.log(1.2)
 _LOSS_STIRS = math.log(1.05)
 _NEW_REGIME = 200
@@ -68,9 +85,11 @@ _NEW_REGIME = 200
 class _Detector:
     """The norm's recent level without its leaps, on a log scale; and the loss, to see whether it follows."""
 
-    def __init__(self, *, z: float, material: float, loss_counts: bool) -> None:
+    def __init__(self, limits: Limits, *, z: float, loss_counts: bool) -> None:
         self._z = z
-        self._material = material
+        self._material = math.log(limits.times if loss_counts else limits.times_policy)
+        self._large = math.log(limits.sustained)
+        self._huge = math.log(limits.critical)
         self._loss_counts = loss_counts
         self._forget()
 
@@ -169,19 +188,17 @@ class _Detector:
         sustained = math.log(leaps[len(leaps) // 2])
         if not self._loss_counts:
             # A few batches with advantage among many without look like leaps: only an unbroken row of them counts.
-            return "warning" if len(leaps) == 5 and sustained > _LARGE else "info"
+            return "warning" if len(leaps) == 5 and sustained > self._large else "info"
         rise = self._loss_rise()
         noise = self._losses.spread() if len(self._losses) else 0.0
-        if rise > max(_LOSS_RISE, noise) or sustained > _HUGE:
+        if rise > max(_LOSS_RISE, noise) or sustained > self._huge:
             return "critical"
-        return "warning" if rise > max(_LOSS_STIRS, noise) or sustained > _LARGE else "info"
+        return "warning" if rise > max(_LOSS_STIRS, noise) or sustained > self._large else "info"
 
 
-def _make(context: RunContext) -> _Detector:
+def _make(context: RunContext, limits: Limits) -> _Detector:
     reinforced = context.trainer in REINFORCED
-    return _Detector(
-        z=8.0 if reinforced else 6.0, material=math.log(8.0 if reinforced else 4.0), loss_counts=not reinforced
-    )
+    return _Detector(limits, z=8.0 if reinforced else 6.0, loss_counts=not reinforced)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from dataclasses import dataclass
 
 from runvitals.diagnostics.baseline import SortedWindow
+from runvitals.diagnostics.limits import Adjustable, described, in_order, limit
 from runvitals.diagnostics.rules.definition import (
     NEAR,
     OK,
     REINFORCED,
-    Definition,
     RowDetector,
     at,
     is_finite,
@@ -20,6 +21,21 @@ from runvitals.diagnostics.rules.definition import (
 from runvitals.diagnostics.rules.reward_trend import RewardTrend
 from runvitals.diagnostics.rules.sources import OVEROPTIMISATION, RLHF_DETAILS, TRL
 from runvitals.diagnostics.types import Cause, Evidence, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How far the policy may move."""
+
+    warning: float = limit(1.5, "times the entropy at the start, for a warning", least=0.1, most=100.0)
+    critical: float = limit(4.0, "times the entropy at the start, for a critical alert", least=0.1, most=100.0)
+    per_token: float = limit(
+        2.0, "KL for a warning where no entropy is logged", least=0.01, most=100.0, unit="nats per token"
+    )
+
+    def __post_init__(self) -> None:
+        in_order(self, "warning", "critical")
+
 
 SPEC = RuleSpec(
     name="kl_blowup",
@@ -58,12 +74,10 @@ SPEC = RuleSpec(
     false_alarms="Recipes without a KL term (beta 0) drift on purpose; a single value that recovers at once is none.",
     source="TRL how-to on PPO metrics; Gao et al. 2022; measured on tiny PPO and GRPO runs",
     needs="kl or objective/kl, 10 points",
+    limits=described(Limits),
 )
 
 _ENOUGH = 10
-_WARNING = 1.5
-_CRITICAL = 4.0
-_PER_TOKEN = 2.0
 _LEAP = 30.0
 _MATERIAL = {"kl": 0.2, "sequence_kl": 5.0}
 """Nats below which no KL is worth an alert, whatever it is compared with."""
@@ -75,7 +89,8 @@ _ENOUGH_OVERWHELMING = 5
 class _Detector(RowDetector):
     """The newest KL against the entropy of the first rows, and against its own earlier level."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._count = 0
         self._newest = SortedWindow(5)
         self._waiting: deque[float] = deque(maxlen=5)
@@ -129,7 +144,7 @@ class _Detector(RowDetector):
         if self._since is None:
             self._since = step
         halved = self._began_with() > 0.0 and self._entropy.median() < 0.5 * self._began_with()
-        severity: Severity = "critical" if halved or ratio > _CRITICAL / _WARNING else "warning"
+        severity: Severity = "critical" if halved or ratio > self._limits.critical / self._limits.warning else "warning"
         if severity == "warning" and self._trend.rises():
             return NEAR
         return Reading(
@@ -152,8 +167,8 @@ class _Detector(RowDetector):
             return 0.0
         first = self._began_with()
         if first:
-            return kl / (_WARNING * first)
-        absolute = kl / _PER_TOKEN if self._signal == "kl" else 0.0
+            return kl / (self._limits.warning * first)
+        absolute = kl / self._limits.per_token if self._signal == "kl" else 0.0
         level = self._level.median()
         leap = (
             kl / (_LEAP * level)
@@ -189,7 +204,7 @@ class _Detector(RowDetector):
                 label="KL, median of the last 5",
                 value=kl,
                 unit=self._unit(),
-                expected=f"below {short(_WARNING * first)}",
+                expected=f"below {short(self._limits.warning * first)}",
             )
             numbers.append(Number(label="Entropy at the start", value=first, unit="nats"))
             numbers.append(Number(label="Entropy now", value=self._entropy.median(), unit="nats"))
@@ -205,8 +220,8 @@ class _Detector(RowDetector):
         return (off, rate, hack, temperature)
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector()
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

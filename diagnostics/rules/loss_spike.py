@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from dataclasses import dataclass
 from itertools import pairwise
 
 from runvitals.diagnostics.baseline import SortedWindow
-from runvitals.diagnostics.rules.definition import NEAR, OK, SUPERVISED, Definition, at, is_finite, short, too_few
+from runvitals.diagnostics.limits import Adjustable, described, limit
+from runvitals.diagnostics.rules.definition import NEAR, OK, SUPERVISED, at, is_finite, short, too_few
 from runvitals.diagnostics.rules.sources import OLMO, PALM, SPIKES, ZCLIP
 from runvitals.diagnostics.types import (
     Cause,
@@ -21,6 +23,15 @@ from runvitals.diagnostics.types import (
     RunContext,
     Sample,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How far above its neighbours a loss is a spike."""
+
+    times: float = limit(1.4, "times its neighbours that a spike reaches at least", least=1.05, most=100.0)
+    noise: float = limit(8.0, "times their noise that it lies above them at least", least=2.0, most=100.0)
+
 
 SPEC = RuleSpec(
     name="loss_spike",
@@ -47,11 +58,10 @@ SPEC = RuleSpec(
     false_alarms="Small batches and mixed data have heavy tails; the steps down between epochs are no spikes.",
     source="OLMo-core skip-step optimiser (six sigma over 128 steps); ZClip",
     needs="loss, 20 points",
+    limits=described(Limits),
 )
 
 _ENOUGH = 20
-_Z = 8.0
-_MATERIAL = math.log(1.4)
 _LEAST_NOISE = 0.01
 _STAYS = 20
 _AGAIN_ROWS = 500
@@ -62,7 +72,9 @@ _SHARD = "One part of the data is bad: spikes at a fixed period come from one sh
 class _Detector:
     """Neighbours without the spikes themselves, on a log scale."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._noise = limits.noise
+        self._material = math.log(limits.times)
         self._forget()
 
     def _forget(self) -> None:
@@ -95,10 +107,11 @@ class _Detector:
         middle = self._neighbours.median()
         noise = max(self._neighbours.spread(), self._changes.median(), _LEAST_NOISE)
         above = level - middle
-        if above <= max(_MATERIAL, _Z * noise):
+        line = max(self._material, self._noise * noise)
+        if above <= line:
             self._up = 0
             self._take(level)
-            return OK if above <= 0.5 * max(_MATERIAL, _Z * noise) else NEAR
+            return OK if above <= 0.5 * line else NEAR
         return self._spike(loss, math.exp(middle), above / noise, sample.step)
 
     def _take(self, level: float) -> None:
@@ -125,9 +138,9 @@ class _Detector:
         if period:
             sentence += f" They come every {period} rows."
         numbers = (
-            Number(label="Loss", value=loss, expected=f"at most {short(middle * 1.4)}"),
+            Number(label="Loss", value=loss, expected=f"at most {short(middle * math.exp(self._material))}"),
             Number(label="Median around it", value=middle),
-            Number(label="Distance over noise", value=z, expected=f"below {_Z:g}"),
+            Number(label="Distance over noise", value=z, expected=f"below {self._noise:g}"),
         )
         return Reading(
             state="bad",
@@ -148,8 +161,8 @@ class _Detector:
         return gaps[-1] if min(gaps) >= 5 and max(gaps) - min(gaps) <= max(1, min(gaps) // 20) else 0
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector()
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from itertools import pairwise
 
 from runvitals.diagnostics.blocks import Blocks
-from runvitals.diagnostics.rules.definition import NEAR, OK, Definition, RowDetector, at, bad, is_finite, short
+from runvitals.diagnostics.limits import Adjustable, described, limit
+from runvitals.diagnostics.rules.definition import NEAR, OK, RowDetector, at, bad, is_finite, short
 from runvitals.diagnostics.rules.sources import MEMORY, SAGEMAKER
 from runvitals.diagnostics.timeline import Timeline
 from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How full main memory may be."""
+
+    full: float = limit(0.95, "share of main memory in use, for a warning", least=0.1, most=0.999)
+
 
 SPEC = RuleSpec(
     name="memory_creep",
@@ -37,12 +47,12 @@ SPEC = RuleSpec(
     false_alarms="Caches that fill and then stay; engines that take all GPU memory at once are flat and silent here.",
     source="SageMaker GPUMemoryIncrease (5 %); rule catalogue R3",
     needs="10 minutes of samples of the process's memory",
+    limits=described(Limits),
 )
 
 _SETTLE_S = 60.0
 _LEAST_S = 600.0
 _STRETCHES = 8
-_FULL = 0.95
 
 
 class _Course:
@@ -68,7 +78,8 @@ class _Course:
 class _Detector(RowDetector):
     """Memory of the process and of the GPUs, from a minute after the first step on."""
 
-    def __init__(self, timeline: Timeline) -> None:
+    def __init__(self, timeline: Timeline, limits: Limits) -> None:
+        self._limits = limits
         self._timeline = timeline
         self._courses = {"host_process_memory_gib": _Course(), "gpu_memory_used_gib": _Course()}
         self._since_s: float | None = None
@@ -83,7 +94,7 @@ class _Detector(RowDetector):
         signals = sample.signals
         used, total = signals.get("host_memory_gib"), signals.get("host_memory_total_gib")
         full = used / total if used is not None and total and is_finite(used) else 0.0
-        if full > _FULL:
+        if full > self._limits.full:
             return self._bad("warning", "Main memory", used or 0.0, total or 0.0, f"Main memory is {full:.0%} full")
         gone_s = sample.time_s - self._since_s
         if gone_s < _SETTLE_S:
@@ -128,8 +139,8 @@ class _Detector(RowDetector):
         return bad(severity, f"{sentence}, {at(step)}.", numbers, since=self._since, step=step)
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector(Timeline.of_run(context))
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(Timeline.of_run(context), limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from runvitals.diagnostics.baseline import SortedWindow
-from runvitals.diagnostics.rules.definition import OK, Definition, at, short
+from runvitals.diagnostics.limits import Adjustable, described, limit
+from runvitals.diagnostics.rules.definition import OK, at, short
 from runvitals.diagnostics.rules.sources import BYTE_ROBUST, FLIGHT_RECORDER, PY_SPY, RESILIENCY
 from runvitals.diagnostics.types import (
     Cause,
@@ -17,6 +20,15 @@ from runvitals.diagnostics.types import (
     RunContext,
     Sample,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long a step may be missing."""
+
+    least_s: float = limit(60.0, "patience at least, however quick the steps are", least=5.0, most=86400.0, unit="s")
+    times: float = limit(5.0, "times the 99th percentile of the time between rows", least=1.5, most=100.0)
+
 
 SPEC = RuleSpec(
     name="progress_stalled",
@@ -55,10 +67,9 @@ SPEC = RuleSpec(
     false_alarms="An evaluation or checkpoint that is longer than ever before; a loader that prepares a new epoch.",
     source="NVRx heartbeats: timeout of 5 times the observed interval",
     needs="rows with a step, and a watcher",
+    limits=described(Limits),
 )
 
-_LEAST_S = 60.0
-_FACTOR = 5.0
 _ENOUGH_INTERVALS = 20
 _ENOUGH_PHASES = 3
 _PATIENCE_S = {"init": 1200.0, "train": 1200.0, "eval": 1800.0, "save": 900.0, "generate": 900.0}
@@ -69,7 +80,8 @@ _WORDS = {"init": "start-up", "train": "training", "eval": "evaluation", "save":
 class _Detector:
     """When the last step came, how long steps take, and how long each phase took."""
 
-    def __init__(self, started_s: float) -> None:
+    def __init__(self, started_s: float, limits: Limits) -> None:
+        self._limits = limits
         self._begin(started_s)
 
     def _begin(self, started_s: float) -> None:
@@ -134,13 +146,13 @@ class _Detector:
         if self._phase == "train" or (self._phase == "init" and self._step is not None):
             if len(self._intervals) < _ENOUGH_INTERVALS:
                 return _PATIENCE_S["train"]
-            return max(_LEAST_S, _FACTOR * self._intervals.quantile(0.99))
+            return max(self._limits.least_s, self._limits.times * self._intervals.quantile(0.99))
         usual_s = _PATIENCE_S.get(self._phase, _PATIENCE_S["train"])
         spans = self._spans.get(self._phase)
         if spans is None:
             return usual_s
-        longest_s = _FACTOR * spans.quantile(1.0)
-        return max(_LEAST_S, longest_s) if len(spans) >= _ENOUGH_PHASES else max(usual_s, longest_s)
+        longest_s = self._limits.times * spans.quantile(1.0)
+        return max(self._limits.least_s, longest_s) if len(spans) >= _ENOUGH_PHASES else max(usual_s, longest_s)
 
     def _stalled(self, waited_s: float, patience_s: float, pulse: Pulse) -> Reading:
         doing = _WORDS.get(self._phase, self._phase)
@@ -167,8 +179,8 @@ class _Detector:
         )
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector(context.started_s)
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(context.started_s, limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

@@ -4,12 +4,27 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from dataclasses import dataclass
 from statistics import median
 
-from runvitals.diagnostics.rules.definition import NEAR, OK, Definition, RowDetector, at, bad, is_finite, short, too_few
+from runvitals.diagnostics.limits import Adjustable, described, in_order, limit
+from runvitals.diagnostics.rules.definition import NEAR, OK, RowDetector, at, bad, is_finite, short, too_few
 from runvitals.diagnostics.rules.sources import BYTE_ROBUST, DATA_LOADING, NVML, RESILIENCY, SAGEMAKER
 from runvitals.diagnostics.timeline import Timeline
 from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much slower steps may be than in the fastest stretch."""
+
+    info: float = limit(1.5, "times the fastest stretch, for information", least=1.3, most=100.0)
+    warning: float = limit(2.0, "times the fastest stretch, for a warning", least=1.3, most=100.0)
+    warning_short: float = limit(3.0, "the same, where a step takes less than half a second", least=1.3, most=100.0)
+
+    def __post_init__(self) -> None:
+        in_order(self, "info", "warning")
+
 
 SPEC = RuleSpec(
     name="throughput_drop",
@@ -44,13 +59,13 @@ SPEC = RuleSpec(
     "the machine: they need three times.",
     source="SageMaker StepOutlier; NVRx; rule catalogue S3 (1.3 times), raised because shared machines vary by a third",
     needs="25 rows with a step time, or with the time of their logging",
+    limits=described(Limits),
 )
 
 _WINDOW = 12
 _EVERY = 3
 """Rows between judgements, which cost more than taking a row does."""
 _ENOUGH = 25
-_INFO, _WARNING, _WARNING_SHORT = 1.5, 2.0, 3.0
 _SHORT_STEP_S = 0.5
 _A_CLOCK_S = 1e8
 """Times below it are places in a file, which is what a log without times is replayed with."""
@@ -59,7 +74,8 @@ _A_CLOCK_S = 1e8
 class _Detector(RowDetector):
     """Times of the newest steps, those for each unit of work, and the fastest stretch of both."""
 
-    def __init__(self, timeline: Timeline) -> None:
+    def __init__(self, timeline: Timeline, limits: Limits) -> None:
+        self._limits = limits
         self._timeline = timeline
         self._times: deque[float] = deque(maxlen=_WINDOW)
         self._each: deque[float] = deque(maxlen=_WINDOW)
@@ -113,19 +129,20 @@ class _Detector(RowDetector):
             slower = min(slower, median(self._each) / self._best_each)
         # Single stalls are no slow-down: three quarters of the newest steps must be slow too.
         slower = min(slower, 1.5 * sorted(self._times)[_WINDOW // 4] / self._best)
-        if slower <= _INFO:
+        if slower <= self._limits.info:
             if slower < 1.2:
                 self._since = None
             return OK if slower < 1.3 else NEAR
         if self._since is None:
             self._since = step
-        severity: Severity = "warning" if slower > (_WARNING if now >= _SHORT_STEP_S else _WARNING_SHORT) else "info"
+        line = self._limits.warning if now >= _SHORT_STEP_S else self._limits.warning_short
+        severity: Severity = "warning" if slower > line else "info"
         numbers = [
             Number(
                 label="Step time, median of the last 12",
                 value=now,
                 unit="s",
-                expected=f"below {short(_INFO * self._best)}",
+                expected=f"below {short(self._limits.info * self._best)}",
             ),
             Number(label="Fastest such median", value=self._best, unit="s"),
         ]
@@ -149,8 +166,8 @@ def _value(sample: Sample, signal: str) -> float:
     return value if value is not None and is_finite(value) else math.nan
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector(Timeline.of_run(context))
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(Timeline.of_run(context), limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

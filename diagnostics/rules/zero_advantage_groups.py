@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
-from runvitals.diagnostics.rules.definition import NEAR, OK, Definition, RowDetector, at, is_finite, short, too_few
+from runvitals.diagnostics.limits import Adjustable, described, in_order, limit
+from runvitals.diagnostics.rules.definition import NEAR, OK, RowDetector, at, is_finite, short, too_few
 from runvitals.diagnostics.rules.sources import DAPO, TRL
 from runvitals.diagnostics.types import Cause, Evidence, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Share of groups without spread over the last 20 rows."""
+
+    info: float = limit(0.6, "share of groups, for information", least=0.5, most=1.0)
+    warning: float = limit(0.85, "share of groups, for a warning", least=0.5, most=1.0)
+    critical: float = limit(0.95, "share of groups, for a critical alert", least=0.5, most=1.0)
+
+    def __post_init__(self) -> None:
+        in_order(self, "info", "warning", "critical")
+
 
 SPEC = RuleSpec(
     name="zero_advantage_groups",
@@ -40,18 +55,19 @@ SPEC = RuleSpec(
     false_alarms="Half to three quarters of the groups without spread are common where a few prompts make a step.",
     source="DAPO (dynamic sampling); public GRPO runs",
     needs="frac_reward_zero_std or reward_std, 8 points",
+    limits=described(Limits),
 )
 
 _ROWS = 20
 _ENOUGH = 8
-_INFO, _WARNING, _CRITICAL = 0.6, 0.85, 0.95
 _SAME = 1e-9
 
 
 class _Detector(RowDetector):
     """Shares of the last 20 rows with their sum, and the reward beside them."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._shares: deque[float] = deque()
         self._sum = 0.0
         self._rewards: deque[float] = deque(maxlen=_ROWS)
@@ -87,12 +103,14 @@ class _Detector(RowDetector):
             self._sum -= self._shares.popleft()
 
     def _judge(self, mean: float, step: int | None) -> Reading:
-        if mean <= _INFO:
+        if mean <= self._limits.info:
             self._since = None
             return OK if mean <= 0.5 else NEAR
         if self._since is None:
             self._since = step
-        severity: Severity = "critical" if mean > _CRITICAL else "warning" if mean > _WARNING else "info"
+        severity: Severity = (
+            "critical" if mean > self._limits.critical else "warning" if mean > self._limits.warning else "info"
+        )
         solved = self._solved()
         if solved:
             severity = "info"
@@ -150,8 +168,8 @@ def _share(fraction: float | None, spread: float | None, norm: float | None) -> 
     return None
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector()
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)
