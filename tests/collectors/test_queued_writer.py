@@ -382,7 +382,7 @@ sys.stdin.readline()
         stdin=subprocess.PIPE,
     )
     assert process.stdin and process.stdout and process.stdout.readline() == "frozen?\n"
-    wait_for(lambda: len(script.told().training) == 1000)
+    wait_for(lambda: any(script.home.glob("journal/*")) and len(script.told().training) == 1000)
     frozen_disk(True)
     process.stdin.write("yes\n")
     process.stdin.flush()
@@ -420,3 +420,25 @@ def test_config_and_numbers_are_those_of_the_moment_they_were_told(
     say = told(run.path)
     assert say.training == [(1, {"loss": 1.0})] and say.of("note") == [{"list": [1]}]
     assert say.starts[0].config == {"lr": [1]} and json.dumps(say.starts[0].config)
+
+
+def test_a_long_hang_is_said_once_and_again_only_after_the_mount_was_back(
+    tmp_path: Path, mount: Mount, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(tmp_path, "p", options=QUEUED)
+    writer: Any = run._writer
+    said = []
+    for _ in range(2):
+        mount.reached.clear()
+        hang(mount, run)
+        run._beat()
+        assert capfd.readouterr().err == ""
+        writer._moved_s -= 60.0
+        run._beat()
+        run._beat()
+        said.append(capfd.readouterr().err.count("has taken nothing for 10 s"))
+        mount.free.set()
+        wait_for(lambda: writer._given == writer._taken)
+        run._beat()
+    run.finish()
+    assert said == [1, 1]
