@@ -14,6 +14,7 @@ from runvitals.errors import StoreError
 from runvitals.store import told
 from runvitals.store.blocks import heads
 from runvitals.store.clean_text import clean
+from runvitals.store.compact import compact
 from runvitals.store.database import Database
 from runvitals.store.export import JSON_COLUMNS, OF_A_RUN, carried
 from runvitals.store.grow import grow
@@ -43,9 +44,10 @@ def restore(
     """
     rows = {name: checked(table, tables.get(name, ())) for name, table in OF_A_RUN.items()}
     told_rows = checked(notifications, tables.get("notifications", ()))
-    if len(tables.get("runs", ())) != 1:
-        raise StoreError(f"expected one run, got {len(tables.get('runs', ()))}")
-    run = checked(runs, tables["runs"])[0]
+    run_rows = checked(runs, tables.get("runs", ()))
+    if len(run_rows) != 1:
+        raise StoreError(f"expected one run, got {len(run_rows)}")
+    run = run_rows[0]
     if run["status"] in LIVE or not run["id"]:
         raise StoreError(f"expected a run that has ended, got status {run['status']!r} of id {run['id']!r}")
     _check_alerts(rows["alerts"], told_rows)
@@ -60,6 +62,7 @@ def restore(
     for name, found in rows.items():
         _insert(connection, OF_A_RUN[name], [{**row, "run_id": run["id"]} for row in found])
     _insert(connection, notifications, told_rows)
+    compact(connection, run["id"])
     return str(run["id"])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -127,6 +128,19 @@ def test_a_run_comes_back_into_either_database(
     restore(target, path)
     assert everything(target) == before
     target.close()
+
+
+def test_a_compacted_run_comes_back_as_small_as_it_was(
+    sqlite_store: Store, other: Store, tmp_path: Path, batch_of: Any, points_of: Any
+) -> None:
+    fill(sqlite_store, batch_of, points_of)
+    before = everything(sqlite_store)
+    sqlite_store.compact("run")
+    restore(other, archive(sqlite_store, "run", tmp_path))
+    assert everything(other) == before
+    with sqlite3.connect(tmp_path / "other.db") as connection:
+        (tails,) = connection.execute("SELECT count(*) FROM tails WHERE length(data) > 1 + 24 * 16").fetchone()
+    assert tails == 0
 
 
 def test_pandas_reads_the_file_directly(store: Store, tmp_path: Path, batch_of: Any, points_of: Any) -> None:

@@ -57,6 +57,8 @@ def test_a_whole_store_has_nothing_wrong(store: Store, batch_of: Any, points_of:
     fill(store, batch_of, points_of)
     assert complaints(store) == []
     assert sum(points for points, _ in store.examine("run")) == 90_002
+    store.compact("run")
+    assert complaints(store) == []
 
 
 DAMAGE = [

@@ -7,7 +7,7 @@ import sqlite3
 import struct
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class Home:
 
     settings: Settings
     store: Store
+    live: list[runvitals.Run] = field(default_factory=list)
 
     @property
     def journals(self) -> Path:
@@ -48,6 +49,8 @@ class Home:
             run.log({"loss": 1.0 / (step + 1)}, step=step)
         if finish:
             run.finish()
+        else:
+            self.live.append(run)
         return self.journals / run.id
 
     def take_in(self, *, alive: bool | None = False, keep: bool = True) -> None:
@@ -60,7 +63,8 @@ class Home:
             connection.execute("DELETE FROM leases")  # as if its ten seconds were over
         for path, content in saved.items():
             path.parent.mkdir(exist_ok=True)
-            path.write_bytes(content)
+            if not path.exists():
+                path.write_bytes(content)
 
     def sweep(self, **changes: Any) -> list[Line]:
         fields: dict[str, Any] = {"alive": lambda info: False, "now_s": NOW_S, **changes}
@@ -80,7 +84,10 @@ def home(tmp_path: Path) -> Iterator[Home]:
     place.mkdir()
     settings = Settings(home=place, store=f"sqlite:///{place / 'runvitals.db'}")
     store = open_store(settings.store)
-    yield Home(settings, store)
+    home = Home(settings, store)
+    yield home
+    for run in home.live:
+        run.finish()
     store.close()
 
 
@@ -290,7 +297,7 @@ def test_damage_in_the_store_is_told_with_what_to_do(home: Home) -> None:
     home.record()
     home.take_in()
     with sqlite3.connect(home.settings.home / "runvitals.db") as connection:
-        connection.execute("UPDATE tails SET data = zeroblob(30)")
+        connection.execute("UPDATE blocks SET data = zeroblob(30)")
         connection.execute("INSERT INTO clocks (run_id, data) VALUES ('x', 'y')")
     wrong = [one for one in home.findings() if one.level == "wrong"]
     assert any("series 'loss'" in one.text for one in wrong)
