@@ -30,20 +30,20 @@ class TokenClock:
         return np.interp(steps, self.steps, self.tokens)
 
     def first_step(self, tokens: float | None) -> float | None:
-        """The first step at which at least so many tokens were trained on, as a fraction of steps."""
+        """The first step at which at least so many tokens were trained on, as a fraction of steps; inf where none was."""
         if tokens is None or tokens <= self.tokens[0]:
             return None
         if tokens > self.tokens[-1]:
-            return float(np.nextafter(self.steps[-1], np.inf))
+            return np.inf
         index = int(np.searchsorted(self.tokens, tokens, side="left"))
         return self._between(index, tokens)
 
     def last_step(self, tokens: float | None) -> float | None:
-        """The last step at which no more than so many tokens were trained on, as a fraction of steps."""
+        """The last step at which no more than so many tokens were trained on, as a fraction of steps; -inf where none was."""
         if tokens is None or tokens >= self.tokens[-1]:
             return None
         if tokens < self.tokens[0]:
-            return float(np.nextafter(self.steps[0], -np.inf))
+            return -np.inf
         index = int(np.searchsorted(self.tokens, tokens, side="right"))
         return self._between(index, tokens)
 

@@ -40,3 +40,16 @@ def test_run_without_a_token_count_has_no_tokens_axis(store: Store, batch_of: An
     assert store.read_many("run", ["loss"], axis="tokens")["loss"].values.size == 0
     with pytest.raises(UnknownRun):
         store.read_many("no run", ["loss"])
+
+
+@pytest.mark.parametrize("outside", [{"start": 401.0}, {"stop": 99.0}])
+def test_points_beyond_the_count_are_not_in_a_range_beyond_it(
+    store: Store, batch_of: Any, points_of: Any, outside: dict[str, float]
+) -> None:
+    """Steps before the first count and after the last stand at those counts, as they are drawn."""
+    tokens = points_of([100.0, 200.0, 300.0, 400.0], [2, 3, 4, 5])
+    store.append(batch_of({"loss": points_of(range(10)), "tokens": tokens}))
+    assert store.read("run", "loss", axis="tokens", **outside).steps.tolist() == []  # type: ignore[arg-type]
+    assert store.envelope("run", ["loss"], n=5, axis="tokens", **outside)["loss"].x.size == 0  # type: ignore[arg-type]
+    assert store.read("run", "loss", axis="tokens", start=400.0).steps.tolist() == [5, 6, 7, 8, 9]
+    assert store.read("run", "loss", axis="tokens", stop=100.0).steps.tolist() == [0, 1, 2]
