@@ -151,7 +151,9 @@ def _moved(run: Row[Any], batch: Batch) -> Mapping[str, Any]:
         changes["beat_s"] = max(batch.beat_s, run.beat_s or batch.beat_s)
     if batch.phase is not None:
         changes["phase"] = told.text(batch.phase, run.phase)
-    apart = {(id(points.steps), id(points.times_s)): points for points in batch.series.values()}
+    # The first rank counts the run's steps; others may be ahead of it or behind.
+    own = [points for key, points in batch.series.items() if not key.startswith("rank/")]
+    apart = {(id(points.steps), id(points.times_s)): points for points in own}
     newest = max((found for found in map(_newest_step, apart.values()) if found), default=None)
     if newest is not None:  # later batches are newer, even where the clock of the training host went back
         changes["last_step_s"], changes["last_step"] = newest

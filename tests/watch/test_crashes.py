@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -185,3 +190,30 @@ def test_watcher_killed_before_or_after_any_step_changes_nothing(recorded: Path,
         if not asked or marked == was_told.total():
             assert told == was_told, (at, moment)
         shutil.rmtree(tmp_path / str(at))
+
+
+@pytest.mark.slow
+def test_process_killed_again_and_again_while_it_catches_up_loses_and_doubles_nothing(
+    recorded: Path, tmp_path: Path, scene_in: Any
+) -> None:
+    scene = scene_in(tmp_path)
+    for number in range(12):
+        run = scene.run(f"run {number}")
+        scene.train(run, range(1, 1001), loss=math.nan if number == 7 else None, step_s=0.1)
+        run.finish()
+    ids = {folder.name for folder in scene.journals.iterdir()}
+    environ = {**os.environ, "RUNVITALS_HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "runvitals", "watch", "--interval", "0.1"]
+    for share in (0.05, 0.3, 0.6, 0.9):  # of the runs gone when the watcher is killed
+        with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as watcher:
+            deadline_s = time.monotonic() + 120.0
+            while len(list(scene.journals.glob("*/"))) > (1 - share) * len(ids):
+                assert time.monotonic() < deadline_s and watcher.poll() is None
+                time.sleep(0.01)
+            watcher.send_signal(signal.SIGKILL)
+    subprocess.run([*command[:-2], "--once"], env=environ, check=True, timeout=120, stdout=subprocess.DEVNULL)
+    assert gone(scene.journals)
+    for run_id in ids:
+        assert scene.store.read(run_id, "loss").steps.tolist() == list(range(1, 1001))
+        assert scene.store.run(run_id).status == "finished"
+        assert len({row.id for row in scene.store.alerts(run_id=run_id)}) == len(scene.store.alerts(run_id=run_id))

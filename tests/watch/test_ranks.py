@@ -89,6 +89,7 @@ def test_rules_read_the_first_ranks_numbers_only(scene: Any, monkeypatch: pytest
     scene.watcher().run_once()
     assert alerts(scene) == []
     assert scene.store.run("the-run").phase == "train"
+    assert scene.store.run("the-run").last_step == 40
     first.finish()
     other.finish()
 
