@@ -53,3 +53,8 @@ def test_ten_minutes_are_needed() -> None:
 
 def test_only_training_counts() -> None:
     assert sampled(lambda place: {"gpu/0/utilization": 20.0}, phase="eval") == []
+
+
+def test_slow_device_of_another_node_is_named_with_its_host() -> None:
+    alerts = sampled(lambda place: {"gpu/0/utilization": 97.0, "node/worker-1/gpu/0/utilization": 20.0})
+    assert "GPU worker-1/0 is at most 20 %" in alerts[0].sentence
