@@ -13,11 +13,12 @@ from runvitals.diagnostics.user_rules.judges import Finding, Judge
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """The series that a rule reads: a signal, or a logged key as it is. title: its name in sentences."""
+    """The series that a rule reads: a signal, or a logged key as it is. title: its name in sentences. drawn_on: whose chart shows it."""
 
     name: str
     is_key: bool
     title: str
+    drawn_on: str
 
     def is_in(self, sample: Sample) -> bool:
         """Whether the row holds it, whatever its value."""
@@ -92,7 +93,7 @@ class Judged:
         curves: tuple[Curve, ...] = ()
         if self._ring:
             steps, values = zip(*self._ring, strict=True)
-            curves = (Curve(signal=self._voice.watched.name, steps=steps, values=values),)
+            curves = (Curve(signal=self._voice.watched.drawn_on, steps=steps, values=values),)
         return Reading(
             state="bad",
             severity=self._voice.severity,

@@ -10,7 +10,7 @@ from typing import cast
 
 from runvitals.diagnostics.kind import KINDS
 from runvitals.diagnostics.rules.definition import Definition, short
-from runvitals.diagnostics.signals import SIGNALS
+from runvitals.diagnostics.signals import SIGNALS, canonical
 from runvitals.diagnostics.types import SEVERITIES, Cause, Detector, Remedy, Rule, RuleSpec, RunContext, Severity
 from runvitals.diagnostics.user_rules.detectors import Judged, MissingRows, MissingTime, Voice, Watched
 from runvitals.diagnostics.user_rules.judges import Change, Lines, Shift, Threshold, Trend, ZScore
@@ -80,7 +80,7 @@ def read_own(name: str, section: Section, taken: set[str]) -> OwnRule | None:
         title=title,
         family=FAMILY,
         summary=measured.words.format(signal=watched.name) + ".",
-        main_signal=watched.name,
+        main_signal=watched.drawn_on,
         signals=() if watched.is_key else reads,
         keys=reads if watched.is_key else (),
         any_key=measured.every_row,
@@ -110,7 +110,7 @@ def _watched(section: Section) -> Watched | None:
         section.complain("key", "expected either signal or key, got both; take one out")
         return None
     if key:
-        return Watched(name=key, is_key=True, title=key)
+        return Watched(name=key, is_key=True, title=key, drawn_on=canonical(key) or key)
     if signal not in SIGNALS:
         hint = nearest(signal, SIGNALS)
         section.complain(
@@ -119,7 +119,7 @@ def _watched(section: Section) -> Watched | None:
             + (hint or f'a key as logged goes under key = "{signal}"'),
         )
         return None
-    return Watched(name=signal, is_key=False, title=SIGNALS[signal].title)
+    return Watched(name=signal, is_key=False, title=SIGNALS[signal].title, drawn_on=signal)
 
 
 def _check_message(section: Section, message: str, fields: tuple[str, ...]) -> None:

@@ -90,6 +90,18 @@ def test_key_is_read_as_logged_and_brings_its_own_curve() -> None:
     assert alerts(rule, [1, 1, 3], key="my/other") == []
 
 
+def test_key_that_a_signal_stands_for_is_drawn_on_the_chart_of_the_signal() -> None:
+    rule = own("threshold", "above = 200", series='key = "gpu/1/power_w"')
+    engine = Engine([rule], RunContext(run_id="run"))
+    engine.feed(Row(time_s=1.0, step=1, values={"gpu/0/power_w": 300.0, "gpu/1/power_w": 100.0}))
+    assert engine.alerts() == []
+    engine.feed(Row(time_s=2.0, step=2, values={"gpu/0/power_w": 100.0, "gpu/1/power_w": 300.0}))
+    (alert,) = engine.alerts()
+    assert alert.signal == "gpu_power_w"
+    assert alert.evidence is not None
+    assert tuple(alert.evidence.curves[0].values) == (100.0, 300.0)
+
+
 def test_signal_is_read_under_any_name_that_means_it() -> None:
     rule = own("threshold", "above = 2", series='signal = "eval_loss"')
     assert len(alerts(rule, [1, 3], key="eval_loss")) == len(alerts(rule, [1, 3], key="eval/loss")) == 1

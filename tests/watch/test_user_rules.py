@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runvitals.diagnostics.user_rules.user_rules import UserRules, read_user_rules
@@ -67,43 +67,62 @@ def rules(text: str) -> UserRules:
 
 OWN = {one.rule.spec.name for one in rules(ALL_KINDS).own}
 
+MISSING = "not logged"
 VALUES = st.sampled_from([1.0, 1.1, 0.9, 1.05, 5.0, 40.0, -3.0, 0.0, math.nan, math.inf, 1e308, None])
-ROWS = st.lists(st.tuples(VALUES, VALUES, st.booleans()), min_size=30, max_size=80)
+ROWS = st.lists(st.tuples(VALUES, VALUES, VALUES | st.just(MISSING)), min_size=30, max_size=80)
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def alerts_of(scene: Any, rows: list[Any], sizes: list[int], *, restart: bool) -> list[tuple[Any, ...]]:
+    """What the rules of all kinds say of rows that come so many at a time; `restart`: to a new watcher each time."""
+    run = scene.run()
+    watcher = scene.watcher(rules=rules(ALL_KINDS))
+    done = turn = 0
+    while done < len(rows):
+        size = sizes[turn % len(sizes)]
+        for step, (loss, norm, score) in enumerate(rows[done : done + size], done + 1):
+            scene.clock.now_s += 3.0
+            run.log({"loss": loss, "grad_norm": norm, **({} if score == MISSING else {"my/score": score})}, step=step)
+        done += size
+        turn += 1
+        watcher.run_once()
+        if restart:
+            watcher.close()
+            watcher = scene.watcher(rules=rules(ALL_KINDS))
+    run.finish()
+    watcher.run_once()
+    watcher.close()
+    return sorted(
+        (row.rule, row.id.partition(":")[2], row.severity, row.state, row.fired_step, str(row.detail["sentence"]))
+        for row in scene.store.alerts(run_id=run.id)
+        if row.rule in OWN
+    )
+
+
+@settings(max_examples=6, deadline=None)
 @given(rows=ROWS, cuts=st.lists(st.integers(1, 20), min_size=1, max_size=5), restart=st.booleans())
 def test_same_rows_give_the_same_alerts_however_they_come(
     tmp_path_factory: pytest.TempPathFactory, scene_in: Any, rows: list[Any], cuts: list[int], restart: bool
 ) -> None:
-    def alerts(sizes: list[int]) -> list[tuple[Any, ...]]:
-        scene = scene_in(tmp_path_factory.mktemp("scene"))
-        run = scene.run()
-        watcher = scene.watcher(rules=rules(ALL_KINDS))
-        done = turn = 0
-        while done < len(rows):
-            size = sizes[turn % len(sizes)]
-            for step, (value, other, has_score) in enumerate(rows[done : done + size], done + 1):
-                scene.clock.now_s += 3.0
-                score = {"my/score": other if other is None or step % 3 else step / 10} if has_score else {}
-                run.log({"loss": value, "grad_norm": other, **score}, step=step)
-            done += size
-            turn += 1
-            watcher.run_once()
-            if restart and len(sizes) > 1:
-                watcher.close()
-                watcher = scene.watcher(rules=rules(ALL_KINDS))
-        run.finish()
-        watcher.run_once()
-        watcher.close()
-        found = scene.store.alerts(run_id=run.id)
-        return sorted(
-            (row.rule, row.id.partition(":")[2], row.severity, row.state, row.fired_step, str(row.detail["sentence"]))
-            for row in found
-            if row.rule in OWN
-        )
+    whole = alerts_of(scene_in(tmp_path_factory.mktemp("whole")), rows, [len(rows)], restart=False)
+    assert alerts_of(scene_in(tmp_path_factory.mktemp("cut")), rows, [*cuts, 7], restart=restart) == whole
 
-    assert alerts([len(rows)]) == alerts([*cuts, 7])
+
+def test_rules_of_every_kind_fire_alike_live_replayed_and_after_restarts(tmp_path: Path, scene_in: Any) -> None:
+    rows = [
+        (
+            5.0 if 40 <= place < 50 else 1.0,
+            40.0 if place == 45 else 1.0 + 0.01 * (place % 7),
+            MISSING if 60 <= place < 72 else 0.2 * place,
+        )
+        for place in range(80)
+    ]
+    found = [
+        alerts_of(scene_in(tmp_path / name), rows, sizes, restart=restart)
+        for name, sizes, restart in (("replay", [80], False), ("live", [1], False), ("restarts", [11], True))
+    ]
+    assert {alert[0] for alert in found[0]} == OWN
+    assert found[1] == found[0]
+    assert found[2] == found[0]
 
 
 def test_own_rule_fires_reaches_the_store_and_is_told(scene: Any) -> None:
