@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from runvitals.diagnostics.limits import Adjustable, described, limit
 from runvitals.diagnostics.rules.definition import (
     NEAR,
     OK,
     REINFORCED,
-    Definition,
     RowDetector,
     at,
     bad,
@@ -17,6 +19,14 @@ from runvitals.diagnostics.rules.first_and_newest import FirstAndNewest
 from runvitals.diagnostics.rules.reward_course import RewardCourse
 from runvitals.diagnostics.rules.sources import DAPO, TRL
 from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Share of answers that may be cut off."""
+
+    cut: float = limit(0.7, "share of answers that reach the length limit", least=0.05, most=0.99)
+
 
 SPEC = RuleSpec(
     name="answers_truncated",
@@ -43,6 +53,7 @@ SPEC = RuleSpec(
     false_alarms="Reasoning runs under a small budget are truncated from the start and learn: without a rise, or with a gain of reward, it is information.",
     source="DAPO (overlong answers); rule catalogue L9, with the reward as witness",
     needs="share of truncated answers, or answers that end, 20 points",
+    limits=described(Limits),
 )
 
 _EVERY = 4
@@ -52,7 +63,8 @@ _ENOUGH = 20
 class _Detector(RowDetector):
     """The share of truncated answers and the number of answers that end, at the start and now."""
 
-    def __init__(self, rewards: RewardCourse) -> None:
+    def __init__(self, rewards: RewardCourse, limits: Limits) -> None:
+        self._limits = limits
         self._rewards = rewards
         self._cut = FirstAndNewest()
         self._ends = FirstAndNewest()
@@ -73,10 +85,11 @@ class _Detector(RowDetector):
     def _judge(self, step: int | None) -> Reading:
         cut = self._cut.now() if self._cut.full else 0.0
         none_ends = self._ends.full and self._ends.began() > 0.0 and max(self._ends.newest) <= 0.0
-        if cut <= 0.7 and not none_ends:
-            if cut < 0.5:
+        if cut <= self._limits.cut and not none_ends:
+            is_clear = cut < self._limits.cut - 0.2 or cut == 0.0
+            if is_clear:
                 self._since = None
-            return OK if cut < 0.5 else NEAR
+            return OK if is_clear else NEAR
         if self._since is None:
             self._since = step
         severity: Severity = "info"
@@ -97,14 +110,20 @@ class _Detector(RowDetector):
             )
         else:
             numbers.insert(
-                0, Number(label="Truncated, median of the last 10", value=100 * cut, unit="%", expected="below 50")
+                0,
+                Number(
+                    label="Truncated, median of the last 10",
+                    value=100 * cut,
+                    unit="%",
+                    expected=f"below {short(100 * self._limits.cut)}",
+                ),
             )
             sentence = f"{cut:.0%} of the answers are cut off at the length limit {at(step)}, {self._cut.began():.0%} at the start."
         return bad(severity, sentence, numbers, since=self._since, step=step)
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector(RewardCourse.of_run(context))
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(RewardCourse.of_run(context), limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from runvitals.diagnostics.rules.definition import NEAR, OK, REINFORCED, Definition, RowDetector, at, bad, too_few
+from dataclasses import dataclass
+
+from runvitals.diagnostics.limits import Adjustable, described, in_order, limit
+from runvitals.diagnostics.rules.definition import NEAR, OK, REINFORCED, RowDetector, at, bad, short, too_few
 from runvitals.diagnostics.rules.first_and_newest import FirstAndNewest
 from runvitals.diagnostics.rules.sources import RLHF_DETAILS, ROLLOUT_CORRECTION, SB3, TRL
 from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Share of tokens that may be clipped."""
+
+    info: float = limit(0.3, "share of tokens, for information", least=0.01, most=1.0)
+    warning: float = limit(0.5, "share of tokens, for a warning", least=0.01, most=1.0)
+
+    def __post_init__(self) -> None:
+        in_order(self, "info", "warning")
+
 
 SPEC = RuleSpec(
     name="clipping_excessive",
@@ -32,6 +47,7 @@ SPEC = RuleSpec(
     false_alarms="Ratios of whole sequences are clipped far more by design. One update for each batch clips nothing, which is no fault.",
     source="Stable-Baselines3 shows 0.24 in a good run at clip range 0.2; rule catalogue L6 with its critical line as a warning",
     needs="clip fraction, 12 points",
+    limits=described(Limits),
 )
 
 _EVERY = 5
@@ -41,7 +57,8 @@ _ENOUGH = 12
 class _Detector(RowDetector):
     """The newest shares."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._share = FirstAndNewest(first=1)
         self._since: int | None = None
 
@@ -56,23 +73,29 @@ class _Detector(RowDetector):
 
     def _judge(self, step: int | None) -> Reading:
         share = self._share.now()
-        if share <= 0.3:
-            if share < 0.2:
+        if share <= self._limits.info:
+            is_clear = share < self._limits.info * 2 / 3
+            if is_clear:
                 self._since = None
-            return OK if share < 0.2 else NEAR
+            return OK if is_clear else NEAR
         if self._since is None:
             self._since = step
-        severity: Severity = "warning" if share > 0.5 else "info"
+        severity: Severity = "warning" if share > self._limits.warning else "info"
         numbers = (
-            Number(label="Clipped, median of the last 10", value=100 * share, unit="% of tokens", expected="below 30"),
+            Number(
+                label="Clipped, median of the last 10",
+                value=100 * share,
+                unit="% of tokens",
+                expected=f"below {short(100 * self._limits.info)}",
+            ),
         )
         return bad(
             severity, f"{share:.0%} of the tokens are clipped {at(step)}.", numbers, since=self._since, step=step
         )
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector()
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

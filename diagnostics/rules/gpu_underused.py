@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from runvitals.diagnostics.baseline import SortedWindow
-from runvitals.diagnostics.rules.definition import NEAR, OK, Definition, is_finite, short
+from runvitals.diagnostics.limits import Adjustable, described, limit
+from runvitals.diagnostics.rules.definition import NEAR, OK, is_finite, short
 from runvitals.diagnostics.rules.sources import SAGEMAKER
 from runvitals.diagnostics.signals import Device, device
 from runvitals.diagnostics.types import (
@@ -19,6 +22,16 @@ from runvitals.diagnostics.types import (
     Sample,
     Severity,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When a device has too little to do."""
+
+    low_percent: float = limit(
+        70.0, "utilisation that a busy device reaches at least, 95th percentile", least=10.0, most=95.0, unit="%"
+    )
+
 
 SPEC = RuleSpec(
     name="gpu_underused",
@@ -49,19 +62,21 @@ SPEC = RuleSpec(
     false_alarms="Utilisation only says that some kernel ran. Small models and generation in RL leave a device idle by nature.",
     source="SageMaker LowGPUUtilization (p95 70 %, p5 10 %, 500 samples)",
     needs="gpu utilisation, 10 minutes",
+    limits=described(Limits),
 )
 
 _SAMPLES = 500
 _LEAST_SAMPLES = 60
 _LEAST_S = 600.0
-_LOW, _HIGH_TAIL, _IDLE = 70.0, 10.0, 5.0
+_HIGH_TAIL, _IDLE = 10.0, 5.0
 _TRAINING = ("train", "generate")
 
 
 class _Detector:
     """The newest utilisations of each device while training, and the share of a step that waits for data."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._low = limits.low_percent
         self._phase = "train"
         self._devices: dict[Device, SortedWindow] = {}
         self._keys: dict[tuple[str, ...], tuple[tuple[str, Device], ...]] = {}
@@ -115,19 +130,24 @@ class _Detector:
         fewest = min(len(window) for window in busy.values())
         if watched_s < _LEAST_S or fewest < _LEAST_SAMPLES:
             return Reading(state="unknown", reason=f"needs 10 minutes of training, has {watched_s / 60:.0f}")
-        low = {index: window for index, window in busy.items() if window.quantile(0.95) < _LOW}
+        low = {index: window for index, window in busy.items() if window.quantile(0.95) < self._low}
         if low:
             return self._bad("warning", low, "is at most")
-        swings = {index: w for index, w in busy.items() if w.quantile(0.05) < _HIGH_TAIL and w.median() < _LOW}
+        swings = {index: w for index, w in busy.items() if w.quantile(0.05) < _HIGH_TAIL and w.median() < self._low}
         if swings:
             return self._bad("info", swings, "swings up to")
-        return OK if all(window.quantile(0.95) > _LOW + 5.0 for window in busy.values()) else NEAR
+        return OK if all(window.quantile(0.95) > self._low + 5.0 for window in busy.values()) else NEAR
 
     def _bad(self, severity: Severity, windows: dict[Device, SortedWindow], words: str) -> Reading:
         index, worst = min(windows.items(), key=lambda item: item[1].median())
         names = ", ".join(str(place) for place in sorted(windows))
         numbers = [
-            Number(label=f"GPU {index}, 95th percentile", value=worst.quantile(0.95), unit="%", expected="above 70"),
+            Number(
+                label=f"GPU {index}, 95th percentile",
+                value=worst.quantile(0.95),
+                unit="%",
+                expected=f"above {short(self._low)}",
+            ),
             Number(label=f"GPU {index}, median", value=worst.median(), unit="%"),
             Number(label=f"GPU {index}, 5th percentile", value=worst.quantile(0.05), unit="%"),
         ]
@@ -150,8 +170,8 @@ class _Detector:
         )
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector()
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from dataclasses import dataclass
 
 from runvitals.diagnostics.baseline import SortedWindow
+from runvitals.diagnostics.limits import Adjustable, described, in_order, limit
 from runvitals.diagnostics.rules.definition import (
     NEAR,
     OK,
     SUPERVISED,
-    Definition,
     at,
     is_finite,
     short,
@@ -30,6 +31,19 @@ from runvitals.diagnostics.types import (
     Sample,
     Severity,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How far above its best a loss has diverged."""
+
+    # Within an epoch a healthy loss may climb by 8 % after the step down at its start.
+    times: float = limit(1.1, "times its best median that the loss reaches at least", least=1.01, most=100.0)
+    critical: float = limit(1.25, "times its best median, for a critical alert", least=1.01, most=100.0)
+
+    def __post_init__(self) -> None:
+        in_order(self, "times", "critical")
+
 
 SPEC = RuleSpec(
     name="loss_divergence",
@@ -65,13 +79,11 @@ SPEC = RuleSpec(
     false_alarms="A scheduler that warms up again, a longer context or a harder curriculum lift the loss on purpose.",
     source="Loss patterns of public runs; best-so-far detector of the rule catalogue",
     needs="loss, 20 points",
+    limits=described(Limits),
 )
 
 WINDOW = 10
 ENOUGH = 20
-_MATERIAL = math.log(1.10)
-"""Within an epoch a healthy loss may climb by 8 % after the step down at its start."""
-_GRAVE = math.log(1.25)
 _NOISE_FACTOR = 3.0
 """Healthy public runs reach 2.3 (a slow drift within an epoch); divergence reaches hundreds."""
 _CHANGE_OF_NORMAL = 0.954
@@ -86,7 +98,9 @@ _PREFERENCE_FLOOR = 0.1
 class _Detector:
     """The newest losses, the best median so far and the noise around it, all on a log scale."""
 
-    def __init__(self, *, floor_share: float) -> None:
+    def __init__(self, limits: Limits, *, floor_share: float) -> None:
+        self._material = math.log(limits.times)
+        self._grave = math.log(limits.critical)
         self._floor_share = floor_share
         self._first: list[float] = []
         self._rate = math.nan
@@ -170,12 +184,12 @@ class _Detector:
     def _limit(self) -> float:
         """How far above the best, as a log ratio, is too far."""
         if not self._floor_share:
-            return max(_MATERIAL, _NOISE_FACTOR * self._noise)
+            return max(self._material, _NOISE_FACTOR * self._noise)
         # The noise of a preference loss grows with its margins, from a start where all losses are alike: the newest counts too, without
         # that start. But being a quarter worse than the start, which is knowing nothing, is a fault whatever the noise.
         noise = max(self._noise, self._newest_changes.median() / _CHANGE_OF_NORMAL)
         hopeless = math.log((_WORSE_THAN_NOTHING + self._floor_share) * self._first[0]) - self._best
-        return max(_MATERIAL, min(_NOISE_FACTOR * noise, hopeless))
+        return max(self._material, min(_NOISE_FACTOR * noise, hopeless))
 
     def _judge(self, step: int | None) -> Reading:
         rise = self._recent.median() - self._best
@@ -188,7 +202,7 @@ class _Detector:
             if self._rising_since is None:
                 self._rising_since = step
             return NEAR if rise > 0.5 * limit else OK
-        severity: Severity = "critical" if rise > max(_GRAVE, 1.5 * limit) else "warning"
+        severity: Severity = "critical" if rise > max(self._grave, 1.5 * limit) else "warning"
         floor = self._floor_share * self._first[0]
         return self._bad(
             severity, math.exp(self._best) - floor, f"at its best, {at(self._best_step)}", self._rising_since, step
@@ -202,7 +216,7 @@ class _Detector:
             Number(
                 label="Loss, median of the last 10" if self._count >= ENOUGH else "Loss",
                 value=now,
-                expected=f"at most {short(best * 1.1)}",
+                expected=f"at most {short(best * math.exp(self._material))}",
             ),
             Number(label="Best such median" if self._count >= ENOUGH else "Loss at the start", value=best),
             Number(label="Noise of single losses", value=100 * self._noise, unit="%"),
@@ -230,9 +244,9 @@ class _Detector:
         return (Cause(text=first.text, likelihood="possible", because=because), *others)
 
 
-def _make(context: RunContext) -> _Detector:
+def _make(context: RunContext, limits: Limits) -> _Detector:
     preference = context.trainer in ("dpo", "kto", "reward", "orpo")
-    return _Detector(floor_share=_PREFERENCE_FLOOR if preference else 0.0)
+    return _Detector(limits, floor_share=_PREFERENCE_FLOOR if preference else 0.0)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

@@ -29,6 +29,7 @@ def alerts(rule: Rule) -> list[Alert]:
         ("loss_spike", {"times": 50}),
         ("loss_spike", {"noise": 100}),
         ("grad_norm_explosion", {"sustained": 900, "critical": 9000, "times": 900}),
+        ("loss_divergence", {"times": 2.0, "critical": 3.0}),
         ("kl_blowup", {"warning": 99, "critical": 100, "per_token": 100}),
         ("entropy_collapse", {"warning": 0.0011, "critical": 0.001}),
     ],
