@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ class LoggedRow:
     @property
     def is_evaluation(self) -> bool:
         """True for the row of an evaluation."""
-        return any(key.startswith("eval_") for key in self.values)
+        return _evaluates(tuple(self.values))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,17 +110,24 @@ def _parsed(path: Path) -> Any:
 def _rows(records: Iterable[Any]) -> list[LoggedRow]:
     numbered = [(step, _numbers(record)) for record in records if (step := _step_of(record)) is not None]
     told = {key for _, values in numbered for key, value in values.items() if value is not None}
-    rows = []
-    for step, values in numbered:
-        evaluates = any(key.startswith("eval_") and value is not None for key, value in values.items())
-        kept = {
-            key: value
-            for key, value in values.items()
-            if value is not None or (key in told and (not evaluates or key.startswith("eval_")))
-        }
-        if kept:
-            rows.append(LoggedRow(step=step, values=kept))
-    return rows
+    kept = ((step, _without_padding(values, told) if None in values.values() else values) for step, values in numbered)
+    return [LoggedRow(step=step, values=values) for step, values in kept if values]
+
+
+def _without_padding(values: Mapping[str, float | None], told: Set[str]) -> dict[str, float | None]:
+    """The values but for nulls that are no facts. told: keys that hold a number somewhere in the file."""
+    evaluates = _evaluates(tuple(key for key, value in values.items() if value is not None))
+    return {
+        key: value
+        for key, value in values.items()
+        if value is not None or (key in told and (not evaluates or key.startswith("eval_")))
+    }
+
+
+@lru_cache(maxsize=256)
+def _evaluates(keys: tuple[str, ...]) -> bool:
+    """True for the keys of an evaluation's row; the same few sets come again and again."""
+    return any(key.startswith("eval_") for key in keys)
 
 
 def _step_of(record: Any) -> int | None:
@@ -136,12 +144,15 @@ def _is_summary(record: Mapping[str, Any]) -> bool:
 def _numbers(record: Mapping[str, Any]) -> dict[str, float | None]:
     values: dict[str, float | None] = {}
     for key, value in record.items():
-        if key == "step" or isinstance(value, bool):
+        if type(value) is float:  # nearly all of them
+            values[key] = value
+        elif key == "step" or isinstance(value, bool):
             continue
-        if value is None:
+        elif value is None:
             values[key] = None
         elif isinstance(value, int | float) or (isinstance(value, str) and value.strip().lower() in _WORDS):
             values[key] = _float(value)
+    values.pop("step", None)
     return values
 
 
