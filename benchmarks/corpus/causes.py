@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from transformers import TrainerCallback
 
 Row = Mapping[str, Any]
 CORRUPT_BATCHES = 15
@@ -46,7 +47,7 @@ def spoil_rows_of(loading: Any, cause: str, *, seed: int) -> None:
 
 
 class SpoiledCollator:
-    """Masks labels, scrambles tokens, leaks memory or kills the process; the last three once the fault has begun."""
+    """Masks labels, scrambles tokens or leaks memory; the last two once the fault has begun."""
 
     def __init__(self, collate: Callable[[list[Any]], Any], cause: str, clock: Any) -> None:
         self.collate = collate
@@ -67,9 +68,18 @@ class SpoiledCollator:
             batch["input_ids"] = batch["input_ids"].reshape(-1)[order].reshape(batch["input_ids"].shape)
         if self.cause == "memory_leak":
             self.leaked.append(bytearray(os.urandom(1 << 10) * (LEAK_BYTES >> 10)))
-        if self.cause == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
         return batch
+
+
+class KillCallback(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
+    """Kills its own process once the fault has begun, as the kernel does when memory runs out."""
+
+    def __init__(self, clock: Any) -> None:
+        self.clock = clock
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.clock.has_begun:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def long_answers(completions: Sequence[Any], **_: Any) -> list[float]:

@@ -7,12 +7,12 @@ import sys
 
 import torch
 
-from causes import SpoiledCollator, long_answers, spoil_rows_of  # isort: skip
+from causes import KillCallback, SpoiledCollator, long_answers, spoil_rows_of  # isort: skip
 from runvitals.settings import Settings
 from runvitals.trainers.recipes import arguments, loading
 from runvitals.trainers.recipes.running import attach
 
-IN_BATCHES = frozenset({"masked_labels", "corrupt_shard", "memory_leak", "kill"})
+IN_BATCHES = frozenset({"masked_labels", "corrupt_shard", "memory_leak"})
 
 
 def main(recipe_name: str, cause: str, argv: list[str]) -> None:
@@ -25,11 +25,10 @@ def main(recipe_name: str, cause: str, argv: list[str]) -> None:
         module.graded = long_answers
     built = module.RECIPE.build(job)
     if cause in IN_BATCHES:
-        trainer = built.trainer
-        trainer.data_collator = SpoiledCollator(trainer.data_collator, cause, job.clock)
-        if recipe_name == "ppo":  # it makes its loader at once
-            trainer.dataloader.collate_fn = trainer.data_collator
+        built.trainer.data_collator = SpoiledCollator(built.trainer.data_collator, cause, job.clock)
     attach(built, job)
+    if cause == "kill":
+        built.trainer.add_callback(KillCallback(job.clock))
     built.trainer.train()
 
 

@@ -54,7 +54,7 @@ _ALL: tuple[RecipeName, ...] = ("pretrain", "sft", "reward", "dpo", "ppo", "grpo
 _LOSS: tuple[RecipeName, ...] = ("pretrain", "sft", "reward", "dpo")
 _PAIRS: tuple[RecipeName, ...] = ("reward", "dpo")
 _FAMILIES = {
-    "lr_ramp": "divergence", "shuffled_labels": "preference", "flipped_labels": "preference", "zero_lr": "fit",
+    "lr_ramp": "divergence", "shuffled_labels": "preference", "flipped_labels": "preference", "zero_lr": "stall",
     "constant_reward": "policy", "reward_hack": "policy", "nan": "divergence", "slow_loader": "stall", "hang": "stall",
     "crash": "stall",
 }  # fmt: skip

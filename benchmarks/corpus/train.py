@@ -36,6 +36,8 @@ stopped = threading.Event()
 LIMIT_S = 900.0
 SILENCE_S = 150.0
 """A hung run is ended after so long without a row: two and a half times what the stall rule waits."""
+ENDING = ("crash", "kill", "hang")
+"""Causes that end the process; one that ended well in spite of them is no broken run and not recorded."""
 WORSE = 1.5
 """Where the outcome decides, a run is broken whose last loss is this many times its healthy twin's, or whose reward is as far below."""
 
@@ -124,7 +126,9 @@ def train_one(run: Planned, out: Path, running: set[int]) -> str:
         shutil.rmtree(home, ignore_errors=True)
     if recording is None or not recording["logs"]:
         return f"recorded nothing (exit code {code})"
-    if code != 0 and (run.cause is None or run.cause.name not in ("crash", "kill", "hang")):
+    if code == 0 and run.cause is not None and run.cause.name in ENDING:
+        return "its fault did not happen: it ended well"
+    if code != 0 and (run.cause is None or run.cause.name not in ENDING):
         recording["meta"]["exit_code"] = code
     target = place(out, run)
     target.with_suffix(".tmp").write_text(json.dumps(recording))

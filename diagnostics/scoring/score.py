@@ -106,16 +106,31 @@ class Judged:
 
 
 def judge_run(judge: Judge, run: LabelledRun) -> Judged:
-    """What the judge says of a run. In a broken run a firing before the onset is false; one that knows no step is not."""
+    """What the judge says of a run. In a broken run a firing is false up to the last row before its onset was reached.
+
+    By time and not by step, because what fires on an event or on silence comes after the last row and knows no later step.
+    """
     firings = judge.firings(run)
     if run.severity != "broken":
         return Judged(run=run, false=tuple(firings), right=())
-    begin = run.onset_step or 0
+    healthy_s = _healthy_until_s(run)
     return Judged(
         run=run,
-        false=tuple(f for f in firings if f.step is not None and f.step < begin),
-        right=tuple(f for f in firings if f.step is None or f.step >= begin),
+        false=tuple(f for f in firings if f.time_s <= healthy_s),
+        right=tuple(f for f in firings if f.time_s > healthy_s),
     )
+
+
+def _healthy_until_s(run: LabelledRun) -> float:
+    """The time of the last row before the first one at or after the onset; minus infinity where there is none."""
+    until_s = -math.inf
+    for row in run.rows:
+        if row.step is None:
+            continue
+        if run.onset_step is None or row.step >= run.onset_step:
+            break
+        until_s = row.time_s
+    return until_s
 
 
 def score(judge: Judge, runs: Sequence[LabelledRun], *, families: Sequence[str] = ()) -> Score:
@@ -169,16 +184,21 @@ def family_score(family: str, quiet: Sequence[Judged], broken: Sequence[Judged])
 
 
 def delay_steps(run: LabelledRun, firing: Firing) -> int | None:
-    """Steps from the onset to the firing; None where either is not known."""
-    return None if run.onset_step is None or firing.step is None else firing.step - run.onset_step
+    """Steps from the onset to the firing, 0 where the run logged none in between; None where either is not known."""
+    return None if run.onset_step is None or firing.step is None else max(0, firing.step - run.onset_step)
 
 
 def delay_s(run: LabelledRun, firing: Firing) -> float | None:
-    """Seconds from the first row at or after the onset to the firing; None where the run has no times or no known onset."""
-    if not run.timed or run.onset_step is None:
+    """Seconds to the firing from the first row at or after the onset, else from the last row of all.
+
+    None where the run has no times or no known onset.
+    """
+    times = [row.time_s for row in run.rows if row.step is not None]
+    if not run.timed or run.onset_step is None or not times:
         return None
-    began = [row.time_s for row in run.rows if row.step is not None and row.step >= run.onset_step]
-    return firing.time_s - began[0] if began else None
+    onset = run.onset_step
+    began_s = next((row.time_s for row in run.rows if row.step is not None and row.step >= onset), times[-1])
+    return max(0.0, firing.time_s - began_s)
 
 
 def share(judged: Sequence[Judged], is_hit: Callable[[Judged], bool]) -> Share:

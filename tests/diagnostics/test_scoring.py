@@ -93,6 +93,25 @@ def test_delay_is_counted_from_the_onset_in_steps_and_seconds() -> None:
     assert (result.families[0].delay_steps, result.families[0].delay_s) == (5, 5.0)
 
 
+def test_firing_between_two_rows_counts_by_its_time_and_one_after_the_last_row_is_right() -> None:
+    @dataclass(frozen=True)
+    class AtTimes:
+        times_s: tuple[float, ...]
+        name: str = "at times"
+        source: str = ""
+
+        def firings(self, run: LabelledRun) -> list[Firing]:
+            return [Firing(rule="r", family="stall", step=None, time_s=time_s) for time_s in self.times_s]
+
+    killed = run_of("killed", "broken", FLAT, onset=12)  # logged up to step 9, killed at 12
+    assert score(AtTimes((108.5,)), [killed]).missed == ("killed",)
+    after = score(AtTimes((112.0,)), [killed])
+    assert (after.caught, after.delay_s) == (("killed",), 3.0)
+    assert math.isnan(after.delay_steps)
+    assert score(AtTimes((102.5,)), [BROKEN]).missed == ("broken",)
+    assert score(AtTimes((103.5,)), [BROKEN]).caught == ("broken",)
+
+
 def test_run_without_a_known_onset_is_caught_but_has_no_delay() -> None:
     unknown = run_of("broken", "broken", FLAT)
     result = score(Scripted({"broken": [(9, "divergence", "warning")]}), [unknown])
