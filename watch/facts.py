@@ -20,7 +20,7 @@ class Facts:
         self.phase = "init"
         self.stepped = False
         self.ended_s: float | None = None
-        self._known: set[str] = set()
+        self._known: dict[str, Start] = {}
         self._finish: dict[str, str] = {}
 
     def knows(self, start: Start) -> bool:
@@ -29,7 +29,7 @@ class Facts:
 
     def begin(self, start: Start) -> None:
         """A process began. It takes the place of the one of its rank before it, which is over whether it said so or not."""
-        self._known.add(start.writer_id)
+        self._known[start.writer_id] = start
         self.writers[rank_of(start.info)] = start
         self.ended_s = None
         self.hear(start.time_s)
@@ -69,3 +69,8 @@ class Facts:
     def unfinished(self) -> list[Start]:
         """The processes that have not said that they ended."""
         return [writer for writer in self.writers.values() if writer.writer_id not in self._finish]
+
+    def replaced(self) -> list[Start]:
+        """The earlier processes of a rank that have not said that they ended. Most were killed; one may be at work beside its successor."""
+        newest = {writer.writer_id for writer in self.writers.values()}
+        return [start for name, start in self._known.items() if name not in newest and name not in self._finish]

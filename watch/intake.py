@@ -18,13 +18,14 @@ Taken = Callable[[Tail, tuple[int, int], Sequence[Record]], None]
 
 
 class Intake:
-    """How far each journal of a run is in the store. facts: what the stored records say of its processes."""
+    """How far each journal of a run is in the store. facts: what the stored records say of its processes. heard_s: time of each writer's newest record."""
 
     def __init__(self, run_folder: Path, store: Store) -> None:
         self.run_id = run_folder.name
         self.facts = Facts()
         self.lanes: list[list[Journals]] = []
         self.ended_news = False
+        self.heard_s: dict[str, float] = {}
         self._looked = False
         self._folder = run_folder
         self._store = store
@@ -92,6 +93,9 @@ class Intake:
                 facts.beat(record, journals.rank)
             else:
                 facts.event(record, journals.rank, journals.writer_id)
+        if records:
+            final = records[-1]
+            self.heard_s[journals.writer_id] = last_row_s(final)[0] if isinstance(final, Rows) else final.time_s
 
     @property
     def caught_up(self) -> bool:
@@ -110,5 +114,5 @@ class Intake:
 
     @property
     def files(self) -> list[Path]:
-        """The journal files that were read."""
-        return [path for found in self._known.values() for path in found.files]
+        """The journal files that were read. A file whose first record is not there yet may be that of a process that goes on with the run."""
+        return [path for found in self._known.values() if found.started_s != float("inf") for path in found.files]

@@ -190,7 +190,7 @@ class Watcher:
             return
         done.alerts += monitor.judge(self._clock(), alive=alive)
         self._tell(monitor)
-        is_done = monitor.is_over and monitor.is_closed and not monitor.damage
+        is_done = monitor.is_over and monitor.is_closed(self._clock()) and not monitor.damage
         if is_done and not self._desk.waits_for(monitor.run_id):
             monitor.remove_journals()
             del self._monitors[monitor.run_id]
@@ -245,7 +245,7 @@ class Watcher:
                     logger.warning("the store answers again; what waited in the journals is taken in now")
                 failing = False
                 wait_s = 0.0 if done.catching_up else max(interval_s - (self._timer() - began_s), 0.0)
-            except StoreError as error:
+            except (StoreError, OSError) as error:  # OSError: the folder of the journals, whose mount may be away
                 wait_s = min(wait_s * 2, LONGEST_WAIT_S) if failing else FIRST_WAIT_S
                 failing = True
                 logger.warning("%s; trying again in %.0f s, journals wait", error, wait_s)

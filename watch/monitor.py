@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from runvitals.collectors.records import Start
 from runvitals.diagnostics.types import Alert
 from runvitals.diagnostics.user_rules.user_rules import UserRules
 from runvitals.store.store import Store
@@ -15,7 +16,7 @@ from runvitals.watch import removal
 from runvitals.watch.alert_rows import USER_RULE, from_engine
 from runvitals.watch.diagnosis import PULSE_EVERY_S, Diagnosis
 from runvitals.watch.intake import Intake
-from runvitals.watch.status import Signs, Status, Vitality, derive_status
+from runvitals.watch.status import GONE_S, Signs, Status, Vitality, derive_status
 
 PROGRESS_RULES = ("progress_stalled", "heartbeat_lost")
 
@@ -37,6 +38,7 @@ class RunMonitor:
         self._intake = Intake(run_folder, store)
         self._diagnosis = Diagnosis(self.run_id, rules)
         self._diagnosed = False
+        self._gone: set[str] = set()
         self._written: dict[str, AlertRow] = {}
         self._seen: dict[str, Alert] = {}
         self._replayed = False
@@ -50,6 +52,8 @@ class RunMonitor:
     def take_in(self) -> int:
         """Reads a bounded amount of what is new of every writer and stores it; the number of rows stored."""
         self._diagnosed = False
+        # Asked before the journals are read, so that what these wrote last is read before it counts.
+        self._gone |= {one.writer_id for one in self._replaced() if self._alive(one.info) is False}
         stored = self._intake.step(self._diagnosis.offer)
         if self._intake.ended_news:
             self._shown = {}  # the store takes one rank's end for the run's
@@ -95,9 +99,17 @@ class RunMonitor:
     def is_alive(self) -> bool | None:
         """Whether any of the run's processes exists; None where that cannot be known."""
         answers = [self._alive(writer.info) for writer in self._intake.facts.unfinished()]
-        if True in answers:
+        if True in answers or self._lingers():
             return True
         return None if None in answers or not answers else False
+
+    def _replaced(self) -> list[Start]:
+        """The processes that another of their rank has taken the place of, as long as they are not known to be gone."""
+        return [start for start in self._intake.facts.replaced() if start.writer_id not in self._gone]
+
+    def _lingers(self) -> bool:
+        """Whether one of them is at work beside the other, as a training is when an evaluation joins its run and ends."""
+        return any(self._alive(start.info) is True for start in self._replaced())
 
     def judge(self, now_s: float, *, alive: bool | None) -> int:
         """Brings status, health and alerts in the store up to date; the number of alerts that changed, which `untold` names.
@@ -105,9 +117,10 @@ class RunMonitor:
         alive: what `is_alive` said before the journal was read; asked afterwards, a process that ended well in between would
         look like one that was killed.
         """
-        diagnosis, ended = self._diagnosis, self._diagnosis.facts.ended
+        diagnosis = self._diagnosis
         if not diagnosis.facts.writers:
             return 0
+        ended = None if self._lingers() else diagnosis.facts.ended
         if ended:
             alive = None
         is_news = self.status in LIVE and (ended is not None or alive is False)
@@ -120,9 +133,10 @@ class RunMonitor:
 
     def _derived(self, now_s: float, *, vitality: Vitality, alive: bool | None) -> Status:
         facts = self._intake.facts
+        ended = None if self._lingers() else facts.ended
         signs = Signs(
-            ended=facts.ended,
-            alive=None if facts.ended else alive,
+            ended=ended,
+            alive=None if ended else alive,
             heard_s=facts.heard_s,
             stepped=facts.stepped,
             vitality=vitality,
@@ -205,12 +219,14 @@ class RunMonitor:
         """True where the run's processes are gone and nothing more will come."""
         return self.status in ("finished", "stopped", "crashed")
 
-    @property
-    def is_closed(self) -> bool:
+    def is_closed(self, now_s: float) -> bool:
         """True where no process can write to the journals any more: all said so, or all are known to be gone.
 
-        A silent process of another host is not enough: it may come back and go on writing.
+        A silent process of another host is not enough: it may come back and go on writing. It is where another took its place and ended.
         """
+        for start in self._replaced():
+            if self._alive(start.info) is not None or now_s - self._intake.heard_s[start.writer_id] <= GONE_S:
+                return False
         return self._intake.facts.ended is not None or (self.status == "crashed" and self.is_alive() is False)
 
     def remove_journals(self) -> None:

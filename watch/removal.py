@@ -7,6 +7,7 @@ first, beside the run's folder; files so listed are no longer read, and any watc
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -16,10 +17,10 @@ SUFFIX = ".removed"
 
 
 def listed_files(run_folder: Path) -> frozenset[str]:
-    """Names of the run's files that are on their way out."""
+    """Names of the run's files that are on their way out. A list that a power cut spoiled names none."""
     try:
-        return frozenset(json.loads(_list_of(run_folder).read_text()))
-    except FileNotFoundError:
+        return frozenset(map(str, json.loads(_list_of(run_folder).read_bytes())))
+    except (FileNotFoundError, ValueError, TypeError):
         return frozenset()
 
 
@@ -27,7 +28,10 @@ def remove(run_folder: Path, files: Iterable[Path]) -> None:
     """Removes the files, and the folder where nothing else is in it. Raises OSError where the list cannot be written."""
     names = sorted({path.name for path in files} | listed_files(run_folder))
     draft = run_folder.with_name(f"{run_folder.name}{SUFFIX}.tmp")
-    draft.write_text(json.dumps(names))
+    with draft.open("w") as stream:
+        stream.write(json.dumps(names))
+        stream.flush()
+        os.fsync(stream.fileno())  # else a power cut may leave the list's name without its words, and some of the files
     draft.replace(_list_of(run_folder))
     finish(run_folder)
 
@@ -41,7 +45,8 @@ def finish(run_folder: Path) -> None:
         return
     with suppress(OSError):  # gone already, or a new writer of the run is at work in it
         run_folder.rmdir()
-    _list_of(run_folder).unlink(missing_ok=True)
+    with suppress(OSError):
+        _list_of(run_folder).unlink(missing_ok=True)
 
 
 def unfinished(journals: Path) -> list[Path]:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -418,3 +419,82 @@ def test_killed_watcher_loses_and_doubles_nothing(tmp_path: Path, scene_in: Any)
     run.finish()
     subprocess.run([sys.executable, "-m", "runvitals", "watch", "--once"], env=environ, check=True, timeout=60)
     assert scene.store.read(run.id, "loss").steps.tolist() == list(range(1, step + 1))
+
+
+def test_process_that_joins_a_run_and_ends_does_not_end_the_one_beside_it(scene: Any) -> None:
+    training = scene.run()
+    scene.train(training, range(1, 11))
+    evaluation = resume(scene, training)
+    evaluation.log({"eval_loss": 1.0})
+    evaluation.finish()
+    watcher = scene.watcher()
+    watcher.run_once()
+    assert scene.store.run(training.id).status == "running"
+    scene.train(training, range(11, 21))
+    watcher.run_once()
+    assert scene.store.read(training.id, "loss").steps.tolist() == list(range(1, 21))
+    training.finish()
+    watcher.run_once()
+    assert scene.store.run(training.id).status == "finished"
+    assert not training.path.exists()
+
+
+def test_silent_process_of_another_host_keeps_its_journal_for_a_while_after_its_successor_ended(scene: Any) -> None:
+    first = scene.run()
+    scene.train(first, range(1, 11))
+    second = resume(scene, first)
+    second.finish()
+    scene.alive = None
+    watcher = scene.watcher()
+    watcher.run_once()
+    assert scene.store.run(first.id).status == "finished"
+    assert first.path.exists()
+    scene.clock.now_s += 301.0
+    watcher.run_once()
+    assert not first.path.exists()
+    first.finish()
+
+
+def test_file_whose_first_record_is_not_there_yet_is_not_removed_with_a_run_that_ended(scene: Any) -> None:
+    run = scene.run()
+    scene.train(run, range(1, 6))
+    run.finish()
+    opened = run.path / "other-7-abcd-0001.rvj"  # a process that goes on with the run, between opening its file and its first write
+    opened.touch()
+    scene.watcher().run_once()
+    assert list(run.path.iterdir()) == [opened]
+    assert scene.store.run(run.id).status == "finished"
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\0\0\0", b'["a'])
+def test_list_of_removed_files_that_a_power_cut_spoiled_stops_nobody(scene: Any, content: bytes) -> None:
+    run = scene.run()
+    scene.train(run, range(1, 6))
+    run.finish()
+    spoiled = run.path.with_name(f"{run.id}.removed")
+    spoiled.write_bytes(content)
+    scene.watcher().run_once()
+    assert scene.store.read(run.id, "loss").steps.tolist() == list(range(1, 6))
+    assert not spoiled.exists() and not run.path.exists()
+
+
+def test_journals_that_cannot_be_listed_for_a_while_do_not_end_the_watcher(scene: Any) -> None:
+    scene.journals.write_text("in the way")
+    run_id = "later"
+
+    class Patience(threading.Event):
+        waits = 0
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.waits += 1
+            if self.waits == 1:
+                scene.journals.unlink()
+                run = Run(scene.journals, "p", options=Options(run_id=run_id, sample=False, clock=scene.clock))
+                run.log({"loss": 1.0}, step=1)
+                run.finish()
+            if self.waits == 3:
+                self.set()
+            return self.is_set()
+
+    scene.watcher().run(Patience())
+    assert scene.store.run(run_id).status == "finished"
