@@ -45,6 +45,9 @@ Packed = tuple[int, tuple[str, ...] | None, bytes]
 _REOPEN_S = 0.1
 """After a file could not be opened, the next try waits so long: a full disk must not cost a step more than a function call."""
 
+_REMOVALS = 3
+"""How often in a row the folder may be gone again as soon as it was made: the watcher removes that of a run which had ended."""
+
 
 class Writer:
     """Appends records to `folder/<writer_id>-<n>.rvj`. `lost` counts records that did not reach a file, `failure` says why the last did not.
@@ -233,13 +236,13 @@ class Writer:
             return False
         name = f"{self._writer_id}-{self._number + 1:04d}{SUFFIX}"
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._fd = os.open(self._folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+            self._fd = self._new_file(name)
+            status = os.fstat(self._fd)
         except OSError as error:
+            self._leave()
             self.failure = f"{self._folder / name}: {error.strerror}"
             self._retry_at = now + _REOPEN_S
             return False
-        status = os.fstat(self._fd)
         self._identity = (status.st_dev, status.st_ino)
         self._schemas = {}
         self._size = 0
@@ -253,6 +256,16 @@ class Writer:
         self._number += 1
         self._seq += 1
         return True
+
+    def _new_file(self, name: str) -> int:
+        """An open new file in the folder, which is made where it is not there. Raises OSError."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
+        for _ in range(_REMOVALS):
+            with suppress(FileNotFoundError, FileExistsError):  # gone before the file was in it, or while mkdir looked at it
+                self._folder.mkdir(parents=True, exist_ok=True)
+                return os.open(self._folder / name, flags, 0o644)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        return os.open(self._folder / name, flags, 0o644)
 
     def _leave(self) -> None:
         """Closes the file; the next record begins another."""

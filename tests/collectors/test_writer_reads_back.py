@@ -372,3 +372,21 @@ def test_fields_that_a_later_version_adds_are_passed_over(tmp_path: Path) -> Non
     writer = a_writer(tmp_path)
     writer.event({"time_s": 1.0, "step": None, "kind": "eval", "data": {}, "mood": "good"})
     assert read_all(only_file(tmp_path))[0][-1] == Event(seq=2, time_s=1.0, step=None, kind="eval")
+
+
+def test_folder_that_is_removed_as_the_first_file_is_opened_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, opening = tmp_path / "run", os.open
+    folder.mkdir()
+
+    def removed_first(path: Any, *args: Any) -> int:
+        monkeypatch.setattr(os, "open", opening)
+        folder.rmdir()  # as the watcher does once the run's earlier journals are stored
+        return opening(path, *args)
+
+    monkeypatch.setattr(os, "open", removed_first)
+    writer = a_writer(folder)
+    assert writer.row({"loss": 1.0}, 1, 0.0) and writer.lost == 0
+    writer.close()
+    assert [record for record in journal.read(only_file(folder)).records if isinstance(record, Rows)]
