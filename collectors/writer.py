@@ -261,7 +261,7 @@ class Writer:
         """An open new file in the folder, which is made where it is not there. Raises OSError."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
         for _ in range(_REMOVALS):
-            with suppress(FileNotFoundError, FileExistsError):  # gone before the file was in it, or while mkdir looked at it
+            with suppress(FileNotFoundError, FileExistsError):  # the latter from mkdir
                 self._folder.mkdir(parents=True, exist_ok=True)
                 return os.open(self._folder / name, flags, 0o644)
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from runvitals.collectors import journal
 from runvitals.collectors.records import Record, Rows, Start
+from runvitals.errors import JournalError
 from runvitals.watch.naming import host_of, named, rank_of
 from runvitals.watch.removal import listed_files
 
@@ -73,7 +74,13 @@ class Tail:
         """
         files = self.journals.files
         while self._number < len(files):
-            result = journal.read(files[self._number], self._position, max_bytes=max_bytes)
+            try:
+                result = journal.read(files[self._number], self._position, max_bytes=max_bytes)
+            except JournalError:
+                if self._number + 1 == len(files) or files[self._number].exists():
+                    raise
+                self._number, self._position = self._number + 1, None  # deleted, as its writer says in the next one
+                continue
             self._position = result.position
             if result.damage:
                 self.damage = (*self.damage, *map(str, result.damage))

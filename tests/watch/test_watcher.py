@@ -459,7 +459,7 @@ def test_file_whose_first_record_is_not_there_yet_is_not_removed_with_a_run_that
     run = scene.run()
     scene.train(run, range(1, 6))
     run.finish()
-    opened = run.path / "other-7-abcd-0001.rvj"  # a process that goes on with the run, between opening its file and its first write
+    opened = run.path / "other-7-abcd-0001.rvj"  # of a process that goes on with the run, before its first write
     opened.touch()
     scene.watcher().run_once()
     assert list(run.path.iterdir()) == [opened]
@@ -498,3 +498,21 @@ def test_journals_that_cannot_be_listed_for_a_while_do_not_end_the_watcher(scene
 
     scene.watcher().run(Patience())
     assert scene.store.run(run_id).status == "finished"
+
+
+def test_run_goes_on_after_somebody_deleted_its_files(scene: Any) -> None:
+    run = Run(scene.journals, "p", options=Options(sample=False, heartbeat_s=0.01, clock=scene.clock))
+    scene.train(run, range(1, 6))
+    watcher = scene.watcher()
+    watcher.step()
+    (file,) = run.path.iterdir()
+    file.unlink()
+    while not list(run.path.glob("*-0002.rvj")):  # the next heartbeat sees it
+        time.sleep(0.01)
+    scene.train(run, range(6, 11))
+    watcher.run_once()
+    assert scene.store.read(run.id, "loss").steps.tolist() == list(range(1, 11))
+    run.finish()
+    assert watcher.run_once().failed == {}
+    assert scene.store.run(run.id).status == "finished"
+    assert not run.path.exists()
