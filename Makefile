@@ -8,6 +8,7 @@ BROWSER := $(VENV)/.browser
 PORT ?= 8501
 ONCE ?=
 TESTS ?= tests
+JOBS ?= 2
 
 .PHONY: help setup demo test check lint types format pages screenshots bench clean
 
@@ -31,8 +32,8 @@ setup: $(INSTALLED)  ## installs runvitals and all it needs into .venv
 demo: $(INSTALLED)  ## real tiny runs, healthy and sick, live in the dashboard (ONCE=1: to the end, then a verdict)
 	$(BIN)/runvitals demo --port $(PORT) $(if $(ONCE),--once)
 
-test: $(INSTALLED) $(BROWSER)  ## every test, browser and PostgreSQL included
-	$(BIN)/python -m pytest $(TESTS)
+test: $(INSTALLED) $(BROWSER)  ## every test, browser and PostgreSQL included (JOBS=4: in so many processes)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(TESTS)
 
 check: lint types  ## linters and types
 
