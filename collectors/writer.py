@@ -11,8 +11,10 @@ import os
 import struct
 import time
 import zlib
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -112,14 +114,17 @@ class Writer:
         return True
 
     def take(self, records: Sequence[Packed]) -> int:
-        """How many of the records, from the first on, one write gave to the kernel. Where it is 0, none is lost: they may be given again.
+        """How many of the records, from the first on, one write gave to the kernel. The others are not lost: they may be given again.
 
         Each must be short enough for the format.
         """
         if (self._fd < 0 or len(self._schemas) >= MAX_SCHEMAS) and not self._next_file():
             return 0
-        parts, first_seq, known_before = [], self._seq, len(self._schemas)
-        for kind, keys, body in records:
+        parts: list[bytes] = []
+        after: list[tuple[int, int]] = [
+            (0, len(self._schemas))
+        ]  # records and key lists that the file has after each part
+        for count, (kind, keys, body) in enumerate(records):
             lead = LEAD.pack(kind, self._seq)
             if keys is not None:
                 known = self._schemas.get(keys)
@@ -128,16 +133,17 @@ class Writer:
                 schema = known[1] if known else len(self._schemas)
                 if known is None:
                     parts.append(self._introduced(keys, jsonable.dumps(keys)))
+                    after.append((count, len(self._schemas)))
                 lead = SCHEMA_LEAD.pack(kind, self._seq, schema)
             parts.append(framed(lead + body))
+            after.append((count + 1, len(self._schemas)))
             self._seq += 1
-        if not self._write(b"".join(parts), stay=True):
-            for keys in list(self._schemas)[known_before:]:
-                del self._schemas[keys]
-            return 0
+        taken, schemas = after[self._write(parts, stay=True)]
+        for keys in list(self._schemas)[schemas:]:
+            del self._schemas[keys]
         if self._size > self._rotate_bytes:
             self._leave()
-        return self._seq - first_seq
+        return taken
 
     def event(self, event: Mapping[str, Any]) -> bool:
         """True once the kernel holds the event: time_s, step, kind and data."""
@@ -195,18 +201,25 @@ class Writer:
         if len(record) - FRAME.size > MAX_PAYLOAD_BYTES:
             self.failure = too_long(len(record))
             return False
-        return self._write(record)
+        return self._write([record]) == 1
 
-    def _write(self, records: bytes, *, stay: bool = False) -> bool:
-        """True once the kernel holds all of it; false where it holds nothing of it. stay: the records will come again, so a full disk keeps its file."""
+    def _write(self, records: Sequence[bytes], *, stay: bool = False) -> int:
+        """How many of the records the kernel holds now; it holds nothing of the others. stay: those will come again, so a full disk keeps its file."""
+        joined = records[0] if len(records) == 1 else b"".join(records)
         try:
-            written = os.write(self._fd, records)
+            written = os.write(self._fd, joined)
         except OSError as error:
-            return self._cut_off(error, stay=stay and error.errno in (errno.ENOSPC, errno.EDQUOT))
-        if written != len(records):
-            return self._cut_off(None, stay=stay)
-        self._size += written
-        return True
+            self._cut_off(error, stay=stay and error.errno in (errno.ENOSPC, errno.EDQUOT))
+            return 0
+        if written == len(joined):
+            self._size += written
+            return len(records)
+        # A reader may have taken what is whole by now: only the rest may be cut off, and come again under other numbers.
+        ends = list(accumulate(map(len, records)))
+        whole = bisect_right(ends, written)
+        self._size += ends[whole - 1] if whole else 0
+        self._cut_off(None, stay=stay)
+        return whole
 
     def _learn(self, keys: tuple[str, ...]) -> tuple[Callable[..., bytes], int] | None:
         """The packer of a key list that this file has not seen, once the file holds it."""

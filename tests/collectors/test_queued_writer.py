@@ -9,7 +9,7 @@ import shutil
 import struct
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runvitals.collectors import journal
-from runvitals.collectors.layout import MAX_PAYLOAD_BYTES
+from runvitals.collectors.layout import MAX_PAYLOAD_BYTES, ROW, row_tail_struct
 from runvitals.collectors.queued_writer import QueuedWriter
 from runvitals.collectors.records import NONE_VALUE, Rows
 from runvitals.collectors.run import Options, Run
-from runvitals.collectors.writer import MAX_SCHEMAS, Writer
+from runvitals.collectors.writer import MAX_SCHEMAS, Packed, Writer
 
 QUEUED = Options(sample=False, heartbeat_s=1000.0, queued=True)
 START: dict[str, Any] = {
@@ -55,7 +55,7 @@ class Mount:
                 mount.wait()
                 return super()._ready()
 
-            def _write(self, records: bytes, *, stay: bool = False) -> bool:
+            def _write(self, records: Sequence[bytes], *, stay: bool = False) -> int:
                 mount.wait()
                 return super()._write(records, stay=stay)
 
@@ -189,11 +189,12 @@ def test_a_write_that_fails_half_way_is_written_again_in_the_next_file(tmp_path:
     class Broken(Writer):
         failures = 2
 
-        def _write(self, records: bytes, *, stay: bool = False) -> bool:
+        def _write(self, records: Sequence[bytes], *, stay: bool = False) -> int:
             if self._size > 0 and self.failures:
                 self.failures -= 1
-                os.write(self._fd, records[: len(records) // 2])
-                return self._cut_off(OSError(5, "Input/output error"))
+                joined = b"".join(records)
+                os.write(self._fd, joined[: len(joined) // 2])
+                return int(self._cut_off(OSError(5, "Input/output error")))
             return super()._write(records, stay=stay)
 
     writer = QueuedWriter(tmp_path, START, make_writer=Broken)
@@ -209,6 +210,45 @@ def test_a_write_that_fails_half_way_is_written_again_in_the_next_file(tmp_path:
             seqs.append(values[0])
             steps.append(values[2])
     assert steps == list(range(500)) and seqs == sorted(set(seqs))
+
+
+@pytest.mark.parametrize("cuts", [True, False], ids=["cut off", "cannot be cut"])
+def test_wherever_a_batch_is_torn_a_reader_at_that_moment_and_a_later_one_read_each_row_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cuts: bool
+) -> None:
+    key_lists = [("loss",), ("loss", "kl"), ("loss", "kl"), ("loss",), ("grad_norm",), ("grad_norm",)]
+    batch: list[Packed] = [
+        (ROW, keys, row_tail_struct(len(keys)).pack(0.0, step, *[0.5] * len(keys)))
+        for step, keys in enumerate(key_lists)
+    ]
+    real_write, real_cut = os.write, os.ftruncate
+    for torn in range(0, 300, 7):
+        folder, room = tmp_path / str(torn), [torn]
+        writer = Writer(folder, START)
+        path, seen = journal.files(folder)[0], []
+
+        def full(fd: int, data: bytes, room: list[int] = room) -> int:
+            return real_write(fd, data[: room.pop()] if room else data)
+
+        def looked_at(fd: int, size: int, path: Path = path, seen: list[Any] = seen) -> None:
+            seen.append(journal.read(path))
+            if not cuts:
+                raise OSError(5, "Input/output error")
+            real_cut(fd, size)
+
+        with monkeypatch.context() as torn_disk:
+            torn_disk.setattr(os, "write", full)
+            torn_disk.setattr(os, "ftruncate", looked_at)
+            taken = writer.take(batch)
+            assert taken + writer.take(batch[taken:]) == len(batch)
+        live = [*seen[0].records, *journal.read(path, seen[0].position).records] if seen else []
+        others = [record for file in journal.files(folder)[bool(seen) :] for record in journal.read(file).records]
+        anew = [record for file in journal.files(folder) for record in journal.read(file).records]
+        for records in ([*live, *others], anew):
+            assert [row[2] for row in rows_of(records)] == list(range(6))
+        if seen:
+            assert {row[::2] for row in rows_of(seen[0].records)} <= {row[::2] for row in rows_of(anew)}
+        writer.close()
 
 
 def rows_of(records: Any) -> list[tuple[int, float, int]]:
