@@ -46,11 +46,11 @@ def whole(environ: Mapping[str, str], name: str, default: int) -> int:
 
 
 def new_writer_id() -> str:
-    """A name for this process as a writer: host, pid and four random hex digits, made of letters, digits, dots and dashes only."""
+    """A name for this process as a writer: host, pid and eight random hex digits, made of letters, digits, dots and dashes only."""
     host = "".join(
         letter if letter.isascii() and (letter.isalnum() or letter == ".") else "-" for letter in socket.gethostname()
     )
-    return f"{host.strip('.')[:40] or 'host'}-{os.getpid()}-{secrets.token_hex(2)}"
+    return f"{host.strip('.')[:40] or 'host'}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def git_commit(folder: Path) -> str:
