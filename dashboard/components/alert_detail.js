@@ -138,7 +138,8 @@ function onsets(detail) {
 function numbers(detail) {
   const { alert } = detail;
   const rows = alert.evidence.numbers.map(({ label, value, unit, expected }) => {
-    const text = (/^reward/.test(unit) ? signed : number)(revive(value));
+    const write = /^reward/.test(unit) ? signed : /^(steps|rows|runs)$/.test(unit) && Number.isInteger(value) ? count : number;
+    const text = write(revive(value));
     return line(label, expected ? `expected ${expected}` : "", unit ? `${text} ${unit.split(",")[0]}` : text);
   });
   const holds = alert.hold === null ? "" : `holds ${count(alert.hold)} ${alert.hold === 1 ? "reading" : "readings"}, clears after ${count(alert.clear)}`;

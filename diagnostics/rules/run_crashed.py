@@ -36,11 +36,11 @@ SPEC = RuleSpec(
         Cause(text="Somebody or a time limit killed it"),
     ),
     remedies=(
-        Remedy(text="Read the exception and the last lines of the console"),
         Remedy(
-            text="Look for the OOM killer: journalctl -k, or the scheduler's report",
-            detail="A killed process leaves no exception",
+            text="Read the last lines of the console: an exception names the line",
+            detail="A killed process leaves none",
         ),
+        Remedy(text="Where there is no exception, look for the OOM killer: journalctl -k, or the scheduler's report"),
         Remedy(text="Start again from the last checkpoint; after CUDA errors on another device", **RESILIENCY),
     ),
     false_alarms="A process that hands over to another one that goes on writing the same run.",
