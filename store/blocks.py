@@ -102,7 +102,7 @@ def at(connection: Connection, places: Collection[Place]) -> list[Row[Any]]:
     found: list[Row[Any]] = []
     wanted = sorted(places, key=lambda place: (place[1], place[0]))
     for level, of_level in groupby(wanted, key=lambda place: place[1]):
-        for some in _batched([(series_id, first) for series_id, _, first in of_level]):
+        for some in batched([(series_id, first) for series_id, _, first in of_level]):
             ids, firsts = {series_id for series_id, _ in some}, {first for _, first in some}
             asked = blocks.c.series_id.in_(ids) & (blocks.c.level == level) & blocks.c.first.in_(firsts)
             exact = set(some)
@@ -112,7 +112,8 @@ def at(connection: Connection, places: Collection[Place]) -> list[Row[Any]]:
     return found
 
 
-def _batched(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+def batched(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    """The items, as many at a time as a statement takes."""
     for offset in range(0, len(items), _PARAMETERS_A_QUERY):
         yield items[offset : offset + _PARAMETERS_A_QUERY]
 
@@ -120,7 +121,7 @@ def _batched(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
 def parts(connection: Connection, series_ids: Sequence[int]) -> dict[int, list[Row[Any]]]:
     """The parts of each series' open chunk, in order."""
     found: dict[int, list[Row[Any]]] = {}
-    for some in _batched(series_ids):
+    for some in batched(series_ids):
         asked = blocks.c.series_id.in_(some) & (blocks.c.level == PARTS)
         for row in connection.execute(select(blocks).where(asked).order_by(blocks.c.series_id, blocks.c.first)):
             found.setdefault(row.series_id, []).append(row)
@@ -130,7 +131,7 @@ def parts(connection: Connection, series_ids: Sequence[int]) -> dict[int, list[R
 def tail_rows(connection: Connection, series_ids: Sequence[int]) -> dict[int, bytes]:
     """The tail blob of each series that has one."""
     found: dict[int, bytes] = {}
-    for some in _batched(series_ids):
+    for some in batched(series_ids):
         found.update((series_id, data) for series_id, data in connection.execute(_TAILS_OF, {"ids": some}).all())
     return found
 
@@ -163,7 +164,7 @@ class Clocks:
     def load(self, connection: Connection, rows: Iterable[Row[Any]]) -> None:
         """Reads the clocks that rows refer to and that are not known yet. Raises CodecError."""
         missing = list({row.clock_id for row in rows if row.clock_id is not None} - self._known.keys())
-        for some in _batched(missing):
+        for some in batched(missing):
             asked = clocks.c.id.in_(some)
             for row in connection.execute(select(clocks.c.id, clocks.c.data).where(asked)):
                 self._known[row.id] = unpack_clock(row.data)

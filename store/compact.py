@@ -12,8 +12,9 @@ from runvitals.errors import UnknownRun
 from runvitals.store.blocks import PARTS, Clocks, Place, SeriesHead, heads, parts, tail_points, tail_rows
 from runvitals.store.bulk import drop_rows, put_rows
 from runvitals.store.codec import EMPTY_TAIL, POINT_BYTES, pack_values
-from runvitals.store.grow import BLOCK_COLUMNS, BLOCK_PLACE, clock_id_of
+from runvitals.store.grow import BLOCK_COLUMNS, BLOCK_PLACE
 from runvitals.store.schema import blocks, runs, tails
+from runvitals.store.shared_clocks import ClockIds, drop_unused
 from runvitals.store.shared_rows import RowsSeen, SharedRows
 from runvitals.store.types import Floats
 
@@ -31,9 +32,10 @@ def compact(connection: Connection, run_id: str) -> None:
         raise UnknownRun(f"run {run_id}: the store has no such run")
     known = {head.id: head for head in heads(connection, run_id).values()}
     stored, waiting = parts(connection, list(known)), tail_rows(connection, list(known))
-    decoder, seen, ids = Clocks(), RowsSeen(), dict[SharedRows, int]()
+    decoder, seen, clock_ids = Clocks(), RowsSeen(), ClockIds(connection, run_id)
     decoder.load(connection, (part for some in stored.values() for part in some))
     gone: list[Place] = []
+    left: set[int] = set()
     packed: list[tuple[Any, ...]] = []
     emptied: list[tuple[int]] = []
     for series_id, head in known.items():
@@ -44,12 +46,13 @@ def compact(connection: Connection, run_id: str) -> None:
         if tail != EMPTY_TAIL or len(old) > 1 or any(part.clock_id is None for part in old):
             rows, values = _joined(seen, decoder, old, tail, head)
             place = (series_id, PARTS, head.chunked, size)
-            number = clock_id_of(connection, run_id, rows, ids)
-            packed.append((*place, *rows.bounds, number, None, pack_values(values)))
+            packed.append((*place, *rows.bounds, clock_ids.of(rows), None, pack_values(values)))
             gone.extend((series_id, PARTS, part.first) for part in old)
+            left.update(part.clock_id for part in old if part.clock_id is not None)
         emptied.append((series_id,))
     drop_rows(connection, blocks, BLOCK_PLACE, gone)
     put_rows(connection, blocks, BLOCK_COLUMNS, packed)
+    drop_unused(connection, left)
     drop_rows(connection, tails, ("series_id",), [one for one in emptied if one[0] in waiting])
 
 

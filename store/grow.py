@@ -7,6 +7,7 @@ series of the same rows (`shared_rows`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -36,7 +37,8 @@ from runvitals.store.bulk import drop_rows, put_rows, set_rows
 from runvitals.store.codec import EMPTY_TAIL, POINT_BYTES, pack_tail, pack_values
 from runvitals.store.generations import Front
 from runvitals.store.levels import BUCKET, FACTOR, Buckets, concatenated, level_one, next_level, pack_buckets
-from runvitals.store.schema import blocks, clocks, series, tails
+from runvitals.store.schema import blocks, series, tails
+from runvitals.store.shared_clocks import ClockIds, drop_unused
 from runvitals.store.shared_rows import RowsSeen, SharedRows
 from runvitals.store.types import Floats, Ints, SeriesPoints
 
@@ -64,14 +66,18 @@ class _Open:
 
 @dataclass(slots=True)
 class _Plan:
-    """What an append will write, gathered so that each table is written by one statement. blocks, gone: as BLOCK_COLUMNS and BLOCK_PLACE."""
+    """What an append will write, gathered so that each table is written by one statement.
 
-    run_id: str
+    blocks, gone: as BLOCK_COLUMNS and BLOCK_PLACE. left: the clocks that the parts among `gone` referred to.
+    """
+
+    clock_ids: ClockIds
     seen: RowsSeen = field(default_factory=RowsSeen)
     tails: dict[int, bytes] = field(default_factory=dict)
     blocks: list[tuple[Any, ...]] = field(default_factory=list)
+    parts: list[_Open] = field(default_factory=list)
     gone: list[tuple[Any, ...]] = field(default_factory=list)
-    clock_ids: dict[SharedRows, int] = field(default_factory=dict)
+    left: set[int] = field(default_factory=set)
     marks_blobs: dict[bytes, bytes] = field(default_factory=dict)
 
 
@@ -81,7 +87,7 @@ def grow(connection: Connection, run_id: str, writer_id: str, grown: Mapping[str
     if not grown:
         return
     known = _heads_with_new(connection, run_id, grown)
-    plan = _Plan(run_id)
+    plan = _Plan(ClockIds(connection, run_id))
     tail_blobs = tail_rows(connection, [head.id for head in known.values()])
     filled: list[_Open] = []
     for key, points in grown.items():
@@ -89,15 +95,17 @@ def grow(connection: Connection, run_id: str, writer_id: str, grown: Mapping[str
         if head.count % CHUNK + size >= CHUNK:
             filled.append(_waiting(plan.seen, head, tail, points))
         elif len(tail) // POINT_BYTES + size >= PART:
-            _put_part(plan, _waiting(plan.seen, head, tail, points))
+            plan.parts.append(_waiting(plan.seen, head, tail, points))
         else:
             plan.tails[head.id] = tail_with(tail, points, head)
             continue
         if tail != EMPTY_TAIL:
             plan.tails[head.id] = EMPTY_TAIL
     _fill_chunks(connection, plan, filled)
+    _put_parts(plan)
     put_rows(connection, tails, TAIL_COLUMNS, list(plan.tails.items()))
     drop_rows(connection, blocks, BLOCK_PLACE, plan.gone)
+    drop_unused(connection, plan.left)
     put_rows(connection, blocks, BLOCK_COLUMNS, plan.blocks)
     _move_heads(connection, known, grown, plan.seen, writer_id)
 
@@ -124,10 +132,13 @@ def _waiting(seen: RowsSeen, head: SeriesHead, tail: bytes, points: SeriesPoints
     return _Open(head, head.count - old.values.size, rows, np.concatenate((old.values, points.values)))
 
 
-def _put_part(plan: _Plan, waiting: _Open) -> None:
-    """Plans a part of the open chunk."""
-    place = (waiting.head.id, PARTS, waiting.first, len(waiting.rows))
-    plan.blocks.append((*place, *waiting.rows.bounds, None, waiting.rows.blob, pack_values(waiting.values)))
+def _put_parts(plan: _Plan) -> None:
+    """Plans the parts of open chunks. Those of the same rows share a clock; a part alone in its rows has steps and times beside it."""
+    sharing = Counter(part.rows for part in plan.parts)
+    for part in plan.parts:
+        rows = part.rows
+        clock = (None, rows.blob) if sharing[rows] == 1 else (plan.clock_ids.of(rows), None)
+        plan.blocks.append((part.head.id, PARTS, part.first, len(rows), *rows.bounds, *clock, pack_values(part.values)))
 
 
 def _fill_chunks(connection: Connection, plan: _Plan, filled: Sequence[_Open]) -> None:
@@ -140,12 +151,13 @@ def _fill_chunks(connection: Connection, plan: _Plan, filled: Sequence[_Open]) -
         head = waiting.head
         stored = open_parts.get(head.id, [])
         plan.gone.extend((head.id, PARTS, part.first) for part in stored)
+        plan.left.update(part.clock_id for part in stored if part.clock_id is not None)
         pieces = [decoder.points(part, head) for part in stored]
         rows = plan.seen.joined((*(plan.seen.of(piece.steps, piece.times_s) for piece in pieces), waiting.rows))
         values = np.concatenate([*(piece.values for piece in pieces), waiting.values])
         full = values.size // CHUNK * CHUNK
         for start in range(0, full, CHUNK):
-            _put_chunk(connection, plan, head, start, rows.cut(start, start + CHUNK), values[start : start + CHUNK])
+            _put_chunk(plan, head, start, rows.cut(start, start + CHUNK), values[start : start + CHUNK])
         _put_rest(plan, _Open(head, head.chunked + full, rows.cut(full, values.size), values[full:]))
         whole = rows.cut(0, full)
         points = SeriesPoints(steps=whole.steps, times_s=whole.times_s, values=values[:full])
@@ -153,27 +165,16 @@ def _fill_chunks(connection: Connection, plan: _Plan, filled: Sequence[_Open]) -
     _raise_levels(connection, plan, fresh)
 
 
-def _put_chunk(
-    connection: Connection, plan: _Plan, head: SeriesHead, offset: int, rows: SharedRows, values: Floats
-) -> None:
+def _put_chunk(plan: _Plan, head: SeriesHead, offset: int, rows: SharedRows, values: Floats) -> None:
     """Plans a full chunk; its steps and times are stored once for all series that share them."""
     place = (head.id, 0, head.chunked + offset, CHUNK)
-    number = clock_id_of(connection, plan.run_id, rows, plan.clock_ids)
-    plan.blocks.append((*place, *rows.bounds, number, None, pack_values(values)))
-
-
-def clock_id_of(connection: Connection, run_id: str, rows: SharedRows, known: dict[SharedRows, int]) -> int:
-    """The number under which these steps and times are stored, which they are on first asking. known: the numbers given, which is added to."""
-    if rows not in known:
-        added = insert(clocks).values(run_id=run_id, data=rows.blob).returning(clocks.c.id)
-        known[rows] = connection.execute(added).scalar_one()
-    return known[rows]
+    plan.blocks.append((*place, *rows.bounds, plan.clock_ids.of(rows), None, pack_values(values)))
 
 
 def _put_rest(plan: _Plan, rest: _Open) -> None:
     """Plans what is left over after the last full chunk: a tail where it is short, else a part."""
     if len(rest.rows) >= PART:
-        _put_part(plan, rest)
+        plan.parts.append(rest)
     elif len(rest.rows):
         points = SeriesPoints(steps=rest.rows.steps, times_s=rest.rows.times_s, values=rest.values)
         plan.tails[rest.head.id] = pack_tail(points)

@@ -15,11 +15,12 @@ from sqlalchemy import (
     MetaData,
     Table,
     UniqueConstraint,
+    text,
 )
 
 from runvitals.store.clean_text import CleanText
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """The newest version that `store/migrations/versions` leads to; a store keeps its own in `runvitals_meta`."""
 
 metadata = MetaData()
@@ -122,6 +123,8 @@ blocks = Table(
     Column("data", LargeBinary, nullable=False),
     # The range columns stand in the index so that a zoom skips blocks without touching their pages.
     Index("blocks_by_place", "series_id", "level", "first", "size", "min_step", "max_step", "min_time_s", "max_time_s"),
+    # Says which parts still refer to a clock; chunks keep theirs as long as the run lives.
+    Index("parts_by_clock", "clock_id", sqlite_where=text("level = -1"), postgresql_where=text("level = -1")),
 )
 
 events = Table(
