@@ -62,15 +62,26 @@ class Facts:
         """The worst status that a rank ended with, once the newest process of every rank has ended."""
         if not self.writers or self.unfinished():
             return None
-        said = {self._finish[writer.writer_id] for writer in self.writers.values()}
+        said = {self._finish[writer.writer_id] for writer in self.present()}
         first = self._finish[self.writers[min(self.writers)].writer_id]
         return next((status for status in _WORST_FIRST if status in said), first)
 
+    def present(self) -> list[Start]:
+        """The newest process of each rank that the run still has: a launch that comes back with fewer ranks takes the place of all before it.
+
+        A process by itself (one rank, or none) says nothing of how many the others are.
+        """
+        newest = max(self.writers.values(), key=lambda writer: writer.time_s, default=None)
+        ranks = newest.info.get("world_size") if newest else None
+        if newest is None or not isinstance(ranks, int) or ranks < 2 or rank_of(newest.info) >= ranks:
+            return list(self.writers.values())
+        return [writer for rank, writer in self.writers.items() if rank < ranks]
+
     def unfinished(self) -> list[Start]:
         """The processes that have not said that they ended."""
-        return [writer for writer in self.writers.values() if writer.writer_id not in self._finish]
+        return [writer for writer in self.present() if writer.writer_id not in self._finish]
 
     def replaced(self) -> list[Start]:
-        """The earlier processes of a rank that have not said that they ended. Most were killed; one may be at work beside its successor."""
-        newest = {writer.writer_id for writer in self.writers.values()}
+        """The processes that others took the place of, and that have not said that they ended. Most were killed; one may be at work beside its successor."""
+        newest = {writer.writer_id for writer in self.present()}
         return [start for name, start in self._known.items() if name not in newest and name not in self._finish]

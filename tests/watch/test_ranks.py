@@ -130,3 +130,23 @@ def test_ranks_read_anew_are_judged_as_they_were_live(scene: Any, monkeypatch: p
     assert sorted((row.id, row.state, row.severity) for row in scene.store.alerts(run_id="the-run")) == live
     first.finish()
     other.finish()
+
+
+def test_launch_that_comes_back_with_fewer_ranks_ends_the_run(scene: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    killed = [record(scene, monkeypatch, rank) for rank in range(4)]
+    for rank in killed:
+        rank.log({"loss": 1.0}, step=1)
+    scene.clock.now_s += 60.0
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    again = [record(scene, monkeypatch, rank) for rank in range(2)]
+    scene.train(again[0], range(2, 12))
+    again[0].finish()
+    again[1].finish()
+    scene.alive = False
+    scene.watcher().run_once()
+    assert scene.store.run("the-run").status == "finished"
+    assert alerts(scene) == []
+    assert not any(scene.journals.iterdir())
+    for rank in killed:
+        rank.finish()
