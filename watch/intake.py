@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runvitals.collectors.records import Beat, Event, Record, Rows, Start
-from runvitals.errors import OverlappingBatch
+from runvitals.errors import JournalError, OverlappingBatch
 from runvitals.store.store import Store
 from runvitals.watch.batches import last_row_s, make_batch
 from runvitals.watch.facts import Facts
@@ -26,6 +26,7 @@ class Intake:
         self.lanes: list[list[Journals]] = []
         self.ended_news = False
         self.heard_s: dict[str, float] = {}
+        self._unreadable: dict[str, str] = {}
         self._looked = False
         self._folder = run_folder
         self._store = store
@@ -41,11 +42,16 @@ class Intake:
         find_journals(self._folder, self._known, self._infos)
         self.lanes = lanes(self._known)
         self._looked = True
+        self._unreadable.clear()
         stored = 0
         for lane in self.lanes:
             for found in lane:
                 tail = self._tails.setdefault(found.writer_id, Tail(found))
-                stored += self._take(tail, taken)
+                try:
+                    stored += self._take(tail, taken)
+                except JournalError as error:  # the other writers' journals are none the worse for it
+                    self._unreadable[found.writer_id] = str(error)
+                    continue
                 if not tail.caught_up:
                     break  # a later writer of this rank (a resume) comes after the earlier one, read anew or live
         return stored
@@ -99,8 +105,9 @@ class Intake:
 
     @property
     def caught_up(self) -> bool:
-        """True where everything written so far is stored."""
-        return self._looked and not self._unsaved and all(tail.caught_up for tail in self._tails.values())
+        """True where everything written so far that can be read is stored."""
+        read = (tail for writer_id, tail in self._tails.items() if writer_id not in self._unreadable)
+        return self._looked and not self._unsaved and all(tail.caught_up for tail in read)
 
     @property
     def behind_bytes(self) -> int:
@@ -109,8 +116,9 @@ class Intake:
 
     @property
     def damage(self) -> tuple[str, ...]:
-        """A line for each place in a journal that could not be read."""
-        return tuple(note for tail in self._tails.values() for note in tail.damage)
+        """A line for each place in a journal that could not be read, and for each journal that cannot be read now."""
+        passed_over = (note for tail in self._tails.values() for note in tail.damage)
+        return (*passed_over, *self._unreadable.values())
 
     @property
     def files(self) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -133,7 +134,9 @@ def find_journals(run_folder: Path, known: dict[str, Journals], infos: Mapping[s
         if path not in found.files:
             found.files.append(path)
         if found.started_s == float("inf"):
-            first = journal.read(found.files[0], max_bytes=1).records[:1]
+            first: Sequence[Record] = ()
+            with suppress(JournalError):  # said where it is read
+                first = journal.read(found.files[0], max_bytes=1).records[:1]
             if first and isinstance(first[0], Start):
                 found.started_s, found.info = first[0].time_s, first[0].info
 

@@ -516,3 +516,21 @@ def test_run_goes_on_after_somebody_deleted_its_files(scene: Any) -> None:
     assert watcher.run_once().failed == {}
     assert scene.store.run(run.id).status == "finished"
     assert not run.path.exists()
+
+
+@pytest.mark.parametrize("name", ["a-0001.rvj", "z-0001.rvj"])
+def test_journal_that_cannot_be_read_leaves_the_others_of_its_run_alone(scene: Any, name: str) -> None:
+    run = scene.run()
+    scene.train(run, range(1, 6))
+    foreign = run.path / name
+    foreign.write_bytes(b"RVJL\x09\0\0\0 written by a newer runvitals")
+    watcher = scene.watcher()
+    watcher.step()
+    scene.train(run, range(6, 11))
+    done = watcher.run_once()
+    assert "expected journal version 1, found 9" in done.failed[run.id]
+    assert scene.store.read(run.id, "loss").steps.tolist() == list(range(1, 11))
+    run.finish()
+    done = watcher.run_once()
+    assert scene.store.run(run.id).status == "finished"
+    assert foreign.exists() and not done.catching_up
