@@ -80,7 +80,18 @@ def float_of_bits(bits: int) -> float:
 
 
 _SERIES_OF_RUN = select(series).where(series.c.run_id == bindparam("run"))
+_WITH_TAILS = (
+    select(series, tails.c.data)
+    .outerjoin_from(series, tails, tails.c.series_id == series.c.id)
+    .where((series.c.run_id == bindparam("run")) & series.c.key.in_(bindparam("keys", expanding=True)))
+)
 _SERIES_NAMED = _SERIES_OF_RUN.where(series.c.key.in_(bindparam("keys", expanding=True)))
+_PARTS_OF = (
+    select(blocks)
+    .where(blocks.c.series_id.in_(bindparam("ids", expanding=True)) & (blocks.c.level == PARTS))
+    .order_by(blocks.c.series_id, blocks.c.first)
+)
+_CLOCKS = select(clocks.c.id, clocks.c.data).where(clocks.c.id.in_(bindparam("ids", expanding=True)))
 _TAILS_OF = select(tails).where(tails.c.series_id.in_(bindparam("ids", expanding=True)))
 
 
@@ -92,6 +103,21 @@ def heads(connection: Connection, run_id: str, keys: Iterable[str] | None = None
     else:
         rows = connection.execute(_SERIES_NAMED, {"run": run_id, "keys": wanted}).all()
     return {row.key: SeriesHead(*row) for row in rows}
+
+
+def heads_with_tails(
+    connection: Connection, run_id: str, keys: Iterable[str]
+) -> tuple[dict[str, SeriesHead], dict[int, bytes]]:
+    """The series of a run that the keys name, and by series id the tail blob of each that has one."""
+    found: dict[str, SeriesHead] = {}
+    blobs: dict[int, bytes] = {}
+    for some in batched(list(keys)):
+        for *columns, blob in connection.execute(_WITH_TAILS, {"run": run_id, "keys": some}).all():
+            head = SeriesHead(*columns)
+            found[head.key] = head
+            if blob is not None:
+                blobs[head.id] = blob
+    return found, blobs
 
 
 def at(connection: Connection, places: Collection[Place]) -> list[Row[Any]]:
@@ -122,8 +148,7 @@ def parts(connection: Connection, series_ids: Sequence[int]) -> dict[int, list[R
     """The parts of each series' open chunk, in order."""
     found: dict[int, list[Row[Any]]] = {}
     for some in batched(series_ids):
-        asked = blocks.c.series_id.in_(some) & (blocks.c.level == PARTS)
-        for row in connection.execute(select(blocks).where(asked).order_by(blocks.c.series_id, blocks.c.first)):
+        for row in connection.execute(_PARTS_OF, {"ids": some}).all():
             found.setdefault(row.series_id, []).append(row)
     return found
 
@@ -165,9 +190,8 @@ class Clocks:
         """Reads the clocks that rows refer to and that are not known yet. Raises CodecError."""
         missing = list({row.clock_id for row in rows if row.clock_id is not None} - self._known.keys())
         for some in batched(missing):
-            asked = clocks.c.id.in_(some)
-            for row in connection.execute(select(clocks.c.id, clocks.c.data).where(asked)):
-                self._known[row.id] = unpack_clock(row.data)
+            for number, data in connection.execute(_CLOCKS, {"ids": some}).all():
+                self._known[number] = unpack_clock(data)
 
     def of(self, row: Row[Any]) -> tuple[Ints, Floats]:
         """Steps and times of a block of points. Raises CodecError."""

@@ -28,9 +28,9 @@ from runvitals.store.blocks import (
     bounds_of_buckets,
     buckets,
     heads,
+    heads_with_tails,
     parts,
     tail_points,
-    tail_rows,
     tail_with,
 )
 from runvitals.store.bulk import drop_rows, put_rows, set_rows
@@ -86,9 +86,8 @@ def grow(connection: Connection, run_id: str, writer_id: str, grown: Mapping[str
     grown = {key: points for key, points in grown.items() if points.values.size}
     if not grown:
         return
-    known = _heads_with_new(connection, run_id, grown)
+    known, tail_blobs = _heads_with_new(connection, run_id, grown)
     plan = _Plan(ClockIds(connection, run_id))
-    tail_blobs = tail_rows(connection, [head.id for head in known.values()])
     filled: list[_Open] = []
     for key, points in grown.items():
         head, tail, size = known[key], tail_blobs.get(known[key].id, EMPTY_TAIL), points.values.size
@@ -110,16 +109,18 @@ def grow(connection: Connection, run_id: str, writer_id: str, grown: Mapping[str
     _move_heads(connection, known, grown, plan.seen, writer_id)
 
 
-def _heads_with_new(connection: Connection, run_id: str, grown: Mapping[str, SeriesPoints]) -> dict[str, SeriesHead]:
-    """The heads of all series that grow, after inserting those that are new."""
-    known = heads(connection, run_id, grown)
+def _heads_with_new(
+    connection: Connection, run_id: str, grown: Mapping[str, SeriesPoints]
+) -> tuple[dict[str, SeriesHead], dict[int, bytes]]:
+    """The heads of all series that grow, after inserting those that are new, and the tails that are there."""
+    known, tail_blobs = heads_with_tails(connection, run_id, grown)
     new = [key for key in grown if key not in known]
     if not new:
-        return known
+        return known, tail_blobs
     blank = {"step": NO_STEP, "time_s": 0.0, "value_bits": 0, "count": 0, "nonfinite": 0}
     edges = {"min_step": NO_STEP, "max_step": NO_STEP, "min_time_s": 0.0, "max_time_s": 0.0}
     connection.execute(insert(series), [{"run_id": run_id, "key": key, **blank, **edges} for key in new])
-    return heads(connection, run_id, grown)
+    return known | heads(connection, run_id, new), tail_blobs
 
 
 def _waiting(seen: RowsSeen, head: SeriesHead, tail: bytes, points: SeriesPoints) -> _Open:
