@@ -57,9 +57,9 @@ def chosen_keys(known: Mapping[str, Latest], names: Iterable[str], *, merging: b
     return list(wanted)
 
 
-def all_keys(known: Mapping[str, Latest], *, stepped: bool) -> list[str]:
-    """All keys, those of other processes left out, and with `stepped` those whose rows have no step."""
-    return [key for key, newest in known.items() if not key.startswith("rank/") and (newest.step >= 0 or not stepped)]
+def all_keys(known: Iterable[str]) -> list[str]:
+    """All keys, those of other processes left out, in order."""
+    return sorted(key for key in known if not key.startswith("rank/"))
 
 
 def _is_of_rank(name: str, key: str) -> bool:

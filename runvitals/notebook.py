@@ -202,7 +202,7 @@ class RunView:
         _check("ranks", ranks, get_args(Ranks))
         known = self.keys()
         if keys is None:
-            wanted = all_keys(known, stepped=axis != "time")
+            wanted = all_keys(known if axis == "time" else self._store.stepped_keys(self.id))
         else:
             wanted = chosen_keys(known, _listed(keys), merging=ranks is not None)
         asked = Asked(

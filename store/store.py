@@ -106,6 +106,12 @@ class Store:
             found = heads(connection, run_id)
         return {key: found[key].latest() for key in sorted(found)}
 
+    def stepped_keys(self, run_id: str) -> frozenset[str]:
+        """The series of a run that have a point with a step, whether or not the newest one has. Raises UnknownRun."""
+        with self._database.reading() as connection:
+            runs.known_run(connection, run_id)
+            return frozenset(key for key, head in heads(connection, run_id).items() if head.max_step >= 0)
+
     def read(
         self,
         run_id: str,

@@ -79,6 +79,19 @@ def test_rows_without_a_step_are_on_the_time_axis_only(
     assert table["gpu/0/power_w"].tolist()[1] == 300.0
 
 
+def test_a_key_whose_newest_row_has_no_step_is_in_the_table_of_all_keys(
+    store: Store, view: StoreView, batch_of: Any, points_of: Any
+) -> None:
+    series = {
+        "loss": points_of([0.5, 0.4, 0.3], [1, 2, NO_STEP]),
+        "gpu": points_of([1.0, 2.0, 3.0], [NO_STEP, NO_STEP, NO_STEP]),
+    }
+    store.append(batch_of(series))
+    for samples in (None, 100):
+        assert view.run("run").history(samples=samples)["loss"].to_dict() == {1: 0.5, 2: 0.4}
+        assert list(view.run("run").history(samples=samples)) == ["loss"]
+
+
 def test_tokens_axis_stands_where_the_run_counted(store: Store, view: StoreView, batch_of: Any, points_of: Any) -> None:
     store.append(
         batch_of(
