@@ -130,6 +130,15 @@ def test_a_run_comes_back_into_either_database(
     target.close()
 
 
+def test_a_run_whose_newest_value_is_negative_zero_comes_back(
+    sqlite_store: Store, other: Store, tmp_path: Path, batch_of: Any, points_of: Any
+) -> None:
+    sqlite_store.append(batch_of({"x": points_of([1.0, -0.0], [1, 2])}))
+    sqlite_store.set_run("run", status="finished")
+    restore(other, archive(sqlite_store, "run", tmp_path))
+    assert everything(other) == everything(sqlite_store)
+
+
 def test_a_compacted_run_comes_back_as_small_as_it_was(
     sqlite_store: Store, other: Store, tmp_path: Path, batch_of: Any, points_of: Any
 ) -> None:
