@@ -1,8 +1,8 @@
-"""How fast the store is, in medians: python benchmarks/store_speed.py [--url URL] [--steps N] [--rounds N].
+"""How fast the store is, in medians: python benchmarks/store_speed.py [--url URL] [--steps N] [--batch N] [--rounds N].
 
 Twenty series of one run: twelve float32-born noisy curves, four random walks in full float64, learning rate, epoch, a constant, a counter;
-steps of half a second with jitter, in batches of 1,000 rows at full speed. Processor time is printed beside wall time, because a busy
-machine stretches the second and not the first.
+steps of half a second with jitter, in batches of 1,000 rows at full speed; a watcher that is behind hands over some 20,000 rows of
+20 keys at once. Processor time is printed beside wall time, because a busy machine stretches the second and not the first.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from runvitals.store import Store, open_store
 from runvitals.store.types import Batch, SeriesPoints
 
 SEED = 7
-BATCH_ROWS = 1000
 PIXELS = 1000
 SHOWN = 12
 
@@ -41,13 +40,13 @@ def curves(steps: int) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     return number, times, {**noisy, **walks, **even}
 
 
-def fill(store: Store, steps: int) -> tuple[float, float]:
+def fill(store: Store, steps: int, batch_rows: int = 1000) -> tuple[float, float]:
     """Points per second of wall and of processor time while a run of so many steps is appended; making the curves is not counted."""
     number, times, values = curves(steps)
     start = {"project": "speed", "name": "long", "config": {}, "info": {}, "time_s": 0.0}
     began_s, began_cpu_s = time.perf_counter(), time.process_time()
-    for at in range(0, steps, BATCH_ROWS):
-        rows = slice(at, at + BATCH_ROWS)
+    for at in range(0, steps, batch_rows):
+        rows = slice(at, at + batch_rows)
         steps_now, times_now = number[rows], times[rows]  # shared by all series, as the watcher shares them
         series = {
             key: SeriesPoints(steps=steps_now, times_s=times_now, values=one[rows]) for key, one in values.items()
@@ -57,10 +56,10 @@ def fill(store: Store, steps: int) -> tuple[float, float]:
                 run_id="long",
                 writer_id="writer",
                 first_seq=at + 1,
-                last_seq=min(at + BATCH_ROWS, steps),
+                last_seq=min(at + batch_rows, steps),
                 position={"at": at},
                 series=series,
-                rows=BATCH_ROWS,
+                rows=min(batch_rows, steps - at),
                 start=start if at == 0 else None,
             )
         )
@@ -130,19 +129,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", help="an empty store of its own; default: a SQLite file in a folder that is removed")
     parser.add_argument("--steps", type=int, default=1_000_000)
+    parser.add_argument("--batch", type=int, default=1000, help="rows a batch (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(options.url or f"sqlite:///{Path(folder) / 'speed.db'}")
-        measure(store, options.steps, options.rounds)
+        measure(store, options.steps, options.batch, options.rounds)
         store.close()
 
 
-def measure(store: Store, steps: int, rounds: int) -> None:
+def measure(store: Store, steps: int, batch_rows: int, rounds: int) -> None:
     """Prints all measures of an empty store."""
-    speed, processor_speed = fill(store, steps)
+    speed, processor_speed = fill(store, steps, batch_rows)
     told = store.describe()
-    print(f"{told['kind']}, {steps:,} steps x 20 series, batches of {BATCH_ROWS:,} rows")
+    print(f"{told['kind']}, {steps:,} steps x 20 series, batches of {batch_rows:,} rows")
     print(
         f"append {speed / 1e6:.2f} million points/s, {processor_speed / 1e6:.2f} a second of this process's processor time"
     )

@@ -24,6 +24,9 @@ app = typer.Typer(
 bench_app = typer.Typer(help="Measure runvitals itself.", no_args_is_help=True, rich_markup_mode="rich")
 app.add_typer(bench_app, name="bench")
 
+notify_app = typer.Typer(help="Receivers of alerts.", no_args_is_help=True, rich_markup_mode="rich")
+app.add_typer(notify_app, name="notify")
+
 Home = Annotated[
     Path | None,
     typer.Option(
@@ -84,6 +87,18 @@ def watch(
     if once:
         raise typer.Exit(watch_once(settings, receivers))
     watch_until(settings, receivers, _stop_event(), interval_s=interval_s)
+
+
+@notify_app.command("test", epilog="Example: [bold]runvitals notify test[/bold]")
+def notify_test(home: Home = None, notify: Notify = None) -> None:
+    """Send a test message to each receiver and say what came of it; ends with 1 where one did not take it."""
+    from runvitals.watch.command import make_notifiers
+    from runvitals.watch.try_receivers import try_receivers
+
+    told = try_receivers(make_notifiers((*_settings(home).notify, *(notify or ()))))
+    for receiver, problem in told.items():
+        typer.echo(f"{receiver}: {problem or 'taken'}")
+    raise typer.Exit(1 if any(told.values()) else 0)
 
 
 @app.command(epilog="Example: [bold]runvitals dashboard --host 0.0.0.0 --port $PORT[/bold]")

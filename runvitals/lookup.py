@@ -29,7 +29,11 @@ def found_run(name: str, runs: Sequence[RunInfo]) -> RunInfo:
     alike = [run for run in runs if {run.name, run.id} & near]
     if alike:
         raise UnknownRun(f"run {name!r}: the store has no such run; near it are {_runs(alike)}")
-    raise UnknownRun(f"run {name!r}: the store has no such run; its newest are {_runs(runs) or 'none: it is empty'}")
+    if not runs:
+        raise UnknownRun(
+            f"run {name!r}: the store has no run yet; journals are taken in by runvitals watch --once, or runvitals up"
+        )
+    raise UnknownRun(f"run {name!r}: the store has no such run; its newest are {_runs(runs)}")
 
 
 def _runs(runs: Sequence[RunInfo]) -> str:

@@ -85,13 +85,13 @@ def runs_table(found: Sequence[RunInfo], *, now_s: float) -> Table:
         total = f" / {run.max_steps}" if run.max_steps else ""
         last_step = age(now_s - run.last_step_s) if run.last_step_s else MISSING
         table.add_row(
-            Text(run.name),
-            run.trainer or MISSING,
+            _cell(run.name),
+            _cell(run.trainer or MISSING),
             Text(f"{mark} {run.health}", style=style),
             run.status,
             f"{run.last_step if run.last_step is not None else MISSING}{total}",
             last_step,
-            Text(run.finding or MISSING),
+            _cell(run.finding or MISSING),
             Text(run.id, style="dim"),
         )
     return table
@@ -113,7 +113,7 @@ def alerts_table(found: Sequence[AlertRow], names: dict[str, str]) -> Table:
         remedies = row.detail.get("remedies") or ()
         table.add_row(
             Text(f"{mark} {row.detail.get('title', row.rule)}", style=style),
-            Text(names.get(row.run_id, row.run_id)),
+            _cell(names.get(row.run_id, row.run_id)),
             row.state,
             MISSING if row.onset_step is None else str(row.onset_step),
             MISSING if row.fired_step is None else str(row.fired_step),
@@ -121,3 +121,8 @@ def alerts_table(found: Sequence[AlertRow], names: dict[str, str]) -> Table:
             Text(str(remedies[0].get("text", "")) if remedies else MISSING),
         )
     return table
+
+
+def _cell(text: str) -> Text:
+    """A name as plain text on one line: nothing of a run is markup, and a line break would tear the table."""
+    return Text(" ".join(text.split()))

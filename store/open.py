@@ -83,7 +83,9 @@ def _make_wal(path: Path) -> None:
         with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000)) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
     except sqlite3.OperationalError as error:
-        raise StoreUnreachable(f"{path}: cannot be created ({error}); check the folder's permissions") from error
+        full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+        advice = "free some space" if full else "check the folder's permissions"
+        raise StoreUnreachable(f"{path}: cannot be created ({error}); {advice}") from error
 
 
 def _check_tables(database: Database, *, create: bool, migrate: bool) -> None:

@@ -37,10 +37,9 @@ SPEC = RuleSpec(
     ),
     remedies=(
         Remedy(
-            text="Read the last lines of the console: an exception names the line",
-            detail="A killed process leaves none",
+            text="Read the last lines of the console, and of the kernel's log (journalctl -k) or the scheduler's report",
+            detail="An exception names the line; a killed process leaves none, the OOM killer tells the kernel",
         ),
-        Remedy(text="Where there is no exception, look for the OOM killer: journalctl -k, or the scheduler's report"),
         Remedy(text="Start again from the last checkpoint; after CUDA errors on another device", **RESILIENCY),
     ),
     false_alarms="A process that hands over to another one that goes on writing the same run.",

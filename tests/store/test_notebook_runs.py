@@ -116,7 +116,7 @@ def test_a_run_is_found_by_id_name_or_how_they_begin(store: Store, view: StoreVi
 def test_an_empty_store_has_no_runs(view: StoreView) -> None:
     assert view.runs().empty
     assert view.alerts().empty
-    with pytest.raises(UnknownRun, match="it is empty"):
+    with pytest.raises(UnknownRun, match="no run yet"):
         view.run("any")
 
 
