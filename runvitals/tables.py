@@ -48,7 +48,8 @@ def print_runs(settings: Settings) -> None:
         console.print(f"No run yet in {settings.home}. Add runvitals.Callback to a trainer, or try: runvitals demo")
     if waiting:
         console.print(
-            f"{waiting} runs have a journal that was not taken in yet: runvitals watch --once, or runvitals up"
+            f"{waiting} {'runs have' if waiting > 1 else 'run has'} a journal that was not taken in yet:"
+            " runvitals watch --once, or runvitals up"
         )
 
 
