@@ -51,7 +51,7 @@ def test_runs_says_when_a_journal_waits_to_be_taken_in(tmp_path: Path) -> None:
     recorded = runvitals.init(name="waiting", home=tmp_path)
     recorded.log({"loss": 1.0}, step=1)
     recorded.finish()
-    assert "1 runs have a journal that was not taken in yet" in run("runs", home=tmp_path).stdout
+    assert "1 run has a journal that was not taken in yet" in run("runs", home=tmp_path).stdout
     assert run("watch", "--once", home=tmp_path).returncode == 0
     listed = run("runs", home=tmp_path).stdout
     assert "waiting" in listed
