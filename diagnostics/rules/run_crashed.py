@@ -40,6 +40,7 @@ SPEC = RuleSpec(
             text="Read the last lines of the console, and of the kernel's log (journalctl -k) or the scheduler's report",
             detail="An exception names the line; a killed process leaves none, the OOM killer tells the kernel",
         ),
+        Remedy(text="Where memory ran out: a smaller batch a device with more accumulation, or gradient checkpointing"),
         Remedy(text="Start again from the last checkpoint; after CUDA errors on another device", **RESILIENCY),
     ),
     false_alarms="A process that hands over to another one that goes on writing the same run.",
