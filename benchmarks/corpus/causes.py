@@ -82,6 +82,13 @@ class KillCallback(TrainerCallback):  # type: ignore[misc]  # transformers is no
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+class PauseCallback(TrainerCallback):  # type: ignore[misc]  # transformers is not followed by mypy
+    """Ends the training at the first checkpoint, to be resumed from it."""
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        control.should_training_stop = True
+
+
 def long_answers(completions: Sequence[Any], **_: Any) -> list[float]:
     """A reward for length alone."""
     return [float(len(str(completion).split())) for completion in completions]

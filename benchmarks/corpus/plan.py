@@ -38,7 +38,7 @@ class Cause:
     """A way to break a run. fits: recipes. fault: the rule family that is about it. arguments: for the recipe's command line.
 
     is_sure: the run is broken by definition; else its label waits for the outcome, which is compared with its healthy twin.
-    late: it begins at 40 % of the run.
+    late: it begins at 40 % of the run. is_harmless: nothing is wrong with it, and a warning is a false one.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Cause:
     rate: float = 1.0
     is_sure: bool = True
     late: bool = False
+    is_harmless: bool = False
 
 
 _ALL: tuple[RecipeName, ...] = ("pretrain", "sft", "reward", "dpo", "ppo", "grpo")
@@ -59,6 +60,9 @@ _FAMILIES = {
     "crash": "stall",
 }  # fmt: skip
 _LATE = frozenset({"lr_ramp", "nan", "slow_loader", "hang", "crash"})
+
+_SAVED = ("--save_strategy", "steps", "--save_steps", "100", "--save_total_limit", "1")
+_SAVED_REPEATING = (*_SAVED, "--ignore_data_skip", "true")
 
 CAUSES: tuple[Cause, ...] = (
     *(
@@ -86,8 +90,10 @@ CAUSES: tuple[Cause, ...] = (
     Cause(name="length_reward", fits=("grpo",), fault="policy"),
     Cause(name="memory_leak", fits=_LOSS, fault="resource", late=True),
     Cause(name="kill", fits=_ALL, fault="stall", late=True),
+    Cause(name="fp16", fits=_LOSS, fault="divergence", is_sure=False),
+    Cause(name="repeated_on_resume", fits=_LOSS, fault="meta", arguments=_SAVED_REPEATING, is_sure=False, late=True),
+    Cause(name="resumed", fits=_LOSS, fault="meta", arguments=_SAVED, late=True, is_harmless=True),
 )
-"""fp16 overflow and repeated data on resume are not here: half precision needs a GPU, and a toy epoch is too short to repeat."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
