@@ -37,6 +37,9 @@ def bench_rules(folder: Path, *, as_json: bool) -> None:
     console.print(detectors_table(report))
     console.print("\nBy family of rules (runvitals)")
     console.print(families_table(report.ours))
+    if report.ours.causes:
+        console.print("\nBy cause (runvitals); not scored: the outcome was as good as without the cause")
+        console.print(causes_table(report.ours))
     _print_names(console, report.ours, left_out)
 
 
@@ -93,6 +96,31 @@ def families_table(score: Score) -> Table:
         )
     table.add_row("mean", "", "", percent(score.macro_recall), "", percent(score.macro_precision), "", "")
     return table
+
+
+def causes_table(score: Score) -> Table:
+    """A row for each cause: how many of its runs are broken, caught, caught by a rule of the fault's family, and by which rules."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("cause", "broken", "caught", "by its family", "not scored", "delay, steps", "delay, s", "rules"):
+        table.add_column(heading, justify="left" if heading in ("cause", "rules") else "right")
+    for cause in score.causes:
+        harmless = f"harmless: {cause.warned} of {cause.quiet} warned" if cause.quiet else ""
+        rules = ", ".join(f"{rule} {count}" for rule, count in cause.rules)
+        table.add_row(
+            Text(cause.cause),
+            str(cause.broken),
+            str(cause.caught),
+            str(cause.named),
+            str(cause.unscored),
+            _median_and_longest(cause.delay_steps, cause.longest_steps),
+            _median_and_longest(cause.delay_s, cause.longest_s),
+            Text(", ".join(part for part in (harmless, rules) if part)),
+        )
+    return table
+
+
+def _median_and_longest(median: float, longest: float) -> str:
+    return NOTHING if math.isnan(median) else f"{number(median)}, ≤ {number(longest)}"
 
 
 def _print_names(console: Console, score: Score, left_out: list[str]) -> None:

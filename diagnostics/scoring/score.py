@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 import random
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from runvitals.diagnostics.scoring.causes import CauseScore, cause_scores
+from runvitals.diagnostics.scoring.judged import Judged, delay_s, delay_steps, judge_run, median
 from runvitals.diagnostics.scoring.types import Firing, Judge, LabelledRun
 
 _RESAMPLES = 1_000
@@ -71,6 +72,7 @@ class Score:
     delay_steps: float
     delay_s: float
     families: tuple[FamilyScore, ...]
+    causes: tuple[CauseScore, ...]
     caught: tuple[str, ...]
     missed: tuple[str, ...]
     false_by_run: Mapping[str, tuple[str, ...]]
@@ -89,48 +91,6 @@ class Score:
     def macro_recall(self) -> float:
         """The mean over the families that have faults."""
         return _mean([family.recall for family in self.families])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """A run and what a detector said of it, parted at the onset."""
-
-    run: LabelledRun
-    false: tuple[Firing, ...]
-    right: tuple[Firing, ...]
-
-    @property
-    def all(self) -> tuple[Firing, ...]:
-        """Both."""
-        return (*self.false, *self.right)
-
-
-def judge_run(judge: Judge, run: LabelledRun) -> Judged:
-    """What the judge says of a run. In a broken run a firing is false up to the last row before its onset was reached.
-
-    By time and not by step, because what fires on an event or on silence comes after the last row and knows no later step.
-    """
-    firings = judge.firings(run)
-    if run.severity != "broken":
-        return Judged(run=run, false=tuple(firings), right=())
-    healthy_s = _healthy_until_s(run)
-    return Judged(
-        run=run,
-        false=tuple(f for f in firings if f.time_s <= healthy_s),
-        right=tuple(f for f in firings if f.time_s > healthy_s),
-    )
-
-
-def _healthy_until_s(run: LabelledRun) -> float:
-    """The time of the last row before the first one at or after the onset; minus infinity where there is none."""
-    until_s = -math.inf
-    for row in run.rows:
-        if row.step is None:
-            continue
-        if run.onset_step is None or row.step >= run.onset_step:
-            break
-        until_s = row.time_s
-    return until_s
 
 
 def score(judge: Judge, runs: Sequence[LabelledRun], *, families: Sequence[str] = ()) -> Score:
@@ -154,9 +114,10 @@ def score(judge: Judge, runs: Sequence[LabelledRun], *, families: Sequence[str] 
         false_warnings=sum(len(one.false) for one in by["none"]),
         healthy_steps=sum(one.run.steps for one in by["none"]),
         precision=len(caught) / (len(caught) + wrong) if caught or wrong else math.nan,
-        delay_steps=_median([delay_steps(one.run, one.right[0]) for one in caught]),
-        delay_s=_median([delay_s(one.run, one.right[0]) for one in caught]),
+        delay_steps=median([delay_steps(one.run, one.right[0]) for one in caught]),
+        delay_s=median([delay_s(one.run, one.right[0]) for one in caught]),
         families=tuple(family_score(family, quiet, broken) for family in families),
+        causes=cause_scores(judged, unscored=[run for run in runs if run.severity == "unknown"]),
         caught=tuple(one.run.name for one in caught),
         missed=tuple(one.run.name for one in broken if not one.right),
         false_by_run={
@@ -178,27 +139,9 @@ def family_score(family: str, quiet: Sequence[Judged], broken: Sequence[Judged])
         faults=len(own),
         caught=len(first),
         false=sum(firing.family == family for one in (*quiet, *broken) for firing in one.false),
-        delay_steps=_median([delay_steps(run, firing) for run, firing in first]),
-        delay_s=_median([delay_s(run, firing) for run, firing in first]),
+        delay_steps=median([delay_steps(run, firing) for run, firing in first]),
+        delay_s=median([delay_s(run, firing) for run, firing in first]),
     )
-
-
-def delay_steps(run: LabelledRun, firing: Firing) -> int | None:
-    """Steps from the onset to the firing, 0 where the run logged none in between; None where either is not known."""
-    return None if run.onset_step is None or firing.step is None else max(0, firing.step - run.onset_step)
-
-
-def delay_s(run: LabelledRun, firing: Firing) -> float | None:
-    """Seconds to the firing from the first row at or after the onset, else from the last row of all.
-
-    None where the run has no times or no known onset.
-    """
-    times = [row.time_s for row in run.rows if row.step is not None]
-    if not run.timed or run.onset_step is None or not times:
-        return None
-    onset = run.onset_step
-    began_s = next((row.time_s for row in run.rows if row.step is not None and row.step >= onset), times[-1])
-    return max(0.0, firing.time_s - began_s)
 
 
 def share(judged: Sequence[Judged], is_hit: Callable[[Judged], bool]) -> Share:
@@ -226,11 +169,6 @@ def weighted(hits: Sequence[tuple[str, bool]]) -> float:
 
 def _is_critical(firings: Sequence[Firing]) -> bool:
     return any(firing.severity == "critical" for firing in firings)
-
-
-def _median(values: Sequence[float | None]) -> float:
-    known = [value for value in values if value is not None]
-    return statistics.median(known) if known else math.nan
 
 
 def _mean(values: Sequence[float]) -> float:

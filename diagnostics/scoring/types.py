@@ -19,7 +19,7 @@ class LabelledRun:
     severity: none (healthy), broken, benign-anomaly (a warning at most), flat (information at most) or unknown (not scored).
     source: runs of one source weigh together as much as those of any other. fault: for broken runs, the rule family it belongs to.
     onset_step: where the fault begins; None where nobody knows, and then it counts from the first row but has no delay.
-    timed: the rows hold times; where not, their times keep order and say nothing else.
+    cause: what was done to it, in one word, where that is known. timed: the rows hold times; where not, their times keep order and say nothing else.
     """
 
     name: str
@@ -28,6 +28,7 @@ class LabelledRun:
     severity: Label
     items: Sequence[Row | Happening | Pulse]
     fault: str = ""
+    cause: str = ""
     onset_step: int | None = None
     max_steps: int | None = None
     timed: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from hypothesis import given
@@ -110,6 +110,30 @@ def test_firing_between_two_rows_counts_by_its_time_and_one_after_the_last_row_i
     assert math.isnan(after.delay_steps)
     assert score(AtTimes((102.5,)), [BROKEN]).missed == ("broken",)
     assert score(AtTimes((103.5,)), [BROKEN]).caught == ("broken",)
+
+
+def test_causes_tell_what_was_caught_by_whom_and_what_was_left_unscored() -> None:
+    runs = [
+        replace(run_of("a", "broken", FLAT, onset=4, fault="divergence"), cause="nan"),
+        replace(run_of("b", "broken", FLAT, onset=4, fault="divergence"), cause="nan"),
+        replace(run_of("c", "broken", FLAT, onset=4, fault="divergence"), cause="nan"),
+        replace(run_of("d", "unknown", FLAT), cause="lr_x10"),
+        replace(run_of("e", "none", FLAT), cause="resumed"),
+        HEALTHY,
+    ]
+    said = {
+        "a": [(5, "divergence", "warning"), (7, "policy", "warning")],
+        "b": [(9, "policy", "warning")],
+        "e": [(5, "meta", "warning")],
+    }
+    by_cause = {one.cause: one for one in score(Scripted(said), runs).causes}
+    nan = by_cause["nan"]
+    assert (nan.broken, nan.caught, nan.named) == (3, 2, 1)
+    assert (nan.delay_steps, nan.longest_steps) == (3, 5)
+    assert nan.rules == (("policy_rule", 2), ("divergence_rule", 1))
+    assert (by_cause["lr_x10"].broken, by_cause["lr_x10"].unscored) == (0, 1)
+    assert (by_cause["resumed"].quiet, by_cause["resumed"].warned) == (1, 1)
+    assert list(by_cause) == ["lr_x10", "nan", "resumed"]
 
 
 def test_run_without_a_known_onset_is_caught_but_has_no_delay() -> None:
