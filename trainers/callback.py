@@ -21,18 +21,22 @@ from runvitals.collectors.run_ids import checked_run_id
 from runvitals.errors import SettingsError
 from runvitals.trainers import notebook
 from runvitals.trainers.abandoned import Whereabouts
+from runvitals.trainers.completions import Answers, Rollouts, keeps_rollouts
 from runvitals.trainers.description import describe_arguments, describe_model, versions
 from runvitals.trainers.guard import Guard, guarded
 from runvitals.trainers.kinds import find_trainer, kind_of_arguments, trainer_kind
 from runvitals.trainers.logs import is_summary
 from runvitals.trainers.pairs import checked_pairs
-from runvitals.trainers.probe import DEFAULT_BUDGET
-from runvitals.trainers.probing import build_probe, describe_probe, find_reference, kept_in_checkpoint
+from runvitals.trainers.probe import DEFAULT_BUDGET, why_not
+from runvitals.trainers.probing import build_probe, describe_probe, find_reference, kept_in_checkpoint, length_limit
 from runvitals.trainers.runs import begin_run, run_name, run_to_continue, users_run
 from runvitals.trainers.session import Session, Training
 from runvitals.trainers.unwrap import unwrap_policy
 
 _log = logging.getLogger("runvitals")
+
+ANSWERS_SHARE = 0.25
+"""Of the probe's budget: generating costs more than reading, and is looked at less."""
 
 _recording: WeakSet[Callback] = WeakSet()
 """Callbacks whose training has begun and not ended."""
@@ -46,8 +50,9 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
         `train()`, finished with it. Training resumed from a checkpoint goes on in the run that wrote it, if project and name are the same.
     resume: the id of a run to go on with, where the callback begins it; overrules what a checkpoint says.
     config: settings of your own, beside the trainer's arguments.
-    pairs: held-out preference pairs, each {"prompt", "chosen", "rejected"} of plain text or of messages; they switch the margin probe on.
-    probe_budget: share of the training time that the probe may take.
+    pairs: held-out preference pairs, each {"prompt", "chosen", "rejected"} of plain text or of messages; they switch the margin probe on,
+        and the policy's answers to the first of their prompts.
+    probe_budget: share of the training time that the probe and the answers together may take.
 
     Raises SettingsError for pairs or a budget that cannot be used. Only world process zero logs; the others do nothing.
     """
@@ -102,6 +107,7 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
             run.event("resume", {"from_step": state.global_step}, step=state.global_step)
         prepare = partial(self._prepare_probe, session, trainer, kind, args=args, state=state, found=found)
         self.guard.call("probe", prepare, tolerated=1)
+        self.guard.call("completions", partial(self._prepare_completions, session, trainer, kind, args, state, found))
         origin = {"run_id": run.id, "project": self._project, "name": run_name(self._name, args)}
         self.guard.call("checkpoints", partial(session.keep_in_checkpoints, state, origin))
         self.guard.call("notebook", self._watch_cell)
@@ -197,7 +203,12 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
             return
         policy = unwrap_policy(found.get("model"))
         probe = build_probe(
-            self._pairs, found.get("processing_class"), args, policy=policy, kind=kind, budget=self._budget
+            self._pairs,
+            found.get("processing_class"),
+            args,
+            policy=policy,
+            kind=kind,
+            budget=(1 - ANSWERS_SHARE) * self._budget,
         )
         reason = probe if isinstance(probe, str) else find_reference(probe, policy, trainer, state)
         if reason is not None or isinstance(probe, str):
@@ -206,6 +217,23 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
         session.probe = probe
         session.run.event("config", {"probe": describe_probe(probe)}, step=state.global_step)
         session.read_margin(found.get("model"), state.global_step)
+
+    def _prepare_completions(
+        self, session: Session, trainer: Any, kind: str, args: Any, state: Any, found: Mapping[str, Any]
+    ) -> None:
+        if keeps_rollouts(trainer):
+            session.rollouts = Rollouts(trainer, steps=state.max_steps)
+        policy = unwrap_policy(found.get("model"))
+        processing_class = found.get("processing_class")
+        if self._pairs is None or processing_class is None or why_not(policy, kind) is not None:
+            return
+        tokenizer = getattr(processing_class, "tokenizer", processing_class)
+        answers = Answers(
+            self._pairs, tokenizer, budget=ANSWERS_SHARE * self._budget, limit=length_limit(args, policy)
+        )
+        if answers.count:
+            session.answers = answers
+            session.ask(found.get("model"), state.global_step)
 
     def _watch_cell(self) -> None:
         shell = notebook.shell()

@@ -82,7 +82,7 @@ def tokenise(pairs: Sequence[Mapping[str, Any]], processing_class: Any, limit: i
     rejected: list[Tokens] = []
     truncated = dropped = 0
     for pair in pairs:
-        prompt = _prompt_ids(tokenizer, pair["prompt"])
+        prompt = prompt_ids(tokenizer, pair["prompt"])
         if limit is not None and len(prompt) >= limit:
             dropped += 1
             continue
@@ -93,7 +93,8 @@ def tokenise(pairs: Sequence[Mapping[str, Any]], processing_class: Any, limit: i
     return TokenisedPairs(sequences=(*chosen, *rejected), count=len(chosen), truncated=truncated, dropped=dropped)
 
 
-def _prompt_ids(tokenizer: Any, prompt: Any) -> list[int]:
+def prompt_ids(tokenizer: Any, prompt: Any) -> list[int]:
+    """The tokens of a prompt: of plain text, or of messages up to where the answer begins."""
     if isinstance(prompt, str):
         return list(tokenizer(prompt)["input_ids"])
     return _chat_ids(tokenizer, prompt, add_generation_prompt=True)

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from runvitals.collectors.records import Phase
+from runvitals.trainers.completions import Answers, Rollouts
 from runvitals.trainers.corrections import corrected, ppo_factor
 from runvitals.trainers.gradients import GradientWatch
 from runvitals.trainers.guard import Guard
@@ -36,7 +37,7 @@ class Training:
 class Session:
     """Turns a trainer's events into rows, events and phases of a run. Built at `on_train_begin`, dropped at the end.
 
-    probe: None, or a probe that has its reference.
+    probe: None, or a probe that has its reference. answers, rollouts: where completions are told.
     """
 
     def __init__(
@@ -50,6 +51,8 @@ class Session:
     ) -> None:
         self.run, self._training, self._guard, self._clock = run, training, guard, clock
         self.probe: MarginProbe | None = None
+        self.answers: Answers | None = None
+        self.rollouts: Rollouts | None = None
         self._own_loop = training.kind == "ppo"
         self._factor = ppo_factor(training.arguments) if self._own_loop else 1.0
         self._samples = samples_per_step(training.arguments, training.kind)
@@ -84,6 +87,8 @@ class Session:
             self.run.log(row, step=step)
         if self.probe is not None and self.probe.due(self._timer.training_s):
             self.read_margin(model, step)
+        if self.answers is not None and self.answers.due(self._timer.training_s):
+            self.ask(model, step)
         if control.should_save and not control.should_evaluate:
             self._enter("save")
         elif self._own_loop and took is not None and took.step_time_s > PHASE_WORTH_TELLING_S:
@@ -98,6 +103,18 @@ class Session:
     def _read(self, probe: MarginProbe, model: Any, step: int) -> None:
         self.run.log(probe.read(unwrap_policy(model), step).row(), step=step)
 
+    def ask(self, model: Any, step: int) -> None:
+        """The policy answers the held-out prompts. One failure is the last, as with the probe."""
+        if self.answers is not None:
+            self._guard.call("completions", partial(self._ask, self.answers, model, step), tolerated=1)
+
+    def _ask(self, answers: Answers, model: Any, step: int) -> None:
+        self._tell(answers.read(unwrap_policy(model), step), "held-out", step)
+
+    def _tell(self, rows: list[dict[str, Any]], source: str, step: int) -> None:
+        if rows:
+            self.run.event("completions", {"source": source, "rows": rows}, step=step)
+
     def log(self, state: Any, logs: Mapping[str, Any]) -> None:
         """The trainer logged something."""
         if is_summary(logs):
@@ -106,6 +123,9 @@ class Session:
             self.run.log(dict(logs), step=state.global_step)
         else:
             self.run.log(self._training_row(state, logs), step=state.global_step)
+            rollouts, step = self.rollouts, state.global_step
+            if rollouts is not None and rollouts.due(step):
+                self._guard.call("rollouts", lambda: self._tell(rollouts.read(step), "rollout", step))
         if state.global_step == self._ended_step:  # PPO logs before its step has ended: that is no pause
             self._timer.pause(self._clock())
 
@@ -157,6 +177,8 @@ class Session:
         best_loaded = getattr(self._training.arguments, "load_best_model_at_end", False)
         if self.probe is not None and self.probe.last_step != state.global_step and not best_loaded:
             self.read_margin(model, state.global_step)
+        if self.answers is not None and self.answers.last_step != state.global_step and not best_loaded:
+            self.ask(model, state.global_step)
         self.close()
 
     def close(self) -> None:

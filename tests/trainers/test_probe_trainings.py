@@ -147,7 +147,7 @@ def test_out_of_memory_switches_the_probe_off_and_training_goes_on(trainings: An
     assert trainer.state.global_step == 6
     assert trainer.model.training
     faults = fake_run.events("fault")
-    assert [(fault["where"], fault["disabled"]) for fault in faults] == [("probe", True)]
+    assert [(fault["where"], fault["disabled"]) for fault in faults] == [("probe", True), ("completions", True)]
     assert "out of memory" in faults[0]["message"]
     assert len(fake_run.rows("probe/margin")) == 1  # the one at the beginning
     assert len(fake_run.rows("loss")) == 3
