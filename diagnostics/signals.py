@@ -15,7 +15,18 @@ from functools import lru_cache
 from runvitals.diagnostics.signal_aliases import ALIASES, DEVICE_ALIASES
 from runvitals.diagnostics.signal_table import EVALUATED, SIGNALS, Reference, Signal
 
-__all__ = ["NODE", "SIGNALS", "Device", "Reference", "Signal", "best_key", "canonical", "device", "translate"]
+__all__ = [
+    "NODE",
+    "SIGNALS",
+    "Device",
+    "Reference",
+    "Signal",
+    "best_key",
+    "best_keys",
+    "canonical",
+    "device",
+    "translate",
+]
 
 NODE = "node/"
 """What the keys of machines other than the first rank's begin with: `node/<host>/gpu/0/power_w`."""
@@ -91,6 +102,19 @@ def best_key(signal: str, keys: Iterable[str]) -> str | None:
         if found is not None and found[0] == signal and (best is None or (found[1], key) < best):
             best = (found[1], key)
     return None if best is None else best[1]
+
+
+def best_keys(keys: Iterable[str]) -> dict[str, str]:
+    """For every signal that the keys give, the key that `best_key` picks: all signals in one pass over the keys."""
+    best: dict[str, tuple[int, str]] = {}
+    for key in keys:
+        found = _find(key)
+        if found is None:
+            continue
+        signal, rank = found
+        if signal not in best or (rank, key) < best[signal]:
+            best[signal] = (rank, key)
+    return {signal: key for signal, (_, key) in best.items()}
 
 
 @lru_cache(maxsize=4096)

@@ -37,6 +37,7 @@ class Timeline:
         self._peak_row = 0
         self._epoch = math.nan
         self._marked: dict[Mark, int] = {}
+        self._times: dict[Mark, int] = {}
 
     @classmethod
     def of_run(cls, context: RunContext) -> Timeline:
@@ -47,16 +48,15 @@ class Timeline:
         return found
 
     def read(self, sample: Sample) -> None:
-        """Takes a row. Samples of the machine, which have no step, say nothing here."""
-        step = sample.step
-        if step is None:
+        """Takes a row. Samples of the machine, which have no step, and rows of other ranks or of one's own keys say nothing here."""
+        step, signals = sample.step, sample.signals
+        if step is None or not signals:
             return
-        signals = sample.signals
         if self.step is not None and step < self.step:
-            self._marked["resume"] = self.rows
+            self._mark("resume")
         self.step = step
         if "eval_loss" in signals:
-            self._marked["eval"] = self.rows
+            self._mark("eval")
             return
         self.rows += 1
         rate = signals.get("learning_rate")
@@ -65,7 +65,7 @@ class Timeline:
         epoch = signals.get("epoch")
         if epoch is not None and epoch - epoch == 0.0:
             if math.floor(epoch) != math.floor(self._epoch if self._epoch == self._epoch else epoch):
-                self._marked["epoch"] = self.rows
+                self._mark("epoch")
             self._epoch = epoch
 
     def happen(self, happening: Happening) -> None:
@@ -73,7 +73,7 @@ class Timeline:
         kind = happening.kind
         mark = _BY_EVENT.get(kind)
         if mark is not None:
-            self._marked[mark] = self.rows
+            self._mark(mark)
         elif kind == "trainer":
             steps = happening.data.get("max_steps")
             if isinstance(steps, int | float) and steps > 0:
@@ -82,6 +82,10 @@ class Timeline:
     def since(self, *marks: Mark) -> float:
         """Rows since the newest of these events, infinite where there was none."""
         return min((self.rows - self._marked[mark] for mark in marks if mark in self._marked), default=math.inf)
+
+    def times(self, mark: Mark) -> int:
+        """How often this has happened so far."""
+        return self._times.get(mark, 0)
 
     @property
     def epoch(self) -> float:
@@ -98,10 +102,14 @@ class Timeline:
         """True while the learning rate still reaches new heights."""
         return self.peak_rate > 0.0 and self.rate >= self.peak_rate and self.rows - self._peak_row < _SETTLED
 
+    def _mark(self, mark: Mark) -> None:
+        self._marked[mark] = self.rows
+        self._times[mark] = self._times.get(mark, 0) + 1
+
     def _take_rate(self, rate: float) -> None:
         before, self.rate = self.rate, rate
         if rate > self.peak_rate:
             self.peak_rate = rate
             self._peak_row = self.rows
         if before == before and before != rate and not before / _RATE_JUMP <= rate <= before * _RATE_JUMP:
-            self._marked["rate"] = self.rows
+            self._mark("rate")

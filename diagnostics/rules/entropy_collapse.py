@@ -16,8 +16,10 @@ from runvitals.diagnostics.rules.definition import (
     short,
     too_few,
 )
+from runvitals.diagnostics.rules.masks import Resumes
 from runvitals.diagnostics.rules.reward_trend import RewardTrend
 from runvitals.diagnostics.rules.sources import DAPO, ENTROPY, TRL
+from runvitals.diagnostics.timeline import Timeline
 from runvitals.diagnostics.types import Cause, Evidence, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
 
 
@@ -63,7 +65,7 @@ SPEC = RuleSpec(
         Remedy(text="Lower the learning rate; add prompts"),
     ),
     false_alarms="Tasks with one right wording and policies tuned on a narrow format have little entropy from the start: "
-    "the rule compares with the run's own start.",
+    "the rule compares with the run's own start, and keeps it over a resume.",
     source="Cui et al. 2025; rule catalogue L3",
     needs="entropy and reward, 15 points",
     limits=described(Limits),
@@ -78,7 +80,8 @@ _REWARD_ROWS = 10
 class _Detector(RowDetector):
     """Entropy now against the first rows, and whether the reward still rises."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, timeline: Timeline, limits: Limits) -> None:
+        self._resumes = Resumes(timeline)
         self._limits = limits
         self._count = 0
         self._first = SortedWindow(_FIRST)
@@ -89,6 +92,8 @@ class _Detector(RowDetector):
 
     def update(self, sample: Sample) -> Reading | None:
         signals = sample.signals
+        if self._resumes.is_new():
+            self._forget_newest()
         self._rewards.add(signals.get("reward"))
         if not self._signal:
             self._signal = (
@@ -106,6 +111,13 @@ class _Detector(RowDetector):
         if len(self._rewards) < _REWARD_ROWS:
             return too_few(_REWARD_ROWS, len(self._rewards), "reward")
         return self._judge(sample.step)
+
+    def _forget_newest(self) -> None:
+        """After a resume or a rollback the newest values are superseded; what the run began with is not."""
+        self._count = min(self._count, _ENOUGH - _NEWEST)
+        self._newest.clear()
+        self._rewards = RewardTrend()
+        self._since = None
 
     def _judge(self, step: int | None) -> Reading:
         start = self._first.median()
@@ -146,7 +158,7 @@ class _Detector(RowDetector):
 
 
 def _make(context: RunContext, limits: Limits) -> _Detector:
-    return _Detector(limits)
+    return _Detector(Timeline.of_run(context), limits)
 
 
 RULE = Adjustable(SPEC, Limits(), _make)

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from runvitals.diagnostics.baseline import SortedWindow
 from runvitals.diagnostics.limits import Adjustable, described, in_order, limit
-from runvitals.diagnostics.rules.definition import NEAR, OK, REINFORCED, at, is_finite, short, too_few
+from runvitals.diagnostics.rules.definition import NEAR, OK, REINFORCED, RowDetector, at, is_finite, short, too_few
+from runvitals.diagnostics.rules.masks import RateJump, Resumes
 from runvitals.diagnostics.rules.sources import OPT, PLAYBOOK, ZCLIP
+from runvitals.diagnostics.timeline import Timeline
 from runvitals.diagnostics.types import (
     Cause,
     Evidence,
-    Happening,
     Number,
-    Pulse,
     Reading,
     Remedy,
     RuleSpec,
@@ -68,7 +68,8 @@ SPEC = RuleSpec(
         Remedy(text="Set Adam's beta2 to 0.95", detail="Its second moment then follows a change sooner", **OPT),
         Remedy(text="Clip at the 90th percentile of the norms seen so far", **PLAYBOOK),
     ),
-    false_alarms="The first steps have large norms; few tokens with a large advantage give single spikes in GRPO and PPO.",
+    false_alarms="The first steps have large norms; few tokens with a large advantage give single spikes in GRPO and PPO. For ten rows after "
+    "a jump of the learning rate below its peak only a critical leap counts; after a resume the level is learnt anew.",
     source="ZClip; OPT-175B logbook; gradient spikes often lead loss spikes (PaLM, OLMo 2)",
     needs="grad_norm, 12 points",
     limits=described(Limits),
@@ -78,14 +79,19 @@ _ENOUGH = 12
 _LEAST_NOISE = 0.1
 _LOSS_RISE = math.log(1.2)
 _LOSS_STIRS = math.log(1.05)
+_JUMP_ROWS = 10
+"""Rows after a jump of the learning rate, up to no new height, in which only a critical leap counts."""
 _NEW_REGIME = 200
 """Rows above the line after which they are the new level."""
 
 
-class _Detector:
+class _Detector(RowDetector):
     """The norm's recent level without its leaps, on a log scale; and the loss, to see whether it follows."""
 
-    def __init__(self, limits: Limits, *, z: float, loss_counts: bool) -> None:
+    def __init__(self, timeline: Timeline, limits: Limits, *, z: float, loss_counts: bool) -> None:
+        self._resumes = Resumes(timeline)
+        self._jump = RateJump(timeline, _JUMP_ROWS)
+        self._jumped = False
         self._z = z
         self._material = math.log(limits.times if loss_counts else limits.times_policy)
         self._large = math.log(limits.sustained)
@@ -102,21 +108,15 @@ class _Detector:
         self._new_losses: deque[float] = deque(maxlen=5)
         self._above = 0
 
-    def happen(self, happening: Happening) -> Reading | None:
-        """After a resume the level is learnt anew."""
-        if happening.kind == "resume":
-            self._forget()
-        return None
-
-    def pulse(self, pulse: Pulse) -> Reading | None:
-        return None
-
     def update(self, sample: Sample) -> Reading | None:
+        if self._resumes.is_new():
+            self._forget()
         self._take_loss(sample.signals.get("loss"))
         norm = sample.signals.get("grad_norm")
         # A norm of 0 is a batch without advantage or without labels: it says nothing of the level.
         if norm is None or not is_finite(norm) or norm <= 0.0:
             return None
+        self._jumped = self._jump.read()
         level = math.log(norm)
         if len(self._level) < _ENOUGH:
             self._take(level)
@@ -160,6 +160,8 @@ class _Detector:
         usual = norm / math.exp(above)
         leaps = [(place, value) for place, value, leapt in self._newest if leapt]
         severity = self._severity(sorted(value / usual for _, value in leaps))
+        if self._jumped and severity == "warning":
+            severity = "info"
         numbers = [
             Number(label="Gradient norm", value=norm, expected=f"at most {short(usual * math.exp(self._material))}"),
             Number(label="Recent median", value=usual),
@@ -198,7 +200,7 @@ class _Detector:
 
 def _make(context: RunContext, limits: Limits) -> _Detector:
     reinforced = context.trainer in REINFORCED
-    return _Detector(limits, z=8.0 if reinforced else 6.0, loss_counts=not reinforced)
+    return _Detector(Timeline.of_run(context), limits, z=8.0 if reinforced else 6.0, loss_counts=not reinforced)
 
 
 RULE = Adjustable(SPEC, Limits(), _make)

@@ -18,8 +18,10 @@ from runvitals.diagnostics.rules.definition import (
     short,
     too_few,
 )
+from runvitals.diagnostics.rules.masks import Resumes
 from runvitals.diagnostics.rules.reward_trend import RewardTrend
 from runvitals.diagnostics.rules.sources import OVEROPTIMISATION, RLHF_DETAILS, TRL
+from runvitals.diagnostics.timeline import Timeline
 from runvitals.diagnostics.types import Cause, Evidence, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
 
 
@@ -71,7 +73,8 @@ SPEC = RuleSpec(
             **OVEROPTIMISATION,
         ),
     ),
-    false_alarms="Recipes without a KL term (beta 0) drift on purpose; a single value that recovers at once is none.",
+    false_alarms="Recipes without a KL term (beta 0) drift on purpose; a single value that recovers at once is none. After a resume only "
+    "new values count, against the start of the run.",
     source="TRL how-to on PPO metrics; Gao et al. 2022; measured on tiny PPO and GRPO runs",
     needs="kl or objective/kl, 10 points",
     limits=described(Limits),
@@ -89,7 +92,8 @@ _ENOUGH_OVERWHELMING = 5
 class _Detector(RowDetector):
     """The newest KL against the entropy of the first rows, and against its own earlier level."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, timeline: Timeline, limits: Limits) -> None:
+        self._resumes = Resumes(timeline)
         self._limits = limits
         self._count = 0
         self._newest = SortedWindow(5)
@@ -105,6 +109,8 @@ class _Detector(RowDetector):
 
     def update(self, sample: Sample) -> Reading | None:
         signals = sample.signals
+        if self._resumes.is_new():
+            self._forget_newest()
         if not self._signal:
             self._signal = "sequence_kl" if "sequence_kl" in signals else "kl" if "kl" in signals else ""
         self._take_companions(sample)
@@ -121,6 +127,16 @@ class _Detector(RowDetector):
         if self._count < _ENOUGH and not overwhelming:
             return too_few(_ENOUGH, self._count, "KL")
         return self._judge(median, sample.step)
+
+    def _forget_newest(self) -> None:
+        """After a resume or a rollback the newest values are superseded; what the run began with is not."""
+        self._count = 0
+        self._newest.clear()
+        self._waiting.clear()
+        self._entropy.clear()
+        self._reward.clear()
+        self._trend = RewardTrend()
+        self._since = None
 
     def _take_companions(self, sample: Sample) -> None:
         entropy = sample.signals.get("entropy" if self._signal == "kl" else "sequence_entropy")
@@ -221,7 +237,7 @@ class _Detector(RowDetector):
 
 
 def _make(context: RunContext, limits: Limits) -> _Detector:
-    return _Detector(limits)
+    return _Detector(Timeline.of_run(context), limits)
 
 
 RULE = Adjustable(SPEC, Limits(), _make)

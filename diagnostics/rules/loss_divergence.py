@@ -12,18 +12,19 @@ from runvitals.diagnostics.rules.definition import (
     NEAR,
     OK,
     SUPERVISED,
+    RowDetector,
     at,
     is_finite,
     short,
     too_few,
 )
+from runvitals.diagnostics.rules.masks import RateJump, Resumes
 from runvitals.diagnostics.rules.sources import OPT, PALM, PLAYBOOK
+from runvitals.diagnostics.timeline import Timeline
 from runvitals.diagnostics.types import (
     Cause,
     Evidence,
-    Happening,
     Number,
-    Pulse,
     Reading,
     Remedy,
     RuleSpec,
@@ -76,7 +77,8 @@ SPEC = RuleSpec(
             **PLAYBOOK,
         ),
     ),
-    false_alarms="A scheduler that warms up again, a longer context or a harder curriculum lift the loss on purpose.",
+    false_alarms="A longer context or a harder curriculum lift the loss on purpose. So does a schedule that warms up again: for 20 rows after "
+    "such a jump only a critical rise counts. After a resume the level is learnt anew: the checkpoint's loss is not that of the last step.",
     source="Loss patterns of public runs; best-so-far detector of the rule catalogue",
     needs="loss, 20 points",
     limits=described(Limits),
@@ -95,10 +97,13 @@ _PREFERENCE_FLOOR = 0.1
 """Preference losses run towards 0, where ratios mean little: a tenth of the first loss is added before ratios are taken."""
 
 
-class _Detector:
+class _Detector(RowDetector):
     """The newest losses, the best median so far and the noise around it, all on a log scale."""
 
-    def __init__(self, limits: Limits, *, floor_share: float) -> None:
+    def __init__(self, timeline: Timeline, limits: Limits, *, floor_share: float) -> None:
+        self._resumes = Resumes(timeline)
+        self._jump = RateJump(timeline, 2 * WINDOW)
+        self._jumped = False
         self._material = math.log(limits.times)
         self._grave = math.log(limits.critical)
         self._floor_share = floor_share
@@ -122,15 +127,6 @@ class _Detector:
         self._rate_at_best = math.nan
         self._rising_since: int | None = None
 
-    def happen(self, happening: Happening) -> Reading | None:
-        """After a resume the level is learnt anew: the checkpoint's loss is not that of the last step."""
-        if happening.kind == "resume":
-            self._forget()
-        return None
-
-    def pulse(self, pulse: Pulse) -> Reading | None:
-        return None
-
     def update(self, sample: Sample) -> Reading | None:
         rate = sample.signals.get("learning_rate")
         if rate is not None and is_finite(rate):
@@ -138,6 +134,9 @@ class _Detector:
         loss = sample.signals.get("loss")
         if loss is None or not is_finite(loss):
             return None
+        if self._resumes.is_new():
+            self._forget()
+        self._jumped = self._jump.read()
         if len(self._first) < 3:
             self._first.append(loss)
         if loss < 0.0 or self._first[0] <= 0.0:
@@ -203,6 +202,8 @@ class _Detector:
                 self._rising_since = step
             return NEAR if rise > 0.5 * limit else OK
         severity: Severity = "critical" if rise > max(self._grave, 1.5 * limit) else "warning"
+        if self._jumped and severity != "critical":
+            return NEAR
         floor = self._floor_share * self._first[0]
         return self._bad(
             severity, math.exp(self._best) - floor, f"at its best, {at(self._best_step)}", self._rising_since, step
@@ -246,7 +247,7 @@ class _Detector:
 
 def _make(context: RunContext, limits: Limits) -> _Detector:
     preference = context.trainer in ("dpo", "kto", "reward", "orpo")
-    return _Detector(limits, floor_share=_PREFERENCE_FLOOR if preference else 0.0)
+    return _Detector(Timeline.of_run(context), limits, floor_share=_PREFERENCE_FLOOR if preference else 0.0)
 
 
 RULE = Adjustable(SPEC, Limits(), _make)

@@ -9,14 +9,14 @@ from itertools import pairwise
 
 from runvitals.diagnostics.baseline import SortedWindow
 from runvitals.diagnostics.limits import Adjustable, described, limit
-from runvitals.diagnostics.rules.definition import NEAR, OK, SUPERVISED, at, is_finite, short, too_few
+from runvitals.diagnostics.rules.definition import NEAR, OK, SUPERVISED, RowDetector, at, is_finite, short, too_few
+from runvitals.diagnostics.rules.masks import RateJump, Resumes
 from runvitals.diagnostics.rules.sources import OLMO, PALM, SPIKES, ZCLIP
+from runvitals.diagnostics.timeline import Timeline
 from runvitals.diagnostics.types import (
     Cause,
     Evidence,
-    Happening,
     Number,
-    Pulse,
     Reading,
     Remedy,
     RuleSpec,
@@ -55,7 +55,8 @@ SPEC = RuleSpec(
         Remedy(text="If it does not recover: go back 100 steps and skip 200 to 500 batches", **PALM),
         Remedy(text="Where spikes return: lower the learning rate", **SPIKES),
     ),
-    false_alarms="Small batches and mixed data have heavy tails; the steps down between epochs are no spikes.",
+    false_alarms="Small batches and mixed data have heavy tails; the steps down between epochs are no spikes. The row at the edge of an "
+    "epoch, whose batch is often a rest, and ten rows after a jump of the learning rate are left out; after a resume all is learnt anew.",
     source="OLMo-core skip-step optimiser (six sigma over 128 steps); ZClip",
     needs="loss, 20 points",
     limits=described(Limits),
@@ -66,13 +67,19 @@ _LEAST_NOISE = 0.01
 _STAYS = 20
 _AGAIN_ROWS = 500
 _AGAIN = 4
+_JUMP_ROWS = 10
+"""Rows after a jump of the learning rate in which a spike is expected and counts towards nothing."""
+_EPOCH_ROWS = 10
 _SHARD = "One part of the data is bad: spikes at a fixed period come from one shard, source or worker"
 
 
-class _Detector:
+class _Detector(RowDetector):
     """Neighbours without the spikes themselves, on a log scale."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, timeline: Timeline, limits: Limits) -> None:
+        self._timeline = timeline
+        self._resumes = Resumes(timeline)
+        self._jump = RateJump(timeline, _JUMP_ROWS)
         self._noise = limits.noise
         self._material = math.log(limits.times)
         self._forget()
@@ -86,19 +93,13 @@ class _Detector:
         self._since: int | None = None
         self._spikes: deque[int] = deque(maxlen=_AGAIN)
 
-    def happen(self, happening: Happening) -> Reading | None:
-        """After a resume the neighbours are others."""
-        if happening.kind == "resume":
-            self._forget()
-        return None
-
-    def pulse(self, pulse: Pulse) -> Reading | None:
-        return None
-
     def update(self, sample: Sample) -> Reading | None:
         loss = sample.signals.get("loss")
         if loss is None or not is_finite(loss) or loss <= 0.0:
             return None
+        if self._resumes.is_new():
+            self._forget()
+        expected = self._jump.read() or self._at_edge()
         self._rows += 1
         level = math.log(loss)
         if len(self._neighbours) < _ENOUGH:
@@ -112,7 +113,14 @@ class _Detector:
             self._up = 0
             self._take(level)
             return OK if above <= 0.5 * line else NEAR
+        if expected and not self._up:
+            return NEAR
         return self._spike(loss, math.exp(middle), above / noise, sample.step)
+
+    def _at_edge(self) -> bool:
+        """True at the row that ends an epoch, where epochs have many rows."""
+        timeline = self._timeline
+        return timeline.since("epoch") == 0 and timeline.times("epoch") * _EPOCH_ROWS < timeline.rows
 
     def _take(self, level: float) -> None:
         if self._last is not None:
@@ -162,7 +170,7 @@ class _Detector:
 
 
 def _make(context: RunContext, limits: Limits) -> _Detector:
-    return _Detector(limits)
+    return _Detector(Timeline.of_run(context), limits)
 
 
 RULE = Adjustable(SPEC, Limits(), _make)
