@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from runvitals.diagnostics.signal_aliases import ALIASES, DEVICE_ALIASES
-from runvitals.diagnostics.signals import SIGNALS, Device, best_key, canonical, device, translate
+from runvitals.diagnostics.signals import SIGNALS, Device, best_key, best_keys, canonical, device, translate
 
 # Every key that a trainer was seen to log (TRL 1.12 to 1.16, transformers 5.23) and the signal it stands for.
 TRAINER_KEYS: Mapping[str, str] = {
@@ -72,6 +72,7 @@ TRAINER_KEYS: Mapping[str, str] = {
     "eps": "samples_per_s",
     "episode": "samples",
     "eval_loss": "eval_loss",
+    "eval_runtime": "eval_time_s",
     "eval_entropy": "eval_entropy",
     "eval_mean_token_accuracy": "eval_token_accuracy",
     "eval_min_reward": "eval_min_reward",
@@ -107,7 +108,7 @@ TRAINER_KEYS: Mapping[str, str] = {
 # Seen too, and on purpose without a signal: summaries of the run, settings, single reward functions, extremes nobody reads.
 WITHOUT_SIGNAL = (
     "train_loss", "train/train_loss", "train_runtime", "train_samples_per_second", "train_steps_per_second", "total_flos",
-    "eval_runtime", "eval_samples_per_second", "eval_steps_per_second", "eval_num_tokens",
+    "eval_samples_per_second", "eval_steps_per_second", "eval_num_tokens",
     "rewards/rew/mean", "rewards/rew/std", "eval_rewards/rew/mean", "eval_rewards/rew/std",
     "completions/min_terminated_length", "completions/max_terminated_length", "eval_completions/min_terminated_length",
     "eval_completions/max_terminated_length", "clip_ratio/low_min", "clip_ratio/high_max", "eval_clip_ratio/low_min",
@@ -285,3 +286,19 @@ def test_best_key_is_the_one_that_translation_reads() -> None:
 
 def test_translation_of_an_empty_row_is_empty() -> None:
     assert translate({}) == {}
+
+
+def test_one_pass_picks_for_every_signal_the_key_that_is_picked_for_it_alone() -> None:
+    keys = [
+        *TRAINER_KEYS,
+        "corrected/val/ratio",
+        "train/loss",
+        "gpu/3/power_w",
+        "gpu/1/power_w",
+        "node/b/gpu/0/power_w",
+        "mine",
+    ]
+    picked = best_keys(keys)
+    assert set(picked) == {canonical(key) for key in keys} - {None}
+    assert picked == {signal: best_key(signal, keys) for signal in picked}
+    assert picked["policy_ratio"] == "corrected/val/ratio" and picked["gpu_power_w"] == "gpu/1/power_w"
