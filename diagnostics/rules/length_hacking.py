@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from statistics import StatisticsError, correlation
 
 from runvitals.diagnostics.blocks import Blocks
+from runvitals.diagnostics.rules.co_movement import CoMovement
 from runvitals.diagnostics.rules.definition import (
     NEAR,
     OK,
@@ -27,7 +28,7 @@ SPEC = RuleSpec(
     code="L9b",
     title="Answer length runs away",
     family="policy",
-    summary="Answers are 3 times as long as at the start, or a fifth, while the reward has gained nothing (a warning). Where they grew by half and the reward rose with them, correlated above 0.8 over the run: information that length may explain the reward.",
+    summary="Answers are 3 times as long as at the start, or a fifth, while the reward has gained nothing (a warning). A warning too where reward and length move together from row to row, correlated surely above 0.9: the reward measures length. Where they grew by half and the reward rose with them, correlated above 0.8 over the run: information that length may explain the reward.",
     main_signal="completion_length",
     signals=("completion_length", "reward"),
     trainers=(*REINFORCED, "custom"),
@@ -48,11 +49,15 @@ SPEC = RuleSpec(
             **LENGTH,
         ),
     ),
-    false_alarms="Reasoning runs grow their answers legitimately: with a gain of reward it is information at most.",
-    source="Singhal et al., 2023; rule catalogue L9, with the reward as witness",
-    needs="answer length and reward, 30 points",
+    false_alarms="Reasoning runs grow their answers legitimately: with a gain of reward it is information at most. Their changes from row to row "
+    "correlate with the reward's by 0.75 at most in healthy runs, and by 0.999 where the reward counts words. A reward that is meant to pay for "
+    "length is told too; one that falls with length is not.",
+    source="Singhal et al., 2023; rule catalogue L9, with the reward as witness; changes rather than levels, which rise alike in any run that learns",
+    needs="answer length and reward, 13 points",
 )
 
+_MEASURES_LENGTH = 0.9
+"""Four fifths of the reward's movement, and surely so."""
 _EVERY = 10
 _ENOUGH = 30
 
@@ -64,6 +69,7 @@ class _Detector(RowDetector):
         self._rewards = rewards
         self._length = FirstAndNewest()
         self._course = Blocks()
+        self._together = CoMovement()
         self._since: int | None = None
 
     def update(self, sample: Sample) -> Reading | None:
@@ -73,10 +79,27 @@ class _Detector(RowDetector):
         if not self._length.add(length) or length is None:
             return None
         self._course.add(length)
+        self._together.add(sample.signals.get("reward"), length)
+        if self._together.at_least() > _MEASURES_LENGTH:
+            return self._measured(sample.step)
         count = self._length.count
         if count < _ENOUGH:
             return too_few(_ENOUGH, count, "answer length")
         return self._judge(sample.step) if count % _EVERY == 0 and self._rewards.level.full else None
+
+    def _measured(self, step: int | None) -> Reading:
+        along = self._together.correlation()
+        numbers = (
+            Number(label="Correlation of changes of reward and length", value=along, expected="below 0.9"),
+            Number(label="Changes", value=float(self._together.count)),
+            Number(label="Answer length, median of the last 10", value=self._length.now(), unit="tokens"),
+            Number(label="Answer length at the start", value=self._length.began(), unit="tokens"),
+        )
+        sentence = (
+            f"The reward measures length: over {self._together.count} rows {at(step)} its changes follow those of the answers' length, "
+            f"correlated at {along:.3f}."
+        )
+        return bad("warning", sentence, numbers, since=None, step=step)
 
     def _judge(self, step: int | None) -> Reading:
         began, now = self._length.began(), self._length.now()
