@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from typing import Any
 
 from runvitals.dashboard.component import plain
@@ -17,6 +16,7 @@ from runvitals.diagnostics.types import RuleSpec
 from runvitals.store.types import AlertRow, RunInfo
 
 _ALWAYS_ABOVE_0 = ("gradient norm", "learning rate")
+_OURS: Mapping[str, RuleSpec] = {rule.spec.name: rule.spec for rule in default_rules()}
 STATES: tuple[IncidentState, ...] = ("open", "acknowledged", "muted", "resolved")
 
 
@@ -48,9 +48,18 @@ def cards(incidents: Iterable[Incident], runs: Mapping[str, RunInfo], query: Que
     ]
 
 
-def full(alert: AlertRow, incident: Incident, run: RunInfo | None) -> dict[str, Any]:
-    """One alert with its evidence, causes, remedies and history, and the alerts that belong to the same incident."""
-    spec = _specs().get(alert.rule)
+def full(
+    alert: AlertRow,
+    incident: Incident,
+    run: RunInfo | None,
+    *,
+    onsets: Mapping[str, Any] | None = None,
+    spec: RuleSpec | None = None,
+) -> dict[str, Any]:
+    """One alert with its evidence, causes, remedies and history, and the alerts that belong to the same incident.
+
+    onsets: what moved first, of `first_moves.by_onset`. spec: the rule as it runs for the run's project, None where none of this name is known.
+    """
     detail = dict(alert.detail)
     found: dict[str, Any] = plain(
         {
@@ -70,7 +79,9 @@ def full(alert: AlertRow, incident: Incident, run: RunInfo | None) -> dict[str, 
             "rule": alert.rule,
             "hold": spec.hold if spec is not None else None,
             "clear": spec.clear if spec is not None else None,
+            "usual": _usual(spec),
             "rule_source": spec.source if spec is not None else "",
+            "onsets": onsets,
             "members": [_alert(member) for member in incident.alerts],
         }
     )
@@ -148,6 +159,14 @@ def _run(run: RunInfo | None, run_id: str) -> dict[str, Any]:
     return {"run_id": run.id, "run": run.name, "color": run.color, "trainer": run.trainer}
 
 
+def _usual(spec: RuleSpec | None) -> list[int] | None:
+    """Our own hold and clear, where the user's rules file has others; else None."""
+    ours = _OURS.get(spec.name) if spec is not None else None
+    if spec is None or ours is None or (ours.hold, ours.clear) == (spec.hold, spec.clear):
+        return None
+    return [ours.hold, ours.clear]
+
+
 def _evidence(evidence: Mapping[str, Any]) -> dict[str, Any]:
     """The evidence with each curve's title, unit and way of writing numbers."""
     curves = []
@@ -165,8 +184,3 @@ def _without_the_obvious(number: Mapping[str, Any]) -> dict[str, Any]:
     value = number.get("value")
     plain_sign = number.get("label") in _ALWAYS_ABOVE_0 and isinstance(value, (int, float)) and value > 0
     return {**number, "expected": ""} if plain_sign else dict(number)
-
-
-@cache
-def _specs() -> dict[str, RuleSpec]:
-    return {rule.spec.name: rule.spec for rule in default_rules()}

@@ -1,6 +1,7 @@
 // One alert in full: sentence, evidence, causes, remedies, what people say of it, history.
 
-import { el, keyed, moment, mutedText, setAttribute, setText, severityLabel, severityMark, swatch } from "./base.js";
+import { el, keyed, moment, mutedText, setAttribute, setText, severityLabel, swatch } from "./base.js";
+import { onsetRows } from "./alert_onset.js";
 import { evidencePanel, smoothing } from "./evidence.js";
 import { age, count, number, revive, signed } from "./format.js";
 
@@ -12,18 +13,19 @@ const MUTES = [["3600", "1 hour"], ["28800", "8 hours"], ["86400", "1 day"], ["6
 export function makeDetail(send) {
   const panel = evidencePanel();
   const parts = {
-    top: el("div", { class: "top" }), sentence: el("p", { class: "sentence" }), onsets: el("div", { class: "onsets" }), note: el("form", { class: "note", hidden: true }),
+    top: el("div", { class: "top" }), sentence: el("p", { class: "sentence" }), moved: el("div"), note: el("form", { class: "note", hidden: true }),
     evidenceOf: el("span"), numbers: el("div", { class: "lines" }), causes: el("div", { class: "lines" }), remedies: el("div", { class: "lines" }),
     done: el("span"), answers: el("div", { class: "right" }), history: el("ol"), when: el("span", { class: "ink2" }),
   };
   const heading = (words, more) => el("div", { class: "heading" }, el("h3", {}, words), more);
   parts.half = el("div", { class: "half" }, el("section", {}, heading("Likely causes", el("span", {}, "ranked by evidence")), parts.causes), el("section", {}, heading("What to do", parts.done), parts.remedies));
+  parts.movedSection = el("section", { class: "moved-section" }, heading("What moved first", el("span", {}, "the incident by onset; what comes later may follow from it")), parts.moved);
   const content = el(
     "div",
     {},
-    parts.top, parts.note, parts.sentence, parts.onsets,
+    parts.top, parts.note, parts.sentence,
     el("div", { class: "two" }, el("section", {}, heading("Evidence", parts.evidenceOf), panel.node), el("section", {}, heading("Numbers"), parts.numbers)),
-    parts.half, parts.answers,
+    parts.movedSection, parts.half, parts.answers,
     el("section", { class: "history" }, el("h3", {}, "History"), parts.history),
   );
   const node = el("div", { class: "detail", hidden: true }, content);
@@ -42,8 +44,8 @@ export function drawDetail(detail, alert, { color, now_s }) {
   if (other) parts.note.hidden = true;
   part(parts.top, [alert.title, alert.severity, alert.state, alert.run, color, alert.acknowledged_s, detail.muted && alert.muted_until_s], () => top(detail, color));
   setText(parts.sentence, alert.sentence || alert.title);
-  part(parts.onsets, [alert.members, alert.id], () => onsets(detail));
-  parts.onsets.hidden = alert.members.length < 2;
+  parts.movedSection.hidden = alert.onsets === null;
+  part(parts.moved, [alert.onsets, alert.id, color], () => (alert.onsets === null ? [] : onsetRows(alert.onsets, { shown: alert.id, color, select: (id) => detail.send("select", id) })));
   part(panel.node, [alert.evidence, alert.fired_step, alert.resolved_step, alert.acknowledged_s, color], () => {
     panel.update(alert.evidence.curves, alert, color);
     return null;
@@ -51,7 +53,7 @@ export function drawDetail(detail, alert, { color, now_s }) {
   const curve = alert.evidence.curves.find((found) => found.signal === alert.signal) ?? alert.evidence.curves[0];
   const frozen = alert.evidence.window[1];
   setText(parts.evidenceOf, curve ? [curve.title ?? curve.signal, curve.unit, meanOf(curve), frozen === null ? "" : `frozen at step ${count(frozen)}`].filter(Boolean).join(" · ") : "");
-  part(parts.numbers, [alert.evidence.numbers, alert.rule, alert.id], () => numbers(detail));
+  part(parts.numbers, [alert.evidence.numbers, alert.rule, alert.hold, alert.clear, alert.usual, alert.id], () => numbers(detail));
   part(parts.causes, alert.causes, () => alert.causes.map(cause));
   part(parts.remedies, [alert.remedies, alert.ticked, alert.id], () => alert.remedies.map((remedy, at) => remedyRow(detail, remedy, at)));
   setText(parts.done, alert.remedies.length ? `${count(alert.ticked.length)} of ${count(alert.remedies.length)} done` : "");
@@ -126,15 +128,6 @@ function mute(detail) {
   return choose;
 }
 
-function onsets(detail) {
-  const { alert, send } = detail;
-  const members = alert.members.map((member) =>
-    el("button", { type: "button", "aria-current": String(member.id === alert.id), onclick: () => send("select", member.id) },
-      severityMark(member.severity, { hollow: member.state !== "firing", size: 10 }), el("span", {}, `${member.title}${member.onset_step === null ? "" : `, step ${count(member.onset_step)}`}`)),
-  );
-  return [el("span", {}, "By onset"), ...members.flatMap((member, at) => (at ? [el("span", { class: "ink3" }, "→"), member] : [member]))];
-}
-
 function numbers(detail) {
   const { alert } = detail;
   const rows = alert.evidence.numbers.map(({ label, value, unit, expected }) => {
@@ -142,7 +135,7 @@ function numbers(detail) {
     const text = write(revive(value));
     return line(label, expected ? `expected ${expected}` : "", unit ? `${text} ${unit.split(",")[0]}` : text);
   });
-  const holds = alert.hold === null ? "" : `holds ${count(alert.hold)} ${alert.hold === 1 ? "reading" : "readings"}, clears after ${count(alert.clear)}`;
+  const holds = alert.hold === null ? "" : `holds ${count(alert.hold)} ${alert.hold === 1 ? "reading" : "readings"}, clears after ${count(alert.clear)}${alert.usual === null ? "" : ` · by your runvitals.toml; ours ${count(alert.usual[0])} and ${count(alert.usual[1])}`}`;
   const open = el("a", { href: `./run?run=${encodeURIComponent(alert.run_id)}`, class: "small", onclick: (event) => openRun(detail, event) }, "Open the run →");
   return [...rows, line("Rule", holds, alert.rule), el("div", { style: { border: "0", paddingTop: "12px" } }, open)];
 }

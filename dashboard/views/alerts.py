@@ -11,11 +11,14 @@ import streamlit as st
 from runvitals.dashboard import head, live
 from runvitals.dashboard.alert_cards import STATES, cards, full, holding
 from runvitals.dashboard.component import mount
-from runvitals.dashboard.data import Problem, read
+from runvitals.dashboard.data import Problem, read, settings
+from runvitals.dashboard.first_moves import by_onset
 from runvitals.dashboard.incidents import Incident, counted, group, open_alerts
 from runvitals.dashboard.navigation import go
 from runvitals.dashboard.query import Query, parse
+from runvitals.dashboard.rules_file import rules_file
 from runvitals.store import Store
+from runvitals.store.types import AlertRow, RunInfo
 
 EVERY_S = 2.0
 
@@ -65,8 +68,13 @@ def _body(store: Store, query: Query, now_s: float) -> dict[str, Any]:
         "alerts": open_alerts(incidents),
         "query": query.text,
         "troubles": [{"term": trouble.term, "reason": trouble.reason} for trouble in query.troubles],
-        "shown": full(*shown, runs.get(shown[0].run_id)) if shown is not None else None,
+        "shown": None if shown is None else _full(store, *shown, runs.get(shown[0].run_id)),
     }
+
+
+def _full(store: Store, alert: AlertRow, incident: Incident, run: RunInfo | None) -> dict[str, Any]:
+    spec = rules_file(settings().rules).spec(alert.rule, run.project if run is not None else "")
+    return full(alert, incident, run, onsets=by_onset(store, incident, run), spec=spec)
 
 
 def _tab(incidents: Sequence[Incident], asked: str) -> str:

@@ -13,6 +13,7 @@ from runvitals.dashboard.alert_cards import full, holding
 from runvitals.dashboard.incidents import group
 from runvitals.dashboard.query import parse
 from runvitals.dashboard.run_rows import rows
+from runvitals.settings import Settings
 from runvitals.store import Store
 
 PAGE = """
@@ -107,6 +108,22 @@ def test_evidence_about_nan_keeps_its_numbers(watched: Store) -> None:
     assert curve["values"].count("NaN") == 60
     assert curve["title"] == "Loss"
     json.dumps(shown, allow_nan=False)
+
+
+def test_hold_and_clear_are_the_users_where_the_rules_file_has_others(watched: Store) -> None:
+    (alert,) = [row for row in watched.alerts() if row.rule == "kl_blowup"]
+    usual = body_of(alert=alert.id)["shown"]
+    assert usual["usual"] is None
+    file = Settings.from_environment().rules
+    file.write_text("[rules.kl_blowup]\nhold = 7\n[projects.sample.rules.kl_blowup]\nclear = 33\n")
+    shown = body_of(alert=alert.id)["shown"]
+    assert (shown["hold"], shown["clear"]) == (7, 33)
+    assert shown["usual"] == [usual["hold"], usual["clear"]]
+
+
+def test_a_rules_file_that_is_no_toml_leaves_the_page_as_it_is(watched: Store) -> None:
+    Settings.from_environment().rules.write_text("[rules")
+    assert body_of()["shown"]["hold"] is not None
 
 
 def test_an_alert_may_outlive_its_run_and_its_title(watched: Store) -> None:
