@@ -113,6 +113,37 @@ def memory(course: Iterable[float], *, total: float = 64.0) -> list[Row]:
     ]
 
 
+def leaking(
+    gib: Iterable[float], *, others_gib: float = 8.0, mapped: bool = False, steps_a_sample: int = 30
+) -> list[Row]:
+    """Samples of the process's and the machine's memory, with training rows between them. mapped: pages of files, not of the process."""
+    rows = []
+    for n, used in enumerate(gib):
+        now_s = 1e9 + 5.0 * n
+        machine = others_gib if mapped else others_gib + used
+        sampled = {"host/process_memory_gib": used, "host/memory_used_gib": machine, "host/memory_total_gib": 64.0}
+        rows.append(Row(time_s=now_s, step=n * steps_a_sample, values={"loss": 1.0}))
+        rows.append(Row(time_s=now_s + 1.0, step=None, values=sampled))
+    return rows
+
+
+LEAK = [0.4, 0.4, 1.4, 2.7, 4.0, 5.1, 6.2]
+
+
+def test_fast_leak_is_a_warning_after_a_few_samples() -> None:
+    (found,) = alerts(leaking(LEAK), "memory_creep")
+    assert (found.severity, found.onset_step) == ("warning", 120)
+
+
+def test_what_only_looks_like_a_fast_leak_is_none() -> None:
+    assert alerts(leaking(LEAK, mapped=True), "memory_creep") == []  # files that are mapped
+    assert alerts(leaking(LEAK, steps_a_sample=0), "memory_creep") == []  # an evaluation that gathers outputs
+    assert alerts(leaking([0.4, 0.4, 1.4, 1.8, 2.2, 2.4, 2.5, 2.5]), "memory_creep") == []  # a cache that fills
+    assert alerts(leaking([0.4, 0.4, 5.0, 5.0, 5.0, 5.0]), "memory_creep") == []  # something loaded at once
+    assert alerts(leaking([20.0, 21.0, 22.0, 23.0, 24.0, 25.0]), "memory_creep") == []  # a fifth more
+    assert alerts(leaking([0.1, 0.2, 0.3, 0.4, 0.5, 0.6]), "memory_creep") == []  # half a GiB
+
+
 def test_leak_is_a_warning_once_memory_has_doubled() -> None:
     found = alerts(memory(2.0 + 0.01 * n for n in range(600)), "memory_creep")
     assert [alert.severity for alert in found] == ["warning"]
