@@ -33,7 +33,8 @@ SPEC = RuleSpec(
     family="stall",
     summary="The median time of the last 12 rows is 1.5 times that of the fastest such stretch (information); a warning from 2 times "
     "where a step takes half a second or more, from 3 times where it is shorter. Where tokens or answer lengths are logged, the time "
-    "for each of them must have grown alike.",
+    "for each of them must have grown alike. Where each step's time is logged on its own, however rarely the loss is, steps must have been slow "
+    "for 30 s.",
     main_signal="step_time_s",
     signals=("step_time_s", "loss", "reward"),
     hold=2,
@@ -67,6 +68,8 @@ _EVERY = 3
 """Rows between judgements, which cost more than taking a row does."""
 _ENOUGH = 25
 _SHORT_STEP_S = 0.5
+_LASTS_S = 30.0
+"""How long single steps must be slow: a row that sums up ten steps holds less chance than one step does."""
 _A_CLOCK_S = 1e8
 """Times below it are places in a file, which is what a log without times is replayed with."""
 
@@ -84,18 +87,27 @@ class _Detector(RowDetector):
         self._count = 0
         self._step: int | None = None
         self._row_s = self._tokens = math.nan
+        self._singles = self._singles_before = 0
+        self._single_s = self._slow_s = 0.0
+        self._is_slow = False
         self._since: int | None = None
 
     def update(self, sample: Sample) -> Reading | None:
         """Takes a training row."""
         step = sample.step
-        if step is None or ("loss" not in sample.signals and "reward" not in sample.signals):
+        if step is None:
             return None
+        if "loss" not in sample.signals and "reward" not in sample.signals:
+            return self._take_single(sample, step)
         gone = 0 if self._step is None else step - self._step
         before_s, self._row_s, self._step = self._row_s, sample.time_s, step
         tokens = _value(sample, "tokens")
         length = tokens - self._tokens if tokens == tokens else _value(sample, "completion_length")
         self._tokens = tokens
+        work = length / max(gone, 1) if tokens == tokens else length
+        if self._singles:
+            self._take_work(work)
+            return None
         time_s = _value(sample, "step_time_s")
         if (
             time_s != time_s
@@ -106,18 +118,34 @@ class _Detector(RowDetector):
             time_s = (sample.time_s - before_s) / gone
         if not time_s > 0.0:
             return None
-        self._take(time_s, length / max(gone, 1) if tokens == tokens else length, _value(sample, "data_wait_s"))
+        if work > 0.0:
+            self._each.append(time_s / work)
+        return self._take(time_s, _value(sample, "data_wait_s"), step)
+
+    def _take_single(self, sample: Sample, step: int) -> Reading | None:
+        """A row of one step's time alone: where the callback logs them, losses come more rarely and only tell the work done."""
+        time_s = _value(sample, "step_time_s")
+        if not time_s > 0.0:
+            return None
+        self._singles += 1
+        self._single_s += time_s
+        return self._take(time_s, _value(sample, "data_wait_s"), step)
+
+    def _take_work(self, work: float) -> None:
+        """The work of a step since the last losses, beside the mean time of a step since then."""
+        if work > 0.0 and self._single_s > 0.0:
+            self._each.append(self._single_s / (self._singles - self._singles_before) / work)
+        self._singles_before, self._single_s = self._singles, 0.0
+
+    def _take(self, time_s: float, wait_s: float, step: int) -> Reading | None:
+        self._count += 1
+        self._times.append(time_s)
+        if wait_s == wait_s:
+            self._waits.append(wait_s / time_s)
+        self._slow_s = self._slow_s + time_s if self._is_slow else 0.0
         if self._count < _ENOUGH:
             return too_few(_ENOUGH, self._count, "step time")
         return self._judge(step) if self._count % _EVERY == 0 else None
-
-    def _take(self, time_s: float, work: float, wait_s: float) -> None:
-        self._count += 1
-        self._times.append(time_s)
-        if work > 0.0:
-            self._each.append(time_s / work)
-        if wait_s == wait_s:
-            self._waits.append(wait_s / time_s)
 
     def _judge(self, step: int) -> Reading:
         now = median(self._times)
@@ -129,12 +157,15 @@ class _Detector(RowDetector):
             slower = min(slower, median(self._each) / self._best_each)
         # Single stalls are no slow-down: three quarters of the newest steps must be slow too.
         slower = min(slower, 1.5 * sorted(self._times)[_WINDOW // 4] / self._best)
-        if slower <= self._limits.info:
+        self._is_slow = slower > self._limits.info
+        if not self._is_slow:
             if slower < 1.2:
                 self._since = None
             return OK if slower < 1.3 else NEAR
         if self._since is None:
             self._since = step
+        if self._singles and self._slow_s < _LASTS_S:
+            return NEAR
         line = self._limits.warning if now >= _SHORT_STEP_S else self._limits.warning_short
         severity: Severity = "warning" if slower > line else "info"
         numbers = [

@@ -58,6 +58,34 @@ def test_longer_sequences_are_no_slow_down() -> None:
     assert alerts(rows, "throughput_drop") == []
 
 
+def single_steps(times_s: Iterable[float], *, every: int, tokens_a_step: Iterable[float] | None = None) -> list[Row]:
+    """A row of its time for each step, and a loss every so many steps."""
+    rows, now_s, tokens = [], 1e9, 0.0
+    work = iter(tokens_a_step or [])
+    for step, time_s in enumerate(times_s, 1):
+        now_s += time_s
+        tokens += next(work, 100.0)
+        rows.append(Row(time_s=now_s, step=step, values={"perf/step_time_s": time_s}))
+        if step % every == 0:
+            rows.append(Row(time_s=now_s, step=step, values={"loss": 1.0, "num_tokens": tokens}))
+    return rows
+
+
+def test_slow_steps_are_told_by_their_own_times_though_the_loss_is_logged_every_500() -> None:
+    (found,) = alerts(single_steps([1.0] * 1000 + [3.0] * 60, every=500), "throughput_drop")
+    assert found.severity == "warning" and 1000 < (found.fired_step or 0) <= 1030
+
+
+def test_a_busy_machine_of_some_seconds_is_no_slow_down() -> None:
+    assert alerts(single_steps([0.05] * 200 + [0.3] * 60 + [0.05] * 200, every=10), "throughput_drop") == []
+
+
+def test_single_steps_of_longer_sequences_are_no_slow_down() -> None:
+    times = [1.0] * 200 + [4.0] * 200
+    longer = [1000.0] * 200 + [4000.0] * 200
+    assert alerts(single_steps(times, every=10, tokens_a_step=longer), "throughput_drop") == []
+
+
 def test_evaluations_between_rows_are_no_slow_down() -> None:
     rows, now_s = [], 1e9
     for step in range(200):
