@@ -119,6 +119,16 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
             self._session.step_begin()
 
     @guarded("steps")
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **found: Any) -> None:
+        if self._session is not None:
+            self._session.optimizer_begin()
+
+    @guarded("steps")
+    def on_optimizer_step(self, args: Any, state: Any, control: Any, **found: Any) -> None:
+        if self._session is not None:
+            self._session.optimizer_end()
+
+    @guarded("steps")
     def on_step_end(self, args: Any, state: Any, control: Any, **found: Any) -> None:
         if self._session is not None:
             self._session.step_end(state, control, found.get("model"))
@@ -228,9 +238,7 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
         if self._pairs is None or processing_class is None or why_not(policy, kind) is not None:
             return
         tokenizer = getattr(processing_class, "tokenizer", processing_class)
-        answers = Answers(
-            self._pairs, tokenizer, budget=ANSWERS_SHARE * self._budget, limit=length_limit(args, policy)
-        )
+        answers = Answers(self._pairs, tokenizer, budget=ANSWERS_SHARE * self._budget, limit=length_limit(args, policy))
         if answers.count:
             session.answers = answers
             session.ask(found.get("model"), state.global_step)

@@ -59,9 +59,10 @@ class Session:
         self._gradients: GradientWatch | None = None
         self._timer, self._tokens = StepTimer(), Rate()
         self._ended_step: int = state.global_step
+        self._evaluation_s = 0.0
         self._phase: Phase = "init"
         if self._own_loop and training.optimizer is not None:
-            self._gradients = GradientWatch(training.optimizer, guard, stepping=partial(self._enter, "train"))
+            self._gradients = GradientWatch(training.optimizer, guard, stepping=self._updating)
         if state.global_step == 0:
             self._tokens.per_s(0.0, 0.0)
 
@@ -74,17 +75,25 @@ class Session:
         """A batch is there."""
         self._timer.begin(self._clock())
 
+    def optimizer_begin(self) -> None:
+        """The gradient is there, and clipped; the optimiser steps."""
+        self._timer.optimizer_begin(self._clock())
+
+    def optimizer_end(self) -> None:
+        """The optimiser has stepped."""
+        self._timer.optimizer_end(self._clock())
+
+    def _updating(self) -> None:
+        """An optimiser step of a trainer's own loop begins: what it learns from has been generated and scored."""
+        self._timer.generated(self._clock())
+        self._enter("train")
+
     def step_end(self, state: Any, control: Any, model: Any) -> None:
         """A step is done: its time is logged, and the margin is read where it is due."""
         step = self._ended_step = state.global_step
         took = self._timer.end(self._clock())
         if took is not None:
-            row = {"perf/step_time_s": took.step_time_s}
-            if took.data_wait_s is not None:
-                row["perf/data_wait_s"] = took.data_wait_s
-            if took.step_time_s > 0:
-                row["perf/samples_per_s"] = self._samples / took.step_time_s
-            self.run.log(row, step=step)
+            self.run.log(took.row(self._samples), step=step)
         if self.probe is not None and self.probe.due(self._timer.training_s):
             self.read_margin(model, step)
         if self.answers is not None and self.answers.due(self._timer.training_s):
@@ -127,7 +136,8 @@ class Session:
             if rollouts is not None and rollouts.due(step):
                 self._guard.call("rollouts", lambda: self._tell(rollouts.read(step), "rollout", step))
         if state.global_step == self._ended_step:  # PPO logs before its step has ended: that is no pause
-            self._timer.pause(self._clock())
+            took_s = self._timer.pause(self._clock())
+            self._evaluation_s += took_s if is_evaluation(logs) else 0.0
 
     def _training_row(self, state: Any, logs: Mapping[str, Any]) -> dict[str, Any]:
         row = with_learning_rate(logs, self._training.optimizer)
@@ -151,13 +161,22 @@ class Session:
     def evaluated(self, state: Any, control: Any) -> None:
         """An evaluation has ended."""
         self.run.event("eval", {}, step=state.global_step)
+        # An evaluation logs before it ends, which the timer takes for the end of a pause.
+        took_s, self._evaluation_s = self._evaluation_s + self._timer.pause(self._clock()), 0.0
+        self._tell_pause("perf/eval_time_s", took_s, state.global_step)
         self.resumed(saving=control.should_save)
 
     def saved(self, state: Any) -> None:
         """A checkpoint has been written."""
         path = f"{self._training.arguments.output_dir}/checkpoint-{state.global_step}"
         self.run.event("checkpoint", {"path": path}, step=state.global_step)
+        self._tell_pause("perf/save_time_s", self._timer.pause(self._clock()), state.global_step)
         self.resumed(saving=False)
+
+    def _tell_pause(self, key: str, took_s: float, step: int) -> None:
+        """Logs what took time beside the steps; nothing where no time of it is known."""
+        if took_s > 0:
+            self.run.log({key: took_s}, step=step)
 
     def resumed(self, *, saving: bool) -> None:
         """Training goes on, or a checkpoint is written first."""

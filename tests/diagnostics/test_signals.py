@@ -72,7 +72,7 @@ TRAINER_KEYS: Mapping[str, str] = {
     "eps": "samples_per_s",
     "episode": "samples",
     "eval_loss": "eval_loss",
-    "eval_runtime": "eval_time_s",
+    "eval_runtime": "evaluation_time_s",
     "eval_entropy": "eval_entropy",
     "eval_mean_token_accuracy": "eval_token_accuracy",
     "eval_min_reward": "eval_min_reward",

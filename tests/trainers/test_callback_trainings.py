@@ -37,6 +37,36 @@ def test_every_kind_of_training_gives_rows_of_loss_rate_and_time(trainings: Any,
     assert [step for step, _ in fake_run.rows("grad_norm")] == logged
 
 
+def test_where_the_time_goes_is_logged(trainings: Any, fake_run: Any, tmp_path: Any) -> None:
+    options = {"eval_strategy": "steps", "eval_steps": 2, "save_strategy": "steps", "save_steps": 3}
+    trainings.build("sft", Callback(run=fake_run), **options).train()
+
+    series = {
+        key: {step: row[key] for step, row in fake_run.rows(key)}
+        for key in map(
+            "perf/{}".format, ("step_time_s", "data_wait_s", "optimizer_time_s", "eval_time_s", "save_time_s")
+        )
+    }
+    whole = series["perf/step_time_s"]
+    for part in ("perf/data_wait_s", "perf/optimizer_time_s"):
+        assert all(0 <= value <= whole[step] for step, value in series[part].items())
+        assert series[part].keys() == whole.keys()
+    evaluated = {step: row["eval_runtime"] for step, row in fake_run.rows("eval_runtime")}
+    assert evaluated.keys() == series["perf/eval_time_s"].keys() == {2, 4, 6}
+    for step, took_s in series["perf/eval_time_s"].items():
+        assert took_s > evaluated[step] - 0.001, "the evaluation itself, and what lies around it"
+    assert series["perf/save_time_s"].keys() == {3, 6}
+    assert all(value > 0 for value in series["perf/save_time_s"].values())
+
+
+def test_ppo_tells_how_long_it_generates(trainings: Any, fake_run: Any) -> None:
+    trainings.build("ppo", Callback(run=fake_run)).train()
+
+    whole, generated = fake_run.values("perf/step_time_s"), fake_run.values("perf/generation_time_s")
+    assert len(generated) == len(whole)
+    assert all(0 < part < step for part, step in zip(generated, whole, strict=True))
+
+
 @pytest.mark.parametrize("kind", ["pretrain", "sft", "dpo", "reward", "grpo"])
 def test_tokens_are_counted_where_the_trainer_lets_us_know(trainings: Any, fake_run: Any, kind: str) -> None:
     trainings.build(kind, Callback(run=fake_run)).train()
