@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, Select, select, update
+from sqlalchemy import Column, Connection, Row, Select, func, select, update
 
 from runvitals.errors import StoreError
 from runvitals.store.clean_text import clean, cleaned
 from runvitals.store.database import Database
 from runvitals.store.json_text import dumps, loads
+from runvitals.store.mutes import with_mutes
 from runvitals.store.runs import touch_run
 from runvitals.store.schema import alerts
 from runvitals.store.types import AlertRow
 
-_PEOPLES = ("acknowledged_s", "acknowledged_note", "muted_until_s", "feedback", "ticked", "history")
+_PEOPLES = ("acknowledged_s", "acknowledged_note", "acknowledged_by", "feedback", "ticked", "history")
 _WORST_FIRST = {"critical": 0, "warning": 1, "info": 2}
 _IDS_AT_ONCE = 500
 """How many ids one statement asks for: databases take only so many parameters."""
@@ -38,6 +38,7 @@ def put_alerts(database: Database, connection: Connection, rows: Sequence[AlertR
 def _merged(stored: Row[Any] | None, row: AlertRow) -> dict[str, Any] | None:
     """The alert's columns after the engine said `row`; None where nothing changes."""
     values = {name: cleaned(value) for name, value in asdict(row).items()}
+    del values["muted_until_s"]  # follows from the mutes
     values["detail"] = dumps(row.detail)
     engines = {name: value for name, value in values.items() if name not in _PEOPLES}
     if stored is None:
@@ -78,7 +79,7 @@ def list_alerts(
         found = _by_ids(connection, query, run_ids, column=alerts.c.run_id)
     else:
         found = list(connection.execute(query))
-    decoded = [_alert_row(row) for row in found]
+    decoded = with_mutes(connection, [_alert_row(row) for row in found])
     return sorted(decoded, key=lambda alert: (-alert.onset_s, _WORST_FIRST[alert.severity], alert.id))
 
 
@@ -114,11 +115,13 @@ def tick(connection: Connection, alert_id: str, remedy: int, *, on: bool, now_s:
     people_changed(connection, alert_id, changes={"ticked": dumps(sorted(ticked))}, now_s=now_s, text=text)
 
 
-def mute_text(until_s: float | None) -> str:
-    """What the history says of a mute; None ends it."""
-    if until_s is None:
-        return "unmuted"
-    return f"muted until {datetime.fromtimestamp(until_s, UTC):%Y-%m-%d %H:%M} UTC"
+def count_answers(connection: Connection) -> dict[str, dict[str, int]]:
+    """How often each answer was given to alerts of each rule: `{rule: {answer: number}}`."""
+    query = select(alerts.c.rule, alerts.c.feedback, func.count()).where(alerts.c.feedback != "")
+    found: dict[str, dict[str, int]] = {}
+    for rule, answer, number in connection.execute(query.group_by(alerts.c.rule, alerts.c.feedback)):
+        found.setdefault(rule, {})[answer] = int(number)
+    return found
 
 
 def _locked(connection: Connection, alert_id: str) -> Row[Any]:

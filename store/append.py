@@ -24,7 +24,7 @@ _RUN = select(runs).where(runs.c.id == bindparam("run")).with_for_update()
 _WRITER = select(writers).where((writers.c.run_id == bindparam("run")) & (writers.c.writer_id == bindparam("writer")))
 _CHANGEABLE = (
     *("status", "phase", "trainer", "config", "info"),
-    *("ended_s", "beat_s", "last_step", "last_step_s", "max_steps"),
+    *("ended_s", "beat_s", "last_step", "last_step_s", "max_steps", "delete_after_s"),
 )
 """Columns of a run that a batch may change."""
 _CHANGE_RUN = (
@@ -141,7 +141,8 @@ def _taken_over(run: Row[Any], batch: Batch) -> Mapping[str, Any]:
     start = batch.start or {}
     config = {**loads(run.config), **told.mapping(start.get("config"))}
     info = dumps(told.mapping(start.get("info")))
-    return {"status": "starting", "phase": "init", "ended_s": None, "config": dumps(config), "info": info}
+    living: dict[str, Any] = {"status": "starting", "phase": "init", "ended_s": None, "delete_after_s": None}
+    return {**living, "config": dumps(config), "info": info}
 
 
 def _moved(run: Row[Any], batch: Batch) -> Mapping[str, Any]:

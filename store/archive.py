@@ -21,12 +21,13 @@ import pyarrow.parquet as pq
 
 from runvitals.collectors.records import NO_STEP
 from runvitals.errors import StoreError
+from runvitals.store.archive_versions import as_now
 from runvitals.store.json_text import dumps
 from runvitals.store.store import Store
 from runvitals.store.types import LIVE, SeriesPoints
 
 FORMAT = "runvitals run"
-VERSION = 1
+VERSION = 2
 PART_BYTES = 8 << 20
 """JSON longer than this is split over several metadata entries: readers take no string of more than 100 MB."""
 
@@ -181,7 +182,7 @@ class Archive:
             raise self._damaged("its columns or its description are not those of an archived run")
         return head
 
-    def tables(self) -> dict[str, list[dict[str, Any]]]:
+    def tables(self) -> dict[str, Any]:
         """The rows of each table as JSON objects, checked against their digests."""
         found = {}
         for name, told in self._head["tables"].items():
@@ -193,7 +194,7 @@ class Archive:
             if hashlib.blake2b(text, digest_size=16).hexdigest() != digest:
                 raise self._damaged(f"the table {name} was changed")
             found[name] = self._json(text)
-        return found
+        return as_now(found, self._head["version"])
 
     def stripes(self, progress: Progress = no_progress) -> Iterator[dict[str, SeriesPoints]]:
         """All points, a row group at a time; raises at the end where they are not those that were written."""

@@ -14,7 +14,7 @@ from runvitals.errors import UnknownRun
 from runvitals.store.blocks import CHUNK, PARTS, Clocks, SeriesHead, heads, tail_points, tail_rows
 from runvitals.store.codec import CodecError, joined
 from runvitals.store.json_text import loads
-from runvitals.store.schema import alerts, blocks, events, notes, notifications, runs, series, writers
+from runvitals.store.schema import alerts, blocks, events, mutes, notes, notifications, runs, series, writers
 from runvitals.store.types import SeriesPoints
 
 STRIPE = 4 * CHUNK
@@ -23,7 +23,7 @@ STRIPE = 4 * CHUNK
 SERIES_AT_ONCE = 64
 """Series in a stripe: with 24 bytes a point a stripe takes 25 MB at most."""
 
-JSON_COLUMNS = frozenset({"config", "info", "rules", "position", "data", "detail", "ticked", "history"})
+JSON_COLUMNS = frozenset({"config", "info", "rules", "position", "data", "detail", "ticked", "history", "tags"})
 """Text columns that hold JSON."""
 
 OF_A_RUN: Mapping[str, Table] = {
@@ -31,14 +31,15 @@ OF_A_RUN: Mapping[str, Table] = {
     "series": series,
     "events": events,
     "alerts": alerts,
+    "mutes": mutes,
     "notes": notes,
 }
 """Tables whose rows name their run; `runs` and `notifications` are the other two that a run has rows in."""
 
 _ORDER = {"writers": "writer_id", "series": "key", "alerts": "id"}
 
-LOCAL_COLUMNS = frozenset({"run_id", "ordinal"})
-"""Columns that a store gives: not carried from one to another. Numbered rows leave their `id` too."""
+LOCAL_COLUMNS = frozenset({"run_id", "ordinal", "delete_after_s"})
+"""Columns that a store gives, or that say what is to happen in it: not carried from one to another. Numbered rows leave their `id` too."""
 
 
 @dataclass(frozen=True, slots=True)

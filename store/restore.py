@@ -22,7 +22,10 @@ from runvitals.store.json_text import dumps
 from runvitals.store.schema import alerts, notifications, runs, series
 from runvitals.store.types import LIVE, Health, SeriesPoints, Status
 
-_LISTS = frozenset({"rules", "ticked", "history"})
+_LISTS = frozenset({"rules", "tags", "ticked", "history"})
+_ELEMENTS: Mapping[str, tuple[type, str]] = {"ticked": (int, "numbers"), "tags": (str, "texts")}
+"""What a list of such a column holds, where it is not JSON objects."""
+
 _WORDS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("runs", "status"): get_args(Status),
     ("runs", "health"): get_args(Health),
@@ -52,7 +55,7 @@ def restore(
     run = run_rows[0]
     if run["status"] in LIVE or not run["id"]:
         raise StoreError(f"expected a run that has ended, got status {run['status']!r} of id {run['id']!r}")
-    _check_alerts(rows["alerts"], told_rows)
+    _check_alerts(rows["alerts"], [*told_rows, *(row for row in rows["mutes"] if row["alert_id"] is not None)])
     database.lock_creation(connection)
     if connection.execute(select(runs.c.id).where(runs.c.id == run["id"])).first() is not None:
         raise StoreError(f"run {run['id']}: is in the store already; delete it first, or leave it as it is")
@@ -69,10 +72,10 @@ def restore(
 
 
 def _check_alerts(found: Sequence[Mapping[str, Any]], told_rows: Sequence[Mapping[str, Any]]) -> None:
-    """Raises StoreError where a notification is of no alert of this run."""
+    """Raises StoreError where a notification or a mute is of no alert of this run."""
     strange = {row["alert_id"] for row in told_rows} - {row["id"] for row in found}
     if strange:
-        raise StoreError(f"expected notifications of the run's own alerts, got one of {sorted(strange)[0]!r}")
+        raise StoreError(f"expected notifications and mutes of the run's own alerts, got one of {sorted(strange)[0]!r}")
 
 
 def _set_heads(connection: Connection, run_id: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -161,9 +164,9 @@ def _json(table: Table, column: Column[Any], value: Any) -> str:
     if column.name not in _LISTS and not isinstance(value, Mapping):
         raise _refused(table, column, "a JSON object", value)
     if column.name in _LISTS:
-        of = int if column.name == "ticked" else Mapping
+        of, words = _ELEMENTS.get(column.name, (Mapping, "JSON objects"))
         if not isinstance(value, list) or not all(isinstance(one, of) for one in value):
-            raise _refused(table, column, "a list of numbers" if of is int else "a list of JSON objects", value)
+            raise _refused(table, column, f"a list of {words}", value)
     if column.name == "history" and not all(told.moment(one.get("time_s")) is not None for one in value):
         raise _refused(table, column, "a time_s in each entry", value)
     return dumps(value)

@@ -19,6 +19,7 @@ from runvitals.store.schema import (
     clocks,
     events,
     leases,
+    mutes,
     notes,
     notifications,
     runs,
@@ -26,7 +27,7 @@ from runvitals.store.schema import (
     tails,
     writers,
 )
-from runvitals.store.types import EventRow, Latest, RunInfo, WriterState
+from runvitals.store.types import LIVE, EventRow, Latest, RunInfo, WriterState
 
 _LATEST = (
     series.c.run_id,
@@ -39,8 +40,10 @@ _LATEST = (
     series.c.count,
     series.c.nonfinite,
 )
-_JSON = ("config", "info", "rules")
-_SETTABLE = frozenset(column.name for column in fields(RunInfo)) - {"id", "created_s", "color", "revision", "latest"}
+_JSON = ("config", "info", "rules", "tags")
+_PEOPLES = frozenset({"tags", "group", "description", "archived_s", "delete_after_s"})
+_GIVEN = frozenset({"id", "created_s", "color", "revision", "latest"})
+_SETTABLE = frozenset(column.name for column in fields(RunInfo)) - _GIVEN - _PEOPLES
 
 
 def list_runs(connection: Connection, *, latest: Sequence[str] = (), ids: Sequence[str] | None = None) -> list[RunInfo]:
@@ -99,6 +102,8 @@ def set_run(connection: Connection, run_id: str, changes: Mapping[str, Any]) -> 
     if row is None:
         raise UnknownRun(f"run {run_id}: the store has no such run")
     columns = {name: dumps(value) if name in _JSON else cleaned(value) for name, value in changes.items()}
+    if columns.get("status") in LIVE:  # it went on after all: what lives is not deleted
+        columns["delete_after_s"] = None
     differing = {name: value for name, value in columns.items() if row._mapping[name] != value}
     if differing:
         changed = update(runs).where(runs.c.id == run_id)
@@ -121,9 +126,12 @@ def list_writers(connection: Connection, run_id: str | None) -> list[WriterState
     ]
 
 
-def list_events(connection: Connection, run_id: str, *, kinds: Collection[str] | None, after_id: int) -> list[EventRow]:
-    """Events of a run in the order in which the store got them."""
+def list_events(
+    connection: Connection, run_id: str, *, kinds: Collection[str] | None, after_id: int, limit: int | None = None
+) -> list[EventRow]:
+    """Events of a run in the order in which the store got them; the first `limit` of them."""
     query = select(events).where((events.c.run_id == run_id) & (events.c.id > after_id)).order_by(events.c.id)
+    query = query.limit(limit)
     if kinds is not None:
         query = query.where(events.c.kind.in_(list(kinds)))
     return [EventRow(**{**row._mapping, "data": loads(row.data)}) for row in connection.execute(query)]
@@ -137,7 +145,7 @@ def delete_run(connection: Connection, run_id: str) -> None:
         connection.execute(delete(table).where(table.c.series_id.in_(mine)))
     told = select(alerts.c.id).where(alerts.c.run_id == run_id)
     connection.execute(delete(notifications).where(notifications.c.alert_id.in_(told)))
-    for table in (series, clocks, events, alerts, notes, writers, leases):
+    for table in (series, clocks, events, alerts, mutes, notes, writers, leases):
         connection.execute(delete(table).where(table.c.run_id == run_id))
     connection.execute(delete(runs).where(runs.c.id == run_id))
 

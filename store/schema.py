@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from runvitals.store.clean_text import CleanText
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """The newest version that `store/migrations/versions` leads to; a store keeps its own in `runvitals_meta`."""
 
 metadata = MetaData()
@@ -53,6 +53,11 @@ runs = Table(
     Column("finding", CleanText, nullable=False),
     Column("alerts", Integer, nullable=False),
     Column("revision", BigInteger, nullable=False),
+    Column("tags", CleanText, nullable=False, server_default="[]"),
+    Column("group", CleanText, nullable=False, server_default=""),
+    Column("description", CleanText, nullable=False, server_default=""),
+    Column("archived_s", Double),
+    Column("delete_after_s", Double),
 )
 
 writers = Table(
@@ -160,10 +165,27 @@ alerts = Table(
     Column("detail", CleanText, nullable=False),
     Column("acknowledged_s", Double),
     Column("acknowledged_note", CleanText, nullable=False, default=""),
-    Column("muted_until_s", Double),
     Column("feedback", CleanText, nullable=False, default=""),
     Column("ticked", CleanText, nullable=False, default="[]"),
     Column("history", CleanText, nullable=False, default="[]"),
+    Column("acknowledged_by", CleanText, nullable=False, server_default=""),
+)
+
+# A mute of an alert names its run too, so that it goes wherever the run goes.
+mutes = Table(
+    "mutes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("alert_id", CleanText),
+    Column("run_id", CleanText, index=True),
+    Column("rule", CleanText),
+    Column("project", CleanText),
+    Column("since_s", Double, nullable=False),
+    Column("until_s", Double, nullable=False),
+    Column("who", CleanText, nullable=False),
+    Column("note", CleanText, nullable=False),
+    Column("ended_s", Double),
+    Column("ended_by", CleanText, nullable=False),
 )
 
 notes = Table(
@@ -174,6 +196,16 @@ notes = Table(
     Column("time_s", Double, nullable=False),
     Column("step", BigInteger),
     Column("text", CleanText, nullable=False),
+)
+
+views = Table(
+    "views",
+    metadata,
+    Column("page", CleanText, primary_key=True),
+    Column("name", CleanText, primary_key=True),
+    Column("query", CleanText, nullable=False),
+    Column("created_s", Double, nullable=False),
+    Column("changed_s", Double, nullable=False),
 )
 
 watchers = Table(
@@ -187,6 +219,7 @@ watchers = Table(
     Column("behind_bytes", BigInteger, nullable=False),
     Column("rules", Integer, nullable=False),
     Column("message", CleanText, nullable=False),
+    Column("receivers", CleanText, nullable=False, server_default="[]"),
 )
 
 leases = Table(
@@ -204,4 +237,5 @@ notifications = Table(
     Column("alert_id", CleanText, primary_key=True),
     Column("transition", CleanText, primary_key=True),
     Column("receiver", CleanText, primary_key=True),
+    Column("sent_s", Double),
 )

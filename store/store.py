@@ -7,19 +7,19 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import func, select, text
 
 from runvitals.errors import StoreError, UnknownRun
 from runvitals.store import alerts, read, runs, watching
 from runvitals.store.append import append
 from runvitals.store.blocks import heads
+from runvitals.store.by_people import ByPeople
 from runvitals.store.compact import compact
-from runvitals.store.database import Database
 from runvitals.store.envelope import EMPTY_ENVELOPE, Span, Summaries, gather, reduced
 from runvitals.store.examine import examine_rest, examine_run
 from runvitals.store.export import Exported, export
 from runvitals.store.restore import restore
-from runvitals.store.schema import SCHEMA_VERSION, metadata, notes
+from runvitals.store.schema import SCHEMA_VERSION, metadata
 from runvitals.store.tidy import Rest, free_bytes, tidy, vacuum
 from runvitals.store.tokens import token_clock
 from runvitals.store.types import (
@@ -34,7 +34,6 @@ from runvitals.store.types import (
     Generation,
     Ints,
     Latest,
-    Note,
     RunInfo,
     SeriesPoints,
     WatcherInfo,
@@ -42,14 +41,11 @@ from runvitals.store.types import (
 )
 
 
-class Store:
-    """Runs, their series, events and alerts. Made by `runvitals.store.open_store`.
+class Store(ByPeople):
+    """Runs, their series, events and alerts, and what people do with them. Made by `runvitals.store.open_store`.
 
     All methods raise StoreUnreachable where the database does not answer and ForeignStore where what it holds is damaged.
     """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
 
     def close(self) -> None:
         """Closes this process's connections; the store may be used again and opens new ones."""
@@ -95,7 +91,7 @@ class Store:
             runs.set_run(connection, run_id, changes)
 
     def delete_run(self, run_id: str) -> None:
-        """Removes a run with its series, events, alerts and notes. Raises UnknownRun."""
+        """Removes a run with its series, events, alerts, mutes and notes, at once. Raises UnknownRun."""
         with self._database.writing() as connection:
             runs.delete_run(connection, run_id)
 
@@ -227,10 +223,12 @@ class Store:
             runs.known_run(connection, run_id)
             return read.since(connection, run_id, keys, cursor)
 
-    def events(self, run_id: str, *, kinds: Collection[str] | None = None, after_id: int = 0) -> list[EventRow]:
-        """Events in the order in which the store got them; `after_id` is the `id` of the last one known."""
+    def events(
+        self, run_id: str, *, kinds: Collection[str] | None = None, after_id: int = 0, limit: int | None = None
+    ) -> list[EventRow]:
+        """Events in the order in which the store got them, at most `limit`; `after_id` is the `id` of the last one known."""
         with self._database.reading() as connection:
-            return runs.list_events(connection, run_id, kinds=kinds, after_id=after_id)
+            return runs.list_events(connection, run_id, kinds=kinds, after_id=after_id, limit=limit)
 
     def put_alerts(self, rows: Sequence[AlertRow]) -> None:
         """Inserts or updates alerts by id, keeping what people did; a row that says nothing new changes nothing."""
@@ -249,45 +247,6 @@ class Store:
         of_runs = [run_id] if run_id is not None else run_ids
         with self._database.reading() as connection:
             return alerts.list_alerts(connection, run_ids=of_runs, states=states, ids=ids)
-
-    def acknowledge(self, alert_id: str, note: str, now_s: float) -> None:
-        """Someone has seen the alert and says so. Raises StoreError where no alert has this id."""
-        text = f"acknowledged: {note}" if note else "acknowledged"
-        self._people(alert_id, now_s, text, acknowledged_s=now_s, acknowledged_note=note)
-
-    def unacknowledge(self, alert_id: str, now_s: float) -> None:
-        """Takes an acknowledgement back."""
-        self._people(alert_id, now_s, "acknowledgement withdrawn", acknowledged_s=None, acknowledged_note="")
-
-    def mute(self, alert_id: str, until_s: float | None, now_s: float) -> None:
-        """Mutes the alert until a time; None ends the mute."""
-        self._people(alert_id, now_s, alerts.mute_text(until_s), muted_until_s=until_s)
-
-    def feedback(self, alert_id: str, answer: str, now_s: float) -> None:
-        """Keeps what someone thinks of the alert (helpful, wrong, …)."""
-        self._people(alert_id, now_s, f"feedback: {answer}", feedback=answer)
-
-    def tick(self, alert_id: str, remedy: int, on: bool, now_s: float) -> None:
-        """Marks a remedy, by its index, as tried or not."""
-        with self._database.writing() as connection:
-            alerts.tick(connection, alert_id, remedy, on=on, now_s=now_s)
-
-    def _people(self, alert_id: str, now_s: float, text: str, **changes: Any) -> None:
-        with self._database.writing() as connection:
-            alerts.people_changed(connection, alert_id, changes=changes, now_s=now_s, text=text)
-
-    def add_note(self, run_id: str, text: str, step: int | None, now_s: float) -> None:
-        """Keeps a person's note on a run. Raises UnknownRun."""
-        with self._database.writing() as connection:
-            runs.known_run(connection, run_id)
-            connection.execute(insert(notes).values(run_id=run_id, time_s=now_s, step=step, text=text))
-            runs.touch_run(connection, run_id)
-
-    def notes(self, run_id: str) -> list[Note]:
-        """A run's notes, oldest first."""
-        query = select(notes).where(notes.c.run_id == run_id).order_by(notes.c.id)
-        with self._database.reading() as connection:
-            return [Note(**row._mapping) for row in connection.execute(query)]
 
     def watcher_beat(self, info: WatcherInfo) -> None:
         """Writes a watcher's sign of life."""
@@ -309,15 +268,18 @@ class Store:
         with self._database.reading() as connection:
             return watching.leased_until_s(connection, run_id)
 
-    def sent(self, alert_id: str, transition: str, receiver: str) -> bool:
-        """True where the receiver has been told of this transition."""
-        with self._database.reading() as connection:
-            return watching.was_sent(connection, alert_id, transition, receiver)
+    def told(self, run_id: str, receiver: str) -> dict[tuple[str, str], float | None]:
+        """What the receiver has been told of the run's alerts, as (alert, transition), and when.
 
-    def mark_sent(self, alert_id: str, transition: str, receiver: str) -> None:
-        """Notes that the receiver has been told of this transition; its address is kept as a digest only."""
+        The time is None where an older version told it.
+        """
+        with self._database.reading() as connection:
+            return watching.told(connection, run_id, receiver)
+
+    def mark_told(self, receiver: str, news: Sequence[tuple[str, str]], now_s: float) -> None:
+        """Notes that the receiver was told of these (alert, transition) now, all or none; its name is kept as a digest only."""
         with self._database.writing() as connection:
-            watching.mark_sent(self._database, connection, alert_id, transition, receiver=receiver)
+            watching.mark_told(self._database, connection, receiver, news, now_s)
 
     @contextmanager
     def export(self, run_id: str) -> Iterator[Exported]:

@@ -105,6 +105,8 @@ class RunInfo:
     finding: title of the worst firing alert's root cause, or "".
     alerts: number of firing, unmuted alerts. revision: rises with every change of the run; a cheap "did anything change".
     rules: per rule its state and, where unknown, what is missing: [{rule, state, reason, error}].
+    tags, group, description: what people call it. archived_s: since when it is out of the list. delete_after_s: when it will be deleted,
+    unless somebody takes that back or the run goes on.
     """
 
     id: str
@@ -127,6 +129,11 @@ class RunInfo:
     finding: str
     alerts: int
     revision: int
+    tags: Sequence[str] = ()
+    group: str = ""
+    description: str = ""
+    archived_s: float | None = None
+    delete_after_s: float | None = None
     latest: Mapping[str, Latest] = field(default_factory=dict)
 
 
@@ -184,6 +191,7 @@ class AlertRow:
     id: stable under replay: made of run, rule, subject and the onset's number. state: pending, firing or resolved.
     detail: what the diagnostics engine said, as JSON: title, sentence, verdict, evidence (numbers, window, frozen curve), causes, remedies.
     incident: id of the alert that is the root of the incident (its own id where it is the root itself).
+    muted_until_s: the latest end of the mutes that cover the alert and that nobody ended; it may have passed. None without any.
     """
 
     id: str
@@ -202,10 +210,52 @@ class AlertRow:
     detail: Mapping[str, Any]
     acknowledged_s: float | None = None
     acknowledged_note: str = ""
+    acknowledged_by: str = ""
     muted_until_s: float | None = None
     feedback: str = ""
     ticked: Sequence[int] = ()
     history: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mute:
+    """Silence until a time, for every alert that matches all that is named: this alert, its run, its rule, its run's project.
+
+    id: given by the store; 0 for a mute on its way in. ended_s, ended_by: where somebody ended it before its time.
+    """
+
+    alert_id: str | None = None
+    run_id: str | None = None
+    rule: str | None = None
+    project: str | None = None
+    since_s: float
+    until_s: float
+    who: str = ""
+    note: str = ""
+    ended_s: float | None = None
+    ended_by: str = ""
+    id: int = 0
+
+    def covers(self, alert: AlertRow, project: str) -> bool:
+        """True where all that the mute names is the alert's. project: of the alert's run. Whether it still holds is not asked."""
+        pairs = (
+            (self.alert_id, alert.id),
+            (self.run_id, alert.run_id),
+            (self.rule, alert.rule),
+            (self.project, project),
+        )
+        return all(wanted is None or wanted == have for wanted, have in pairs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewRow:
+    """A saved view: the query of a page, which the store does not read, under a name that people gave it."""
+
+    page: str
+    name: str
+    query: str
+    created_s: float
+    changed_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +271,10 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatcherInfo:
-    """A watcher's sign of life. `behind_bytes`: journal bytes not yet stored after its last pass."""
+    """A watcher's sign of life. `behind_bytes`: journal bytes not yet stored after its last pass.
+
+    receivers: whom it tells and how that goes, as JSON without addresses.
+    """
 
     id: str
     host: str
@@ -231,3 +284,4 @@ class WatcherInfo:
     behind_bytes: int
     rules: int
     message: str = ""
+    receivers: Sequence[Mapping[str, Any]] = ()

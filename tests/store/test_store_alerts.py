@@ -69,7 +69,6 @@ def test_what_people_did_outlives_what_the_engine_says(run_store: Store) -> None
     assert [entry["text"] for entry in found.history] == [
         "firing, warning",
         "acknowledged: seen it",
-        "muted until 1970-01-01 00:08 UTC",
         "feedback: helpful",
         "remedy 3 tried",
         "remedy 1 tried",
@@ -86,7 +85,7 @@ def test_an_acknowledgement_and_a_mute_can_be_taken_back(run_store: Store) -> No
     run_store.mute(FIRING.id, None, 113.0)
     (found,) = run_store.alerts()
     assert (found.acknowledged_s, found.muted_until_s) == (None, None)
-    assert [entry["text"] for entry in found.history][-2:] == ["acknowledgement withdrawn", "unmuted"]
+    assert [entry["text"] for entry in found.history][-2:] == ["acknowledged", "acknowledgement withdrawn"]
 
 
 def test_a_rising_severity_is_history(run_store: Store) -> None:
@@ -126,12 +125,13 @@ def test_an_unknown_alert_is_refused(run_store: Store) -> None:
 
 def test_a_receiver_is_told_once_and_its_address_is_not_kept(run_store: Store, store_url: str) -> None:
     address = "slack://TokenA/TokenB"
-    assert not run_store.sent(FIRING.id, "firing", address)
-    run_store.mark_sent(FIRING.id, "firing", address)
-    run_store.mark_sent(FIRING.id, "firing", address)
-    assert run_store.sent(FIRING.id, "firing", address)
-    assert not run_store.sent(FIRING.id, "resolved", address)
-    assert not run_store.sent(FIRING.id, "firing", "another")
+    run_store.put_alerts([FIRING])
+    assert run_store.told("run", address) == {}
+    run_store.mark_told(address, [(FIRING.id, "firing"), (FIRING.id, "resolved")], 7.0)
+    run_store.mark_told(address, [(FIRING.id, "firing")], 9.0)
+    assert run_store.told("run", address) == {(FIRING.id, "firing"): 9.0, (FIRING.id, "resolved"): 7.0}
+    assert run_store.told("another run", address) == {}
+    assert run_store.told("run", "another") == {}
 
 
 def test_a_lease_is_held_by_one_owner_until_it_runs_out(run_store: Store) -> None:
@@ -147,7 +147,8 @@ def test_watchers_leave_signs_of_life(run_store: Store) -> None:
     first = WatcherInfo(id="a", host="h", pid=1, started_s=0.0, pass_s=1.0, behind_bytes=0, rules=12)
     run_store.watcher_beat(first)
     run_store.watcher_beat(replace(first, id="b", pass_s=3.0, message="slow disk"))
-    run_store.watcher_beat(replace(first, pass_s=2.0, behind_bytes=7))
+    run_store.watcher_beat(replace(first, pass_s=2.0, behind_bytes=7, receivers=[{"kind": "slack"}]))
+    assert run_store.watchers()[1].receivers == [{"kind": "slack"}]
     assert [(one.id, one.pass_s, one.behind_bytes) for one in run_store.watchers()] == [("b", 3.0, 0), ("a", 2.0, 7)]
     run_store.watcher_beat(replace(first, id="c", pass_s=200_000.0))
     assert [one.id for one in run_store.watchers()] == ["c"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import signal
 import sqlite3
@@ -26,7 +28,8 @@ from runvitals.errors import StoreError, UnknownRun
 from runvitals.store import Store, open_store
 from runvitals.store.archive import PART_BYTES, Archive, archive, file_name, restore
 from runvitals.store.export import Exported
-from runvitals.store.types import AlertRow, EventRow, SeriesPoints
+from runvitals.store.json_text import dumps
+from runvitals.store.types import AlertRow, EventRow, Mute, SeriesPoints
 
 ODD = [1.0, NONE_VALUE, float("nan"), float("inf"), -float("inf"), -0.0, 5e-324, 1.7e308]
 
@@ -76,9 +79,14 @@ def fill(store: Store, batch_of: Any, points_of: Any, *, size: int = 40_000) -> 
     store.acknowledge("run:loss_spike:loss:3@1", "seen\u2028it", 2000.0)
     store.mute("run:loss_spike:loss:3@1", 1e10, 2001.0)
     store.tick("run:loss_spike:loss:3@1", 1, True, 2002.0)
-    store.mark_sent("run:loss_spike:loss:3@1", "firing", "slack://secret")
+    store.add_mute(Mute(run_id="run", rule="loss_spike", since_s=2002.0, until_s=1e9, who="ada", note="known"))
+    store.tag_runs(["run"], add=["<b>tag</b>", "β"])
+    store.group_runs(["run"], "sweep")
+    store.describe_run("run", "what it is about")
+    store.mark_told("slack://secret", [("run:loss_spike:loss:3@1", "firing")], 7.0)
     store.add_note("run", "a note\nwith <b>markup</b>", 5, 2003.0)
     store.set_run("run", status="finished", ended_s=2004.0, health="critical", alerts=1, rules=[{"rule": "loss_spike"}])
+    store.archive_runs(["run"], 2005.0)
 
 
 def bits(points: SeriesPoints) -> tuple[bytes, ...]:
@@ -97,7 +105,8 @@ def everything(store: Store, run_id: str = "run") -> dict[str, Any]:
     }
     notes = [replace(note, id=0) for note in store.notes(run_id)]
     events = [replace(event, id=0) for event in store.events(run_id)]
-    told = (store.run(run_id), store.alerts(run_id=run_id), notes, events, store.writers(run_id))
+    mutes = [replace(mute, id=0) for mute in store.mutes()]
+    told = (store.run(run_id), store.alerts(run_id=run_id), mutes, notes, events, store.writers(run_id))
     return {
         "tables": tables,
         "points": {key: bits(given.points[key]) for key in keys},
@@ -113,7 +122,7 @@ def test_a_run_comes_back_to_the_bit_into_another_store(
     path = archive(store, "run", tmp_path / "files")
     assert restore(other, path) == "run"
     assert everything(other) == everything(store)
-    assert other.sent("run:loss_spike:loss:3@1", "firing", "slack://secret")
+    assert other.told("run", "slack://secret") == {("run:loss_spike:loss:3@1", "firing"): 7.0}
     assert [wrong for _, found in other.examine("run") for wrong in found] == []
 
 
@@ -442,3 +451,66 @@ def test_a_read_only_folder_is_named(sqlite_store: Store, tmp_path: Path, batch_
     folder.mkdir(mode=0o500)
     with pytest.raises(StoreError, match="Permission denied"):
         archive(sqlite_store, "run", folder)
+
+
+def as_version_1(path: Path) -> None:
+    """Rewrites the file as the first version wrote it: without what people keep with runs, a mute as a column of its alert."""
+    table, metadata = pq.read_table(path), dict(pq.read_metadata(path).metadata)
+    head = json.loads(metadata[b"runvitals"])
+    tables = Archive(path).tables()
+    for row in tables["runs"]:
+        for name in ("tags", "group", "description", "archived_s"):
+            del row[name]
+    for row in tables["alerts"]:
+        del row["acknowledged_by"]
+        row["muted_until_s"] = 1e10
+    for row in tables["notifications"]:
+        del row["sent_s"]
+    del tables["mutes"], head["tables"]["mutes"]
+    for name, rows in tables.items():
+        text = dumps(rows).encode()
+        assert len(text) < PART_BYTES
+        metadata[f"runvitals.{name}.0".encode()] = text
+        head["tables"][name] = {"parts": 1, "digest": hashlib.blake2b(text, digest_size=16).hexdigest()}
+    metadata[b"runvitals"] = dumps({**head, "version": 1}).encode()
+    with pq.ParquetWriter(path, table.schema.remove_metadata()) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({key: value for key, value in metadata.items() if key != b"ARROW:schema"})
+
+
+def test_a_file_of_the_first_version_comes_back_with_its_mute(
+    store: Store, other: Store, tmp_path: Path, batch_of: Any, points_of: Any
+) -> None:
+    fill(store, batch_of, points_of, size=500)
+    path = archive(store, "run", tmp_path)
+    as_version_1(path)
+    restore(other, path)
+    run = other.run("run")
+    assert (list(run.tags), run.group, run.archived_s) == ([], "", None)
+    (mute,) = other.mutes()
+    assert (mute.alert_id, mute.run_id, mute.until_s) == ("run:loss_spike:loss:3@1", "run", 1e10)
+    assert other.alerts()[0].muted_until_s == 1e10
+    assert other.told("run", "slack://secret") == {("run:loss_spike:loss:3@1", "firing"): 7.0}
+    assert everything(other)["points"] == everything(store)["points"]
+
+
+def test_a_run_on_its_way_out_is_not_so_in_another_store(
+    sqlite_store: Store, other: Store, tmp_path: Path, batch_of: Any, points_of: Any
+) -> None:
+    fill(sqlite_store, batch_of, points_of, size=500)
+    sqlite_store.delete_later(["run"], 3000.0)
+    restore(other, archive(sqlite_store, "run", tmp_path))
+    assert other.run("run").delete_after_s is None
+
+
+def test_a_mute_of_another_run_s_alert_is_refused(
+    sqlite_store: Store, other: Store, batch_of: Any, points_of: Any
+) -> None:
+    fill(sqlite_store, batch_of, points_of, size=500)
+    with sqlite_store.export("run") as run:
+        tables = {name: [dict(row) for row in rows] for name, rows in run.tables.items()}
+        stripes = list(run.stripes())
+    tables["mutes"][0]["alert_id"] = "another's"
+    with pytest.raises(StoreError, match="own alerts"):
+        other.restore(tables, stripes)
+    assert other.runs() == []

@@ -80,7 +80,7 @@ def test_every_text_is_kept_without_what_databases_cannot_hold(store: Store, bat
     store.acknowledge(NUL, NUL, 2.0)
     store.feedback(NUL, NUL, 3.0)
     store.add_note("run", NUL, None, 4.0)
-    store.mark_sent(NUL, NUL, "somebody")
+    store.mark_told("somebody", [(NUL, NUL)], 5.0)
     store.watcher_beat(
         WatcherInfo(id=NUL, host=NUL, pid=1, started_s=0.0, pass_s=0.0, behind_bytes=0, rules=0, message=NUL)
     )
@@ -90,7 +90,7 @@ def test_every_text_is_kept_without_what_databases_cannot_hold(store: Store, bat
     assert row.acknowledged_note == NUL_KEPT
     assert store.notes("run")[0].text == NUL_KEPT
     assert [one.kind for one in store.events("run")] == ["trainer", "config", NUL_KEPT]
-    assert store.sent(NUL, NUL, "somebody")
+    assert store.told("run", "somebody") == {(NUL_KEPT, NUL_KEPT): 5.0}
     assert store.watchers()[0].message == NUL_KEPT
 
 

@@ -97,3 +97,53 @@ def test_a_store_that_lacks_nothing_is_opened_without_alembic(store_url: str) ->
     script = OPEN + "; assert 'alembic' not in sys.modules, 'Alembic was imported'"
     done = subprocess.run([sys.executable, "-c", script, store_url], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def at_version_3(url: str) -> Engine:
+    """A store of version 3 with a run, two alerts of which one is muted, a told receiver and a watcher."""
+    engine = made_at(url, "0003")
+    alert = (
+        "INSERT INTO alerts (id, run_id, rule, signal, severity, state, incident, onset_s, detail, acknowledged_note, muted_until_s,"
+        " feedback, ticked, history) VALUES (:id, 'run', 'loss_spike', 'loss', 'warning', 'firing', :id, 50.0, '{}', 'seen', :until,"
+        " 'helpful', '[1]', '[]')"
+    )
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO runs VALUES ('run', 0, 'p', 'n', 'dpo', 'finished', 'train', 'unknown', 1.0, 9.0, NULL, 7, 1.0,"
+                " NULL, 0, '{\"lr\": 1}', '{}', '[]', '', 0, 5)".replace(": 1", "\\: 1")
+            )
+        )
+        for row in ({"id": "run:a", "until": 4600.0}, {"id": "run:b", "until": None}):
+            connection.execute(text(alert), row)
+        connection.execute(text("INSERT INTO notifications VALUES ('run:a', 'firing', 'digest')"))
+        connection.execute(text("INSERT INTO watchers VALUES ('w', 'h', 1, 1.0, 2.0, 0, 40, '')"))
+        connection.execute(text("INSERT INTO notes VALUES (1, 'run', 3.0, NULL, 'hello')"))
+    return engine
+
+
+def test_a_store_of_version_3_keeps_its_mutes_and_answers(store_url: str) -> None:
+    at_version_3(store_url).dispose()
+    store = open_store(store_url)
+    run = store.run("run")
+    assert (run.tags, run.group, run.description, run.archived_s, run.delete_after_s) == ([], "", "", None, None)
+    assert (dict(run.config), run.revision, [note.text for note in store.notes("run")]) == ({"lr": 1}, 5, ["hello"])
+    muted, other = store.alerts(ids=["run:a"]) + store.alerts(ids=["run:b"])
+    assert (muted.muted_until_s, other.muted_until_s) == (4600.0, None)
+    assert (muted.acknowledged_note, muted.acknowledged_by, muted.feedback) == ("seen", "", "helpful")
+    (mute,) = store.mutes()
+    assert (mute.alert_id, mute.run_id, mute.since_s, mute.until_s) == ("run:a", "run", 50.0, 4600.0)
+    assert store.sent_s("run:a", "firing", "x") is None
+    assert [watcher.receivers for watcher in store.watchers()] == [[]]
+    store.delete_run("run")
+    assert store.mutes() == []
+    store.close()
+
+
+def test_both_ways_to_this_version_take_the_same_rows(store_url: str, batch_of: Any) -> None:
+    at_version_3(store_url).dispose()
+    store = open_store(store_url)
+    store.append(batch_of(run_id="new"))
+    store.tag_runs(["run", "new"], add=["β"])
+    assert {run.id: list(run.tags) for run in store.runs()} == {"run": ["β"], "new": ["β"]}
+    store.close()
