@@ -35,7 +35,7 @@ BROKEN_SETTINGS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """A way to break a run. fits: recipes. fault: the rule family that is about it. arguments: for the recipe's command line.
+    """A way to break a run. fits: recipes. fault: the rule family that is about it, or families. arguments: for the recipe's command line.
 
     is_sure: the run is broken by definition; else its label waits for the outcome, which is compared with its healthy twin.
     late: it begins at 40 % of the run. is_harmless: nothing is wrong with it, and a warning is a false one.
@@ -55,8 +55,8 @@ _ALL: tuple[RecipeName, ...] = ("pretrain", "sft", "reward", "dpo", "ppo", "grpo
 _LOSS: tuple[RecipeName, ...] = ("pretrain", "sft", "reward", "dpo")
 _PAIRS: tuple[RecipeName, ...] = ("reward", "dpo")
 _FAMILIES = {
-    "lr_ramp": "divergence", "shuffled_labels": "preference", "flipped_labels": "preference", "zero_lr": "stall",
-    "constant_reward": "policy", "reward_hack": "policy", "nan": "divergence", "slow_loader": "stall", "hang": "stall",
+    "lr_ramp": "divergence/policy", "shuffled_labels": "preference", "flipped_labels": "preference", "zero_lr": "stall",
+    "constant_reward": "policy", "reward_hack": "policy", "nan": "divergence", "slow_loader": "stall/resource", "hang": "stall",
     "crash": "stall",
 }  # fmt: skip
 _LATE = frozenset({"lr_ramp", "nan", "slow_loader", "hang", "crash"})
@@ -75,8 +75,8 @@ CAUSES: tuple[Cause, ...] = (
         )
         for fault, facts in FACTS.items()
     ),
-    Cause(name="lr_x10", fits=_ALL, fault="divergence", rate=10.0, is_sure=False),
-    Cause(name="lr_x30", fits=_ALL, fault="divergence", rate=30.0, is_sure=False),
+    Cause(name="lr_x10", fits=_ALL, fault="divergence/policy", rate=10.0, is_sure=False),
+    Cause(name="lr_x30", fits=_ALL, fault="divergence/policy", rate=30.0, is_sure=False),
     Cause(
         name="no_warmup", fits=_LOSS, fault="divergence", arguments=("--warmup_steps", "0"), rate=10.0, is_sure=False
     ),

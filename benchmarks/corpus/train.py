@@ -15,7 +15,6 @@ import math
 import os
 import shutil
 import signal
-import statistics
 import sys
 import tempfile
 import threading
@@ -24,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
+from labels import label, place, settle_labels
 from nursery import Nursery
 from plan import Planned, plan
 
@@ -41,8 +41,6 @@ SILENCE_S = 150.0
 """A hung run is ended after so long without a row: two and a half times what the stall rule waits."""
 ENDING = ("crash", "kill", "hang")
 """Causes that end the process; one that ended well in spite of them is no broken run and not recorded."""
-WORSE = 1.5
-"""Where the outcome decides, a run is broken whose last loss is this many times its healthy twin's, or whose reward is as far below."""
 
 
 def main() -> int:
@@ -80,11 +78,6 @@ def main() -> int:
     for name in failed:
         print(f"failed: {name}; see {options.out / 'logs' / name}.log", file=sys.stderr)
     return 1 if failed else 0
-
-
-def place(out: Path, run: Planned) -> Path:
-    """Where a run's recording lies."""
-    return out / run.half / f"{run.name}.json"
 
 
 def train_all(missing: list[Planned], out: Path, *, jobs: int) -> list[str]:
@@ -221,61 +214,6 @@ def recorded(run: Planned, settings: Settings, *, code: int, silent_s: float) ->
         "events": events,
         "logs": [{"t": row.time_s, "step": row.step, "logs": dict(row.values)} for row in rows],
     }
-
-
-def label(run: Planned) -> dict[str, Any]:
-    """What the recording says of the run; where the outcome decides it is unknown until `settle_labels`."""
-    cause = run.cause
-    told: dict[str, Any] = {
-        "name": run.name,
-        "kind": run.recipe,
-        "source": run.setting,
-        "max_steps": run.steps,
-        "arguments": list(run.arguments),
-        "cause": cause.name if cause else "",
-        "severity": "none",
-    }
-    if cause is not None:
-        severity = "none" if cause.is_harmless else "broken" if cause.is_sure else "unknown"
-        told |= {"severity": severity, "fault": cause.fault, "control": run.control}
-        told |= {"onset_step": max(1, round(0.4 * run.steps)) if cause.late else 0}
-    return told
-
-
-def settle_labels(out: Path, runs: list[Planned]) -> None:
-    """Labels the runs whose outcome decides, by their healthy twin: broken where they end much worse, else left unknown.
-
-    Nothing that a rule says enters here.
-    """
-    for run in runs:
-        path, twin = place(out, run), out / run.half / f"{run.control}.json"
-        if run.cause is None or run.cause.is_sure or not path.exists() or not twin.exists():
-            continue
-        recording = json.loads(path.read_text())
-        worse = is_worse(recording, json.loads(twin.read_text()))
-        recording["meta"]["severity"] = "broken" if worse else "unknown"
-        path.write_text(json.dumps(recording))
-
-
-def is_worse(recording: dict[str, Any], twin: dict[str, Any]) -> bool:
-    """Whether a run ends with a much higher held-out loss (training loss where it has none), or in RL a much lower reward."""
-    for key, sign in (("objective/scores", -1), ("reward", -1), ("eval_loss", 1), ("loss", 1)):
-        mine, other = ending(recording, key), ending(twin, key)
-        if other is None or not math.isfinite(other):
-            continue
-        if mine is None or not math.isfinite(mine):
-            return True
-        if sign * (mine - other) > (WORSE - 1) * abs(other):
-            return True
-        if key in ("objective/scores", "reward", "eval_loss"):
-            return False
-    return False
-
-
-def ending(recording: dict[str, Any], key: str) -> float | None:
-    """The median of a key's last tenth, at least three values; None where it was never logged."""
-    values = [log["logs"][key] for log in recording["logs"] if log["logs"].get(key) is not None]
-    return statistics.median(values[-max(3, len(values) // 10) :]) if values else None
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ def _of_cause(cause: str, judged: Sequence[Judged], *, unscored: int) -> CauseSc
         cause=cause,
         broken=len(broken),
         caught=len(caught),
-        named=sum(any(firing.family == one.run.fault for firing in one.right) for one in caught),
+        named=sum(any(firing.family in one.run.families for firing in one.right) for one in caught),
         unscored=unscored,
         quiet=len(quiet),
         warned=sum(bool(one.all) for one in quiet),

@@ -77,7 +77,7 @@ def compare(
 
 def families(rules: Iterable[Rule], runs: Iterable[LabelledRun]) -> tuple[str, ...]:
     """The families of the rules and of the faults, each once, by name: a fault that no rule is about must show as missed."""
-    return tuple(sorted({rule.spec.family for rule in rules} | {run.fault for run in runs if run.fault}))
+    return tuple(sorted({rule.spec.family for rule in rules} | {family for run in runs for family in run.families}))
 
 
 def as_plain(report: Report) -> dict[str, Any]:

@@ -128,11 +128,11 @@ def score(judge: Judge, runs: Sequence[LabelledRun], *, families: Sequence[str] 
 
 def family_score(family: str, quiet: Sequence[Judged], broken: Sequence[Judged]) -> FamilyScore:
     """One family. Its firings on a run that another fault broke are by-products of that fault: neither right nor false."""
-    own = [one for one in broken if one.run.fault == family]
+    own = [one for one in broken if one.run.families[:1] == (family,)]
     first = [
-        (one.run, next(firing for firing in one.right if firing.family == family))
+        (one.run, next(firing for firing in one.right if firing.family in one.run.families))
         for one in own
-        if any(firing.family == family for firing in one.right)
+        if any(firing.family in one.run.families for firing in one.right)
     ]
     return FamilyScore(
         family=family,

@@ -17,7 +17,8 @@ class LabelledRun:
     """A run whose fate is known.
 
     severity: none (healthy), broken, benign-anomaly (a warning at most), flat (information at most) or unknown (not scored).
-    source: runs of one source weigh together as much as those of any other. fault: for broken runs, the rule family it belongs to.
+    source: runs of one source weigh together as much as those of any other. fault: for broken runs, the rule family it belongs to;
+    "stall/resource" where either of two may rightly name it: it is counted under the first.
     onset_step: where the fault begins; None where nobody knows, and then it counts from the first row but has no delay.
     cause: what was done to it, in one word, where that is known. timed: the rows hold times; where not, their times keep order and say nothing else.
     """
@@ -32,6 +33,11 @@ class LabelledRun:
     onset_step: int | None = None
     max_steps: int | None = None
     timed: bool = False
+
+    @property
+    def families(self) -> tuple[str, ...]:
+        """The families that may name the fault, the one it is counted under first; none where nothing is known of it."""
+        return tuple(self.fault.split("/")) if self.fault else ()
 
     @property
     def rows(self) -> list[Row]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +26,38 @@ def plan() -> ModuleType:
     sys.modules["corpus_plan"] = module
     found.loader.exec_module(module)
     return module
+
+
+def test_labels_follow_the_plan_and_where_the_outcome_decides_the_healthy_twin(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(str(FOLDER))
+    labels = importlib.import_module("labels")
+    by_cause = {
+        run.cause.name: run for run in importlib.import_module("plan").plan() if run.recipe == "sft" and run.cause
+    }
+    slow, much_too_fast = by_cause["slow_loader"], by_cause["lr_x30"]
+
+    def recording(run: object, meta: dict[str, str], losses: list[float]) -> Path:
+        path = Path(labels.place(tmp_path, run))
+        path.parent.mkdir(exist_ok=True)
+        rows = [{"t": 1.0, "step": step, "logs": {"eval_loss": loss}} for step, loss in enumerate(losses)]
+        path.write_text(json.dumps({"meta": meta, "events": [], "logs": rows}))
+        return path
+
+    def meta_of(path: Path) -> dict[str, str]:
+        return dict(json.loads(path.read_text())["meta"])
+
+    old = recording(slow, {"fault": "stall", "exit_code": "3"}, [1.0])
+    fast = recording(much_too_fast, {}, [1.0, 5.0, 5.0, 5.0])
+    twin = fast.with_name(f"{much_too_fast.control}.json")
+    twin.write_text(json.dumps({"meta": {}, "events": [], "logs": [{"logs": {"eval_loss": 1.0}}]}))
+    labels.settle_labels(tmp_path, [slow, much_too_fast])
+    assert (meta_of(old)["fault"], meta_of(old)["exit_code"]) == ("stall/resource", "3")
+    assert meta_of(fast)["severity"] == "broken"
+    twin.write_text(json.dumps({"meta": {}, "events": [], "logs": [{"logs": {"eval_loss": 4.9}}]}))
+    labels.settle_labels(tmp_path, [much_too_fast])
+    assert meta_of(fast)["severity"] == "unknown"
 
 
 def test_plan_is_always_the_same_and_names_each_run_once(plan: ModuleType) -> None:
@@ -51,7 +85,7 @@ def test_every_fault_and_recipe_is_in_both_halves_or_told_why_not(plan: ModuleTy
 
 def test_cause_names_a_family_of_rules_and_fits_its_recipes(plan: ModuleType) -> None:
     families = {rule.spec.family for rule in default_rules()}
-    assert {cause.fault for cause in plan.CAUSES} <= families
+    assert {family for cause in plan.CAUSES for family in cause.fault.split("/")} <= families
     assert all(run.recipe in run.cause.fits for run in plan.plan() if run.cause)
 
 

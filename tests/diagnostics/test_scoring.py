@@ -136,6 +136,15 @@ def test_causes_tell_what_was_caught_by_whom_and_what_was_left_unscored() -> Non
     assert list(by_cause) == ["lr_x10", "nan", "resumed"]
 
 
+def test_fault_of_two_families_is_caught_by_either_and_counted_under_the_first() -> None:
+    slow = run_of("slow", "broken", FLAT, onset=4, fault="stall/resource")
+    said = Scripted({"slow": [(5, "resource", "warning")]})
+    stall, resource = score(said, [slow], families=("stall", "resource")).families
+    assert (stall.faults, stall.caught, resource.faults, resource.caught) == (1, 1, 0, 0)
+    other = Scripted({"slow": [(5, "fit", "warning")]})
+    assert score(other, [slow], families=("stall",)).families[0].caught == 0
+
+
 def test_run_without_a_known_onset_is_caught_but_has_no_delay() -> None:
     unknown = run_of("broken", "broken", FLAT)
     result = score(Scripted({"broken": [(9, "divergence", "warning")]}), [unknown])
