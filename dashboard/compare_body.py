@@ -85,7 +85,9 @@ def wants(runs: Sequence[RunInfo], keys: Keys) -> list[Want]:
         for key in (*names, clock_key(keys[run.id])):
             if key:
                 series_id = f"{index}|{key}"
-                found[series_id] = Want(id=series_id, run_id=run.id, key=key, timed=False, zero_s=run.created_s)
+                found[series_id] = Want(
+                    id=series_id, run_id=run.id, key=key, timed=False, zero_s=run.created_s, clock=str(index)
+                )
     return list(found.values())
 
 

@@ -6,6 +6,7 @@ what it holds and asks for everything anew (`resync`) where something is missing
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,25 +28,55 @@ MOST_BUCKETS = 4000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Want:
-    """One series that the page draws. id: its name on the wire. timed: its rows have no step (samples of GPU and host)."""
+    """One series that the page draws. id: its name on the wire. timed: its rows have no step (samples of GPU and host).
+
+    clock: the name of its run's clock on the page; a zoom has a range for each.
+    """
 
     id: str
     run_id: str
     key: str
     timed: bool
     zero_s: float
+    clock: str = "run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Zoom:
-    """The range that the browser shows and wants finer: in steps, and in seconds since the run began."""
+class Span:
+    """A range of one run: in steps, and in seconds since the run began."""
 
-    id: str
-    again: int
     start: float
     stop: float
     start_s: float
     stop_s: float
+
+
+def spans_of(told: object) -> dict[str, Span]:
+    """Clock → range, as the component reports it; what is not legible is left out."""
+    found = {}
+    for clock, span in told.items() if isinstance(told, Mapping) else ():
+        try:
+            names = ("start", "stop", "start_s", "stop_s")
+            found[str(clock)] = Span(**{name: _finite(span[name]) for name in names})
+        except (KeyError, TypeError, ValueError):
+            continue
+    return found
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"a range needs finite ends, got {value!r}")
+    return number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zoom:
+    """What the browser shows and wants finer: for each clock (one run) its range, in at most n buckets a series."""
+
+    id: str
+    again: int
+    spans: Mapping[str, Span]
     n: int
 
     @classmethod
@@ -53,16 +84,10 @@ class Zoom:
         """The zoom that the component reports, or None where it shows the whole run or says nothing legible."""
         if not isinstance(state, Mapping):
             return None
+        spans = spans_of(state.get("spans"))
         try:
-            return cls(
-                id=str(state["id"]),
-                again=int(state["again"]),
-                start=float(state["start"]),
-                stop=float(state["stop"]),
-                start_s=float(state["start_s"]),
-                stop_s=float(state["stop_s"]),
-                n=max(10, min(MOST_BUCKETS, int(state["n"]))),
-            )
+            n = max(10, min(MOST_BUCKETS, int(state["n"])))
+            return cls(id=str(state["id"]), again=int(state["again"]), spans=spans, n=n) if spans else None
         except (KeyError, TypeError, ValueError):
             return None
 
@@ -84,14 +109,22 @@ class Feed:
     answered: tuple[str, int] | None = None
     generation: int = 0
     stale: bool = True
+    file: tuple[int, dict[str, str]] | None = None
 
     def resync(self) -> None:
         """Makes the next message a whole one."""
         self.stale = True
 
+    def offer(self, file: dict[str, str]) -> None:
+        """Tells the browser of a file, with the next message and the few after it."""
+        self.file = (self.seq + REPEATED, file)
+
     def message(self, store: Store, wants: Sequence[Want], zoom: Zoom | None) -> dict[str, Any]:
         """The next message: everything where the page is new, changed or out of step, else what is new."""
         self.seq += 1
+        return self._curves(store, wants, zoom) | self._offered()
+
+    def _curves(self, store: Store, wants: Sequence[Want], zoom: Zoom | None) -> dict[str, Any]:
         if self.stale or tuple(wants) != self.wants:
             return self._whole(store, tuple(wants), zoom)
         if not self._advance(store):
@@ -104,6 +137,11 @@ class Feed:
             "points": self._repeated(),
         }
         return message | self._zoomed(store, zoom)
+
+    def _offered(self) -> dict[str, Any]:
+        if self.file is None or self.seq > self.file[0]:
+            return {}
+        return {"file": self.file[1]}
 
     def _epoch(self) -> str:
         return f"{self.epoch}.{self.generation}"
@@ -175,6 +213,8 @@ def _series(
     series: dict[str, Columns] = {}
     superseded: dict[str, Columns] = {}
     for run_id, of_run in _by_run(wants).items():
+        if zoom is not None and of_run[0].clock not in zoom.spans:
+            continue
         drawn, counts = _drawn(store, run_id, of_run, n=n, zoom=zoom)
         if cursors is not None:
             cursors[run_id] = counts
@@ -216,6 +256,7 @@ def _drawn(
 
 def _span(zoom: Zoom, want: Want) -> tuple[float, float]:
     """The zoom with a little on both sides, so that lines reach the edges."""
-    start, stop = (want.zero_s + zoom.start_s, want.zero_s + zoom.stop_s) if want.timed else (zoom.start, zoom.stop)
+    span = zoom.spans[want.clock]
+    start, stop = (want.zero_s + span.start_s, want.zero_s + span.stop_s) if want.timed else (span.start, span.stop)
     air = max(1.0, 0.02 * (stop - start))
     return start - air, stop + air

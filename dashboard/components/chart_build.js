@@ -1,10 +1,14 @@
 // From columns to what Plotly draws: traces of one chart. Plotly only draws; axes, ticks, hover and zoom are ours.
 
-import { breaks, gapped, places, smoothed, thinned, visible, windowFor } from "./chart_data.js";
+import { isSignal, places } from "./chart_axis.js";
+import { breaks, forgetting, gapped, smoothed, thinned, visible, windowFor } from "./chart_data.js";
+import { HALF_LIFE } from "./chart_settings.js";
+import { count } from "./format.js";
 
 // A curve of seldom measured points shows each of them, until there are too many to tell apart.
 const MOST_RINGS = 40;
 const CROSS_PX = 11;
+const DOT_PX = 7;
 
 export function withAlpha(hex, alpha) {
   const value = parseInt(hex.slice(1), 16);
@@ -17,16 +21,29 @@ export function plotlyDash(dash) {
 }
 
 // What is drawn of one series within the view: places, values, band, breaks, smoothing and the latest value.
-export function prepared(columns, view, { clock, pixels, range, smooth, band }) {
-  const all = places(columns, view.axis, clock);
-  const seen = visible(columns, all, view.range);
-  const { columns: shown, xs } = thinned(seen.columns, seen.xs, mostBuckets(seen.xs.length, pixels, band));
+// smooth: a name of SMOOTHINGS; auto: whether the series is smoothed where nobody chose how.
+export function prepared(columns, view, { clock, pixels, range, smooth, auto, band }) {
+  const scattered = isSignal(view.axis);
+  const seen = visible(columns, places(columns, view, clock), view.range);
+  const { columns: shown, xs } = scattered ? seen : thinned(seen.columns, seen.xs, mostBuckets(seen.xs.length, pixels, band));
   const broken = breaks(shown);
-  const banded = shown.count.filter((count) => count > 1).length * 2 > shown.count.length;
+  const banded = !scattered && shown.count.filter((count) => count > 1).length * 2 > shown.count.length;
   const finite = shown.mean.reduce((n, value) => n + (value !== null), 0);
-  const window = smooth && !banded ? windowFor(finite) : 1;
-  const line = smoothed(shown.mean, broken, window);
-  return { columns: shown, xs, broken, banded, window, line, raw: window > 1, stride: stride(shown.step), pixels, range };
+  const part = { columns: shown, xs, broken, banded, finite, scattered, stride: stride(shown.step), pixels, range, zoomed: view.mode === "zoom" };
+  return { ...part, ...averaged(part, { smooth, auto, view }) };
+}
+
+// The main line: {line, raw, said}. raw: whether it is an average, so that the values themselves stand faintly behind it.
+function averaged({ columns, xs, broken, banded, finite, scattered, stride, range }, { smooth, auto, view }) {
+  if (smooth in HALF_LIFE) {
+    const along = scattered ? columns.step : xs;
+    const width = scattered ? (columns.step.at(-1) ?? 0) - (columns.step[0] ?? 0) : range[1] - range[0];
+    const half = Math.max(HALF_LIFE[smooth] * width, Number.MIN_VALUE);
+    const line = forgetting(columns.mean, columns.count, { xs: along, broken, half });
+    return { line, raw: finite > 1, said: view.axis === "step" && !view.log ? `EMA, half-life ${count(Math.max(1, half))} steps` : "EMA" };
+  }
+  const window = smooth === "auto" && auto && !banded ? windowFor(finite) : 1;
+  return { line: smoothed(columns.mean, broken, window), raw: window > 1, said: `mean of ${Math.round(window * stride)} steps` };
 }
 
 // Beyond two points a pixel a curve becomes a band. Several runs on one chart are bands from the start: raw lines would hide one another.
@@ -82,13 +99,13 @@ function bandTrace(part, color, alpha) {
 
 const quiet = { hoverinfo: "skip", showlegend: false };
 
-function lineTrace(part, values, { color, width, dash = "solid", alpha = 1 }) {
+function lineTrace(part, values, { color, width, dash = "solid", alpha = 1, dots = false }) {
   const { x, y } = gapped(part.xs, values, part.broken);
   const single = values.filter((value) => value !== null).length === 1;
   return {
     ...quiet,
     type: "scatter",
-    mode: single ? "markers" : "lines",
+    mode: single ? "markers" : dots ? "lines+markers" : "lines",
     x,
     y,
     connectgaps: false,
@@ -102,17 +119,37 @@ function ringTrace(part, color, paper) {
   return { ...quiet, type: "scatter", mode: "markers", x: part.xs, y: part.columns.mean, marker: { symbol: "circle", size: 7, color: paper, line } };
 }
 
-// A × at the top edge wherever a bucket holds NaN, Inf or None; where they stand closer than a × is wide, not every one is drawn.
+// A × at the top edge wherever a bucket holds NaN, Inf or None.
 function crossTrace(part, color) {
+  const x = apart(part, (i) => part.columns.kinds[i] > 0);
+  return edgeTrace(x, 0.97, { symbol: "x-thin", size: 7, line: { color, width: 1.6 } });
+}
+
+// Small carets at the edges, where values lie beyond a clipped range or below a logarithmic one.
+function beyondTraces(part, [low, high], { color, log }) {
+  const { columns } = part;
+  const [bottom, top] = log ? [10 ** low, 10 ** high] : [low, high];
+  const above = apart(part, (i) => columns.high[i] !== null && columns.high[i] > top);
+  const below = apart(part, (i) => columns.low[i] !== null && columns.low[i] < bottom);
+  return [
+    ...(above.length ? [edgeTrace(above, 0.975, { symbol: "triangle-up", size: 6, color })] : []),
+    ...(below.length ? [edgeTrace(below, 0.025, { symbol: "triangle-down", size: 6, color })] : []),
+  ];
+}
+
+// The places of the buckets that are meant; where they stand closer than a mark is wide, not every one.
+function apart(part, meant) {
   const every = (CROSS_PX * Math.abs(part.range[1] - part.range[0])) / part.pixels;
   let last = -Infinity;
-  const x = part.xs.filter((place, i) => {
-    if (!(part.columns.kinds[i] > 0) || place === null || Math.abs(place - last) < every) return false;
+  return part.xs.filter((place, i) => {
+    if (place === null || !meant(i) || Math.abs(place - last) < every) return false;
     last = place;
     return true;
   });
-  const marker = { symbol: "x-thin", size: 7, line: { color, width: 1.6 } };
-  return { ...quiet, type: "scatter", mode: "markers", x, y: x.map(() => 0.97), yaxis: "y2", marker };
+}
+
+function edgeTrace(x, y, marker) {
+  return { ...quiet, type: "scatter", mode: "markers", x, y: x.map(() => y), yaxis: "y2", marker };
 }
 
 // Filled areas one above the other. A series that is the total reaches up to its own value: what no other part explains.
@@ -127,6 +164,11 @@ function stackTraces(seen) {
   });
 }
 
+// Against a signal there is no curve to follow: each point is a dot, and an average, if any, the path through them.
+function dotTrace(part, color) {
+  return { ...quiet, type: "scatter", mode: "markers", x: part.xs, y: part.columns.mean, marker: { color: withAlpha(color, 0.5), size: 4 } };
+}
+
 // Steps that a resume or a rollback took the place of: thin and grey, behind the curves; a NaN among them keeps its ×.
 function supersededTraces(part, theme) {
   const line = lineTrace(part, part.columns.mean, { color: theme.ink3, width: 1, alpha: 0.6 });
@@ -134,75 +176,35 @@ function supersededTraces(part, theme) {
   return [...(part.banded ? [bandTrace(part, theme.ink3, 0.12)] : []), line, ...crosses];
 }
 
-// The traces of a chart from its prepared series [{part, spec, hidden, superseded}].
-export function traces(chart, shown, theme) {
-  const out = [];
+// The traces of a chart from its prepared series [{part, spec, hidden, superseded}] within [low, high] (powers of ten on a log scale).
+export function traces(chart, shown, { theme, yTo }) {
   const seen = shown.filter((one) => !one.hidden);
-  if (chart.stack) out.push(...stackTraces(seen));
-  else {
-    for (const { superseded } of seen) if (superseded) out.push(...supersededTraces(superseded, theme));
-    for (const { part, spec } of seen) {
-      if (spec.style === "rings") continue;
-      if (part.banded || spec.error) out.push(bandTrace(part, spec.color, theme.dark ? 0.24 : 0.16));
-      if (part.raw) out.push(lineTrace(part, part.columns.mean, { color: spec.color, width: 1, alpha: 0.34 }));
-    }
-    for (const { part, spec } of seen) {
-      if (spec.style === "rings") out.push(ringTrace(part, spec.color, theme.bg));
-      else out.push(lineTrace(part, part.line, { color: spec.color, width: 2, dash: spec.dash }));
-      if (spec.points && part.xs.length <= MOST_RINGS) out.push(ringTrace(part, spec.color, theme.bg));
-    }
+  const out = chart.stack ? stackTraces(seen) : curveTraces(seen, theme);
+  for (const { part, spec } of seen) {
+    if (part.columns.kinds.some((kind) => kind > 0)) out.push(crossTrace(part, theme.critical));
+    if (!chart.stack) out.push(...beyondTraces(part, yTo, { color: spec.color, log: chart.log }));
   }
-  for (const { part } of seen) if (part.columns.kinds.some((kind) => kind > 0)) out.push(crossTrace(part, theme.critical));
   return out;
 }
 
-function extremes(chart, shown) {
-  let [low, high] = [Infinity, -Infinity];
-  const take = (value) => {
-    if (value === null || value === undefined || (chart.log && value <= 0)) return;
-    low = Math.min(low, value);
-    high = Math.max(high, value);
-  };
-  if (chart.stack) {
-    const sums = [];
-    for (const { part, spec, hidden } of shown) {
-      if (!hidden) part.columns.mean.forEach((value, i) => (sums[i] = spec.total ? Math.max(sums[i] ?? 0, value ?? 0) : (sums[i] ?? 0) + (value ?? 0)));
-    }
-    sums.forEach(take);
-    take(0);
-  } else {
-    for (const { part, hidden } of shown) {
-      if (hidden) continue;
-      part.columns.low.forEach(take);
-      part.columns.high.forEach(take);
-    }
+function curveTraces(seen, theme) {
+  const out = [];
+  for (const { superseded } of seen) if (superseded) out.push(...supersededTraces(superseded, theme));
+  for (const { part, spec } of seen) {
+    if (spec.style === "rings") continue;
+    if (part.banded || spec.error) out.push(bandTrace(part, spec.color, theme.dark ? 0.24 : 0.16));
+    if (part.scattered) out.push(dotTrace(part, spec.color));
+    else if (part.raw) out.push(lineTrace(part, part.columns.mean, { color: spec.color, width: 1, alpha: 0.34, dots: single(part) }));
   }
-  return low <= high ? [low, high] : null;
+  for (const { part, spec } of seen) {
+    if (spec.style === "rings") out.push(ringTrace(part, spec.color, theme.bg));
+    else if (part.raw || !part.scattered) out.push(lineTrace(part, part.line, { color: spec.color, width: 2, dash: spec.dash, dots: !part.raw && single(part) }));
+    if (spec.points && part.xs.length <= MOST_RINGS) out.push(ringTrace(part, spec.color, theme.bg));
+  }
+  return out;
 }
 
-// The y range: what is seen, with a little air; percent from 0 to 100; near references are kept in view.
-export function yRange(chart, shown) {
-  if (chart.range) return chart.range;
-  const found = extremes(chart, shown);
-  if (!found) return chart.log ? [-1, 1] : [0, 1];
-  let [low, high] = found;
-  if (chart.values === "percent" && low >= 0 && high <= 1 && high > 0.25) return [0, 1];
-  if (chart.log) return logRange(low, high);
-  // One value alone has no span of its own: a tenth of it is room enough for ticks that are round.
-  const span = Math.max(high - low, Math.abs(high) * (high === low ? 0.1 : 1e-3), 1e-9);
-  for (const { value } of chart.references ?? []) {
-    if (value > high && value - high < 0.8 * span) high = value;
-    if (value < low && low - value < 0.8 * span) low = value;
-  }
-  const fromZero = low >= 0 && (chart.values === "rate" || chart.values === "percent" || low < 0.35 * high);
-  if (low === high && !fromZero) [low, high] = [low - span / 2, high + span / 2];
-  const air = Math.max(high - low, span) * 0.07;
-  if (fromZero) return [0, (high || 1) * (chart.values === "rate" ? 1.2 : 1.08)];
-  return [low - air, high + air];
-}
-
-function logRange(low, high) {
-  const [a, b] = [Math.log10(low), Math.log10(high)];
-  const air = Math.max(0.08 * (b - a), 0.12);
-  return [a - air, b + air];
+// In a zoom in which points have room, each is a dot: there is nothing finer to come.
+function single(part) {
+  return part.zoomed && !part.banded && part.finite * DOT_PX <= part.pixels;
 }

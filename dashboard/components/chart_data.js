@@ -98,70 +98,6 @@ export function slice(columns, start, stop) {
   return part;
 }
 
-// Where a value lies between two growing columns: linear, clamped at the ends; null where there is nothing to go by.
-export function interpolated(xs, ys, x) {
-  if (!xs.length) return null;
-  if (x <= xs[0]) return ys[0];
-  const last = xs.length - 1;
-  if (x >= xs[last]) return ys[last];
-  let [low, high] = [0, last];
-  while (high - low > 1) {
-    const middle = (low + high) >> 1;
-    if (xs[middle] <= x) low = middle;
-    else high = middle;
-  }
-  const width = xs[high] - xs[low];
-  return width > 0 ? ys[low] + ((x - xs[low]) / width) * (ys[high] - ys[low]) : ys[low];
-}
-
-// How a run's rows map between step, time (seconds since its start) and tokens. Samples of GPU and host have a time only.
-export class Clock {
-  constructor(clockColumns, tokenColumns) {
-    this.steps = [];
-    this.times = [];
-    for (let i = 0; i < clockColumns.step.length; i++) {
-      const last = this.steps.length - 1;
-      if (last >= 0 && (clockColumns.step[i] <= this.steps[last] || clockColumns.time[i] < this.times[last])) continue;
-      this.steps.push(clockColumns.step[i]);
-      this.times.push(clockColumns.time[i]);
-    }
-    this.tokens = tokenColumns;
-    this.total = 1;
-  }
-
-  stepAt(time) {
-    return interpolated(this.times, this.steps, time);
-  }
-
-  timeAt(step) {
-    return interpolated(this.steps, this.times, step);
-  }
-
-  // The place of a point on an axis: step, time (s since the start), tokens, or share (0 to 1 of the run).
-  place(axis, step, time) {
-    const known = step === null || step < 0 ? this.stepAt(time) : step;
-    if (axis === "time") return time;
-    if (axis === "tokens") return interpolated(this.tokens.step, this.tokens.mean, known);
-    if (axis === "share") return known === null ? null : known / this.total;
-    return known;
-  }
-
-  // A step for a place on an axis: the way back, for marks and for asking the store.
-  stepOf(axis, place) {
-    if (axis === "time") return this.stepAt(place);
-    if (axis === "tokens") return interpolated(this.tokens.mean, this.tokens.step, place);
-    if (axis === "share") return place * this.total;
-    return place;
-  }
-}
-
-// The x of every bucket of the columns.
-export function places(columns, axis, clock) {
-  const xs = new Array(columns.step.length);
-  for (let i = 0; i < xs.length; i++) xs[i] = clock.place(axis, columns.step[i], columns.time[i]);
-  return xs;
-}
-
 // The buckets whose x lies in the range, with one neighbour on each side so that lines reach the edge.
 export function visible(columns, xs, range) {
   if (!range) return { columns, xs };
@@ -228,6 +164,24 @@ function rolling(values, out, { start, stop, half }) {
     }
     out[i] = sum / count;
   }
+}
+
+// An average that forgets by half over `half` on the x axis, so that it means the same however densely was logged. It begins anew
+// after a break, and is weighted from its first point on, so that it does not lean towards zero there.
+export function forgetting(values, counts, { xs, broken, half }) {
+  const out = new Array(values.length).fill(null);
+  let [sum, weight, before] = [0, 0, null];
+  for (let i = 0; i < values.length; i++) {
+    if (values[i] !== null && xs[i] !== null) {
+      const kept = before === null ? 0 : 0.5 ** (Math.max(0, xs[i] - before) / half);
+      sum = sum * kept + values[i] * counts[i];
+      weight = weight * kept + counts[i];
+      before = xs[i];
+      out[i] = sum / weight;
+    }
+    if (broken.has(i)) [sum, weight, before] = [0, 0, null];
+  }
+  return out;
 }
 
 // The odd window that smooths `count` points: about a twelfth of what is shown, none below twenty.

@@ -1,4 +1,4 @@
-// The pointer over the charts: one line through all of them, one box for each; a drag zooms all, a double click resets.
+// The pointer and the keys over the charts: one line through all of them, one box for each; a drag zooms all or, with Shift, moves them.
 
 import { el } from "./base.js";
 import { keySwatch } from "./chart_dom.js";
@@ -34,7 +34,9 @@ export class Hover {
   press(chart, event) {
     if (event.button !== 0) return;
     this.from = this.share(chart, event);
+    this.pans = event.shiftKey;
     chart.surface.setPointerCapture(event.pointerId);
+    chart.surface.classList.toggle("panned", this.pans);
     event.preventDefault();
   }
 
@@ -42,6 +44,11 @@ export class Hover {
     const share = this.share(chart, event);
     this.show(share);
     if (this.from === null) return;
+    if (this.pans) {
+      this.page.shift(this.from - share);
+      this.from = share;
+      return;
+    }
     const [low, high] = [Math.min(this.from, share), Math.max(this.from, share)];
     Object.assign(chart.select.style, { display: "block", left: `${chart.margin.l + low * chart.width}px`, width: `${(high - low) * chart.width}px` });
   }
@@ -49,7 +56,7 @@ export class Hover {
   release(chart, event) {
     const from = this.from;
     this.drop(chart);
-    if (from === null) return;
+    if (from === null || this.pans) return;
     const to = this.share(chart, event);
     if (Math.abs(to - from) * chart.width < DRAG_PX) return;
     const [low, high] = this.page.range();
@@ -59,17 +66,26 @@ export class Hover {
 
   drop(chart) {
     this.from = null;
+    chart.surface.classList.remove("panned");
     chart.select.style.display = "none";
   }
 
+  // On the chart itself, not on the buttons in it: arrows read it, + and − zoom around the line, Shift and arrows pan, 0 shows all.
   keys(chart, event) {
-    if (event.key === "Escape") this.page.zoom(null);
-    else if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
-      const by = (event.key === "ArrowLeft" ? -1 : 1) * (event.shiftKey ? 0.1 : 0.01);
-      this.at = Math.max(0, Math.min(1, (this.at ?? 1) + by));
-      this.show(this.at);
-      event.preventDefault();
-    }
+    if (event.target !== chart.root || event.ctrlKey || event.metaKey || event.altKey) return;
+    const towards = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const factor = { "+": 0.5, "=": 0.5, "-": 2, "\u2212": 2 }[event.key];
+    if (event.key === "Escape" || event.key === "0") this.page.zoom(null);
+    else if (factor) this.page.shift(0, { factor, around: this.at ?? 0.5 });
+    else if (towards && event.shiftKey && this.page.view.mode !== "whole") this.page.shift(0.2 * towards);
+    else if (towards) this.show(Math.max(0, Math.min(1, (this.at ?? 1) + towards * (event.shiftKey ? 0.1 : 0.01))));
+    else return;
+    event.preventDefault();
+  }
+
+  // What the line tells after a refresh: it stays where it is, and what is beneath it may be new.
+  again() {
+    if (this.at !== null && this.at !== undefined) this.show(this.at);
   }
 
   show(share) {
@@ -98,7 +114,7 @@ export class Hover {
     for (const { part, spec, hidden } of chart.shown) {
       const i = hidden ? -1 : nearest(part.xs, place);
       if (i < 0) continue;
-      head ??= { step: part.columns.step[i], time: part.columns.time[i] };
+      head ??= { step: part.columns.step[i], time: part.columns.time[i], late_s: this.page.clockOf(spec).late_s };
       rows.push(this.row(chart, part, { spec, i }));
     }
     chart.box.style.display = head ? "block" : "none";
@@ -119,8 +135,9 @@ export class Hover {
 
   headText(head) {
     const step = head.step === null || head.step < 0 ? "" : `step ${count(head.step)} · `;
-    const { startS } = this.page;
-    return step + (startS === null ? duration(head.time) : clock(startS + head.time));
+    const { startS, clocks, view } = this.page;
+    // The time of day, unless runs of different times stand over one another.
+    return step + (Object.keys(clocks).length > 1 && view.axis !== "time" ? duration(head.time) : clock(startS + head.late_s + head.time));
   }
 
   row(chart, part, { spec, i }) {

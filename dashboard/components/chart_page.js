@@ -1,12 +1,16 @@
 // What all charts of a page share: series, clocks, view (axis, zoom, hidden series), theme, and the messages from the server.
 
-import { Clock, Series, emptyColumns, unpacked } from "./chart_data.js";
+import { AXES, Clock, isSignal, signalAxes } from "./chart_axis.js";
+import { Series, emptyColumns, unpacked } from "./chart_data.js";
+import { save } from "./chart_export.js";
 import { Hover } from "./chart_hover.js";
-import { readTheme } from "./chart_theme.js";
+import { Settings } from "./chart_settings.js";
+import { themeOf } from "./chart_theme.js";
 import { ChartView } from "./chart_view.js";
 
 const ZOOM_SETTLES_MS = 180;
 const NOTHING = emptyColumns();
+const AXIS_KINDS = { share: "percent" };
 
 export class ChartPage {
   constructor(root) {
@@ -15,9 +19,14 @@ export class ChartPage {
     this.series = new Map();
     this.superseded = new Map();
     this.versions = new Map();
+    this.merged = new Map();
     this.hidden = new Set();
     this.fine = null;
-    this.view = { axis: "step", range: null, mode: "whole" };
+    this.settings = Settings.of(location.search);
+    const { range } = this.settings;
+    this.view = { axis: "step", log: false, range, mode: range ? "zoom" : "whole", zoomId: "0" };
+    this.signals = [];
+    this.files = new Set();
     this.viewVersion = 0;
     this.marksVersion = 0;
     this.marks = {};
@@ -38,7 +47,8 @@ export class ChartPage {
   // True where the message could be taken in; false where something before it is missing and all must be asked for anew.
   receive(data) {
     this.counted("messages");
-    this.theme = readTheme(this.root);
+    this.theme = themeOf(this.root);
+    this.take(data.file);
     if (!data.whole && data.seq <= this.seq) return true;
     if (!data.whole && (this.seq < data.base || this.epoch !== data.epoch)) return false;
     if (data.whole) this.restart(data);
@@ -49,7 +59,8 @@ export class ChartPage {
       this.versions.set(id, `${this.epoch}.${this.series.get(id).appended}`);
     }
     if (data.zoom && data.zoom.id === this.view.zoomId) {
-      this.fine = data.zoom;
+      this.fine = { ...data.zoom, axis: this.axisName(), range: this.view.range };
+      this.merged.clear();
       this.asked = null;
       this.viewVersion++;
     } else if (this.asked && --this.asked.patience < 0) this.ask({ ...this.asked.zoom, again: this.asked.zoom.again + 1 });
@@ -60,6 +71,7 @@ export class ChartPage {
   restart(data) {
     this.epoch = data.epoch;
     this.series.clear();
+    this.merged.clear();
     this.superseded = new Map(Object.entries(data.superseded ?? {}).map(([id, columns]) => [id, unpacked(columns)]));
     this.versions.clear();
     for (const [id, columns] of Object.entries(data.series)) {
@@ -77,6 +89,7 @@ export class ChartPage {
     if (marksText !== this.marksText) this.marksVersion++;
     this.marksText = marksText;
     [this.clockSpecs, this.marks] = [clocks, marks];
+    this.takeAxes(specs);
     const old = new Map(this.charts.map((chart) => [chart.spec.id, chart]));
     this.charts = specs.map((spec) => {
       const chart = old.get(spec.id) ?? this.added(spec);
@@ -115,12 +128,7 @@ export class ChartPage {
 
   drawAll() {
     if (!globalThis.Plotly || !this.clockSpecs) return;
-    this.clocks = {};
-    for (const [name, spec] of Object.entries(this.clockSpecs)) {
-      const columns = (id) => this.series.get(id)?.columns ?? NOTHING;
-      this.clocks[name] = new Clock(columns(spec.steps), columns(spec.tokens));
-      this.clocks[name].total = spec.total || 1;
-    }
+    this.clocks = Object.fromEntries(Object.entries(this.clockSpecs).map(([name, spec]) => [name, this.clock(name, spec)]));
     if (this.view.mode === "last" || this.view.mode === "follow") this.follow();
     this.extent = null;
     const range = this.range().join();
@@ -129,7 +137,15 @@ export class ChartPage {
       this.viewVersion++;
     }
     for (const chart of this.charts) chart.draw();
+    this.hover.again();
     this.after?.();
+  }
+
+  clock(name, { steps, tokens, total, start_s: start_s }) {
+    const columns = (id) => this.series.get(id)?.columns ?? NOTHING;
+    const { axis } = this.view;
+    const signals = new Map(isSignal(axis) ? [[axis, this.columns(this.axisSeries(name))]] : []);
+    return new Clock(columns(steps), { tokens: columns(tokens), total: total || 1, late_s: start_s - this.startS, signals });
   }
 
   version(id) {
@@ -144,38 +160,45 @@ export class ChartPage {
     return this.clocks[spec.clock] ?? Object.values(this.clocks)[0];
   }
 
-  // When the run began, for the time of day; null where several runs share an axis of time since their starts.
+  // When the first run of the page began.
   get startS() {
-    const starts = Object.values(this.clockSpecs ?? {}).map((spec) => spec.start_s);
-    return starts.length === 1 ? starts[0] : null;
+    return Math.min(...Object.values(this.clockSpecs ?? {}).map((spec) => spec.start_s));
   }
 
   placeOf(step, seriesSpec) {
     if (step === null || step === undefined) return null;
     const clock = this.clockOf(seriesSpec);
-    return clock.place(this.view.axis, step, clock.timeAt(step) ?? 0);
+    return clock.place(this.view, step, clock.timeAt(step) ?? 0);
   }
 
   // A series as it is shown: finer data where the zoom has it, and what arrived since.
   columns(id) {
     const held = this.series.get(id)?.columns ?? NOTHING;
-    const finer = this.view.range && this.fine?.id === this.view.zoomId ? this.fine.series[id] : null;
+    const finer = this.finer()?.series[id];
     if (!finer || !finer.step.length) return held;
+    const [version, columns] = this.merged.get(id) ?? [];
+    if (version === this.version(id)) return columns;
     const fine = new Series();
     fine.replace(finer);
     const until = finer.time.at(-1);
     const tail = held.time.findIndex((time) => time > until);
-    if (tail >= 0) {
-      const rest = {};
-      for (const name of Object.keys(held)) rest[name] = held[name].slice(tail);
-      fine.append(0, rest);
-    }
+    if (tail >= 0) fine.append(0, Object.fromEntries(Object.entries(held).map(([name, values]) => [name, values.slice(tail)])));
+    this.merged.set(id, [this.version(id), fine.columns]);
     return fine.columns;
+  }
+
+  // The answer to this zoom, or, until it comes, to one that this one lies in.
+  finer() {
+    const { fine, view } = this;
+    if (!fine || !view.range) return null;
+    if (fine.id === view.zoomId) return fine;
+    const inside = fine.axis === this.axisName() && fine.range[0] <= view.range[0] && view.range[1] <= fine.range[1];
+    return inside && view.mode === "zoom" ? fine : null;
   }
 
   // What a later generation of steps took the place of; null where training never went back.
   supersededColumns(id) {
-    const finer = this.view.range && this.fine?.id === this.view.zoomId ? this.fine.superseded?.[id] : null;
+    const finer = this.finer()?.superseded?.[id];
     return finer ? unpacked(finer) : this.superseded.get(id) ?? null;
   }
 
@@ -187,20 +210,47 @@ export class ChartPage {
   }
 
   whole() {
-    const { axis } = this.view;
+    const { axis, log } = this.view;
+    if (isSignal(axis)) return this.wholeSignal();
     let [low, high] = [Infinity, -Infinity];
     for (const clock of Object.values(this.clocks)) {
       if (!clock.steps.length) continue;
-      const ends = [0, clock.steps.length - 1].map((i) => clock.place(axis, clock.steps[i], clock.times[i]));
+      // The first step that has a place: step 0 has none on a logarithmic axis.
+      const first = log ? Math.max(0, clock.steps.findIndex((step, i) => clock.place(this.view, step, clock.times[i]) !== null)) : 0;
+      const ends = [first, clock.steps.length - 1].map((i) => clock.place(this.view, clock.steps[i], clock.times[i]));
       low = Math.min(low, ends[0] ?? low);
       high = Math.max(high, ends[1] ?? high);
     }
     if (!(high > -Infinity)) return [0, 1];
     // A single point stands in the middle, not on the axis.
-    if (high === low) return [Math.max(0, low - 1), high + 1];
+    if (high === low) return log ? [low - 1, high + 1] : [Math.max(0, low - 1), high + 1];
+    if (log) return [low, high + (high - low) * 0.02];
     if (axis !== "step" || low < 0.2 * high) low = 0;
     if (axis === "share") high = Math.max(1, high);
     return [low, high > low ? high + (high - low) * 0.02 : low + 1];
+  }
+
+  // From the lowest to the highest value of the signal that is the axis.
+  wholeSignal() {
+    let [low, high] = [Infinity, -Infinity];
+    for (const clock of Object.values(this.clocks)) {
+      for (const value of clock.signals.get(this.view.axis)?.mean ?? []) {
+        if (value === null || (this.view.log && value <= 0)) continue;
+        low = Math.min(low, value);
+        high = Math.max(high, value);
+      }
+    }
+    if (!(high >= low)) return [0, 1];
+    if (this.view.log) [low, high] = [Math.log10(low), Math.log10(high)];
+    const air = 0.03 * (high - low) || Math.abs(high) * 0.1 || 1;
+    return [low - air, high + air];
+  }
+
+  // The view for what is drawn along the run whatever the axis: samples of devices say nothing against a signal.
+  steady() {
+    if (!isSignal(this.view.axis)) return { view: this.view, range: this.range() };
+    const ends = Object.values(this.clocks).flatMap((clock) => [clock.steps[0] ?? 0, clock.steps.at(-1) ?? 1]);
+    return { view: { axis: "step", log: false, range: null }, range: [Math.min(...ends), Math.max(...ends) + 1] };
   }
 
   // Follow and "last 50 steps" are zooms whose right edge is the newest step.
@@ -208,7 +258,7 @@ export class ChartPage {
     const clock = Object.values(this.clocks)[0];
     if (!clock?.steps.length) return;
     const last = clock.steps.at(-1);
-    const place = (step) => clock.place(this.view.axis, step, clock.timeAt(step));
+    const place = (step) => clock.place(this.view, step, clock.timeAt(step));
     const width = this.view.mode === "last" ? 50 : this.view.width;
     const [low, high] = [place(Math.max(clock.steps[0], last - width)), place(last)];
     if (low === null || high === null || high <= low) return;
@@ -217,24 +267,100 @@ export class ChartPage {
 
   setMode(mode) {
     const clock = Object.values(this.clocks)[0];
-    const [low, high] = this.range();
-    const steps = clock ? clock.stepOf(this.view.axis, high) - clock.stepOf(this.view.axis, low) : 50;
+    const steps = clock?.stepsIn(this.view, this.range());
+    const width = steps ? steps[1] - steps[0] : 50;
     this.view.mode = mode;
     if (mode === "whole") this.view.range = null;
     // Follow keeps the width that is on screen; on the whole run it takes a quarter of it.
-    if (mode === "follow") this.view.width = Math.max(5, this.view.range ? steps : steps / 4);
+    if (mode === "follow") this.view.width = Math.max(5, this.view.range ? width : width / 4);
     this.moved();
   }
 
+  // Shows the same steps on another axis, where it has a place for them.
   setAxis(axis) {
+    this.settings.all.x = axis;
+    this.turn(this.validAxis());
+  }
+
+  setLogX(on) {
+    this.settings.all.xlog = on;
+    this.turn(this.view.axis);
+  }
+
+  turn(axis) {
+    const { view } = this;
     const clock = Object.values(this.clocks)[0];
-    if (this.view.range && clock) {
-      const steps = this.view.range.map((place) => clock.stepOf(this.view.axis, place));
-      const moved = steps.map((step) => clock.place(axis, step, clock.timeAt(step)));
-      this.view.range = moved.every((place) => place !== null) && moved[1] > moved[0] ? moved : null;
-    }
-    this.view.axis = axis;
+    const steps = view.range && clock?.stepsIn(view, view.range);
+    Object.assign(view, { axis, log: this.canLog(axis) && this.settings.all.xlog, range: null });
+    const range = steps && !isSignal(axis) ? steps.map((step) => clock.place(view, step, clock.timeAt(step))) : null;
+    if (range?.every((place) => place !== null) && range[1] > range[0]) view.range = range;
+    else view.mode = "whole";
     this.moved();
+  }
+
+  canLog(axis = this.view.axis) {
+    return axis !== "time" && axis !== "share";
+  }
+
+  // What the page has as an axis: tokens only where they were counted, a signal only while it is charted; else steps.
+  validAxis() {
+    const { x } = this.settings.all;
+    if (isSignal(x)) return this.signals.some(({ id }) => id === x) ? x : "step";
+    return x === "tokens" && !Object.values(this.clockSpecs ?? {}).some(({ tokens }) => tokens) ? "step" : x;
+  }
+
+  takeAxes(specs) {
+    this.signals = signalAxes(specs);
+    const axis = this.validAxis();
+    const log = this.canLog(axis) && this.settings.all.xlog;
+    if (axis !== this.view.axis || log !== this.view.log) {
+      Object.assign(this.view, { axis, log });
+      // A zoom on an axis that this page does not have means nothing here.
+      if (axis !== this.settings.all.x && this.view.mode === "zoom") Object.assign(this.view, { mode: "whole", range: null });
+      this.viewVersion++;
+    }
+  }
+
+  axisName() {
+    return `${this.view.axis} ${this.view.log}`;
+  }
+
+  axisLabel() {
+    return AXES[this.view.axis] ?? this.signals.find(({ id }) => id === this.view.axis)?.label ?? "";
+  }
+
+  axisKind() {
+    return AXIS_KINDS[this.view.axis] ?? this.signals.find(({ id }) => id === this.view.axis)?.kind ?? "count";
+  }
+
+  axisSeries(clock) {
+    return this.signals.find(({ id }) => id === this.view.axis)?.series[clock];
+  }
+
+  // How all charts are drawn, or one of them.
+  setLook(name, value, chart = null) {
+    if (chart === null) this.settings.all[name] = value;
+    else this.settings.setOwn(chart, name, value);
+    this.looked();
+  }
+
+  resetOwn() {
+    this.settings.own.clear();
+    this.looked();
+  }
+
+  looked() {
+    this.viewVersion++;
+    this.remember();
+    this.onMoved?.();
+    this.later();
+  }
+
+  // Puts the settings into the address, in place of the entry, so that Back leads back.
+  remember() {
+    this.settings.range = this.view.mode === "zoom" ? this.view.range : null;
+    const address = this.settings.written(location.href);
+    if (address !== location.href) history.replaceState(history.state, "", address);
   }
 
   zoom(range) {
@@ -243,15 +369,29 @@ export class ChartPage {
     this.moved();
   }
 
+  // Moves the range by a share of its width, and widens it by a factor around a share of it; never beyond the run.
+  shift(by, { factor = 1, around = 0.5 } = {}) {
+    const [low, high] = this.range();
+    const [first, last] = (this.extent = this.whole());
+    const width = Math.min((high - low) * factor, last - first);
+    const wanted = low + (high - low) * by + (high - low) * (1 - factor) * around;
+    const start = Math.max(first, Math.min(last - width, wanted));
+    if (start === low && width === high - low) return;
+    this.zoom(width >= last - first ? null : [start, start + width]);
+  }
+
   moved() {
     this.viewVersion++;
     this.view.zoomId = `${Date.now()}.${this.viewVersion}`;
-    this.fine = null;
     this.asked = null;
     this.extent = null;
+    this.remember();
     this.onMoved?.();
-    if (this.view.mode === "whole") this.askFor?.(null);
-    else this.askFiner();
+    if (this.view.mode === "whole") {
+      this.fine = null;
+      clearTimeout(this.settling);
+      this.askFor?.(null);
+    } else this.askFiner();
     this.later();
   }
 
@@ -259,13 +399,19 @@ export class ChartPage {
   askFiner() {
     clearTimeout(this.settling);
     this.settling = setTimeout(() => {
-      const clock = Object.values(this.clocks)[0];
-      if (!clock || !this.view.range || !this.coarse()) return;
-      const steps = this.view.range.map((place) => clock.stepOf(this.view.axis, place));
-      const times = steps.map((step) => clock.timeAt(step));
+      if (!this.view.range || !this.coarse()) return;
+      const spans = Object.fromEntries(Object.entries(this.clocks).map(([name, clock]) => [name, this.span(clock)]).filter(([, span]) => span));
       const pixels = Math.max(...this.charts.map((chart) => chart.width));
-      this.ask({ id: this.view.zoomId, again: 0, start: Math.floor(steps[0]), stop: Math.ceil(steps[1]), start_s: times[0], stop_s: times[1], n: Math.round(2 * pixels) });
+      if (Object.keys(spans).length) this.ask({ id: this.view.zoomId, again: 0, spans, n: Math.round(2 * pixels) });
     }, ZOOM_SETTLES_MS);
+  }
+
+  // Where the range in view lies in one run: steps, and seconds since its start.
+  span(clock) {
+    const steps = clock.stepsIn(this.view, this.view.range);
+    if (!steps || steps.some((step) => !Number.isFinite(step))) return null;
+    const [start_s, stop_s] = steps.map((step) => clock.timeAt(step));
+    return { start: Math.floor(steps[0]), stop: Math.ceil(steps[1]), start_s, stop_s };
   }
 
   // The answer may be overtaken by a later message and never be seen: after three messages without it we ask again.
@@ -276,6 +422,20 @@ export class ChartPage {
 
   coarse() {
     return [...this.series.values()].some((series) => series.columns.count.some((count) => count > 1));
+  }
+
+  // Asks for a chart's exact points, of the range in view or all; the answer is a file to fetch.
+  askCsv(chart) {
+    const spans = this.view.range ? Object.fromEntries(Object.entries(this.clocks).map(([name, clock]) => [name, this.span(clock)])) : null;
+    const series = chart.spec.series.map(({ id, label }) => ({ id, label }));
+    this.askFile?.({ id: `${Date.now()}`, name: `${this.title || "runvitals"}-${chart.spec.id}`, series, spans });
+  }
+
+  // A file that was asked for; messages repeat it.
+  take(file) {
+    if (!file || this.files.has(file.id)) return;
+    this.files.add(file.id);
+    save(file);
   }
 
   isHidden(chart, spec) {

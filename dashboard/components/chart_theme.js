@@ -14,7 +14,7 @@ function luminance(hex) {
   return (0.299 * (value >> 16) + 0.587 * ((value >> 8) & 255) + 0.114 * (value & 255)) / 255;
 }
 
-export function readTheme(root) {
+function readTheme(root) {
   const probe = document.createElement("span");
   probe.hidden = true;
   root.append(probe);
@@ -26,4 +26,13 @@ export function readTheme(root) {
   theme.mark = (severity) => (severity === "critical" ? theme.critical : severity === "warning" ? theme.warning : theme.ink3);
   theme.version = JSON.stringify(theme);
   return theme;
+}
+
+const themes = new WeakMap();
+
+// The theme of a page, read anew only where its paper has changed: reading it all makes the browser work out every style.
+export function themeOf(root) {
+  const paper = getComputedStyle(root).getPropertyValue("--bg");
+  if (themes.get(root)?.paper !== paper) themes.set(root, { paper, theme: readTheme(root) });
+  return themes.get(root).theme;
 }

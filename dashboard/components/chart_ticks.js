@@ -107,11 +107,16 @@ function clockText(timeS, step) {
   return step < 60 ? `${text}:${two(date.getSeconds())}` : text;
 }
 
-// Ticks of the x axis in its own words.
-export function xTicks(axis, range, wanted, startS) {
+// Ticks of the x axis in its own words. On a logarithmic axis the range is in powers of ten, and so are the values.
+export function xTicks({ axis, log }, range, { wanted, startS, kind }) {
+  if (log) {
+    const { values, texts } = logTicks(range, kind);
+    const told = axis === "since" ? values.map((value) => elapsedText(Number(value.toPrecision(3)))) : texts;
+    return { values: values.map(Math.log10), texts: told };
+  }
   if (axis === "time") return timeTicks(range, wanted, startS);
-  if (axis === "share") return linearTicks(range, wanted, "percent");
-  const ticks = linearTicks(range, wanted, "count");
+  if (axis === "since") return timeTicks(range, wanted, null);
+  const ticks = linearTicks(range, wanted, kind);
   if (axis !== "step") return ticks;
   // There is no half step, and no tick says 1.00.
   if (ticks.values.every((value) => Number.isInteger(value))) return ticks;

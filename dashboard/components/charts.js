@@ -1,6 +1,7 @@
 // The one component of a page with live charts: holds all its charts, takes deltas, keeps zoom, legend and crosshair.
 
 import { drawNotices, heartbeat, kept, setClass, setText, staleNotice, el } from "./base.js";
+import { drawControls } from "./chart_controls.js";
 import { ChartPage } from "./chart_page.js";
 import { drawCompareHead } from "./compare_head.js";
 import { drawFoot } from "./chart_foot.js";
@@ -27,8 +28,8 @@ function loadPlotly() {
 }
 
 function mounted(parent) {
-  const parts = { notices: el("div", { class: "notices" }), head: el("header"), empty: el("div", { class: "empty", hidden: true }), body: el("main"), foot: el("footer", { class: "foot" }) };
-  const root = el("div", { class: "rv page" }, parts.notices, parts.head, parts.empty, parts.body, parts.foot);
+  const parts = { notices: el("div", { class: "notices" }), head: el("header"), empty: el("div", { class: "empty", hidden: true }), view: el("div", { class: "view-row", role: "group", "aria-label": "How charts are drawn" }), body: el("main"), foot: el("footer", { class: "foot" }) };
+  const root = el("div", { class: "rv page" }, parts.notices, parts.head, parts.empty, parts.view, parts.body, parts.foot);
   parent.append(root);
   const state = { root, parts, empty: parts.empty, frame: {}, words: {}, page: new ChartPage(root), received_ms: performance.now(), every_s: 1 };
   state.stopHeartbeat = heartbeat(state, (silent_s) => beat(state, silent_s));
@@ -41,6 +42,7 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   state.received_ms = performance.now();
   state.trigger = setTriggerValue;
   state.page.askFor = (zoom) => setStateValue("zoom", zoom);
+  state.page.askFile = (wanted) => setTriggerValue("csv", wanted);
   const resync = (part) => ask(state, part, setTriggerValue);
   Object.assign(state, { every_s: data.every_s, now_s: data.now_s, notices: data.notices });
   if (data.frame) {
@@ -54,7 +56,7 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   drawEmpty(state, data.empty);
   beat(state, 0);
   return () => {
-    if (state.name) looks.set(state.name, { view: state.page.view, hidden: state.page.hidden });
+    if (state.name) looks.set(state.name, { hidden: state.page.hidden });
     state.stopHeartbeat();
     state.page.destroy();
     state.root.remove();
@@ -89,7 +91,12 @@ function draw(state, frame, words) {
     .map((spec) => ({ ...spec, ...words.charts?.[spec.id] }));
   page.specify(specs, { clocks: frame.clocks, marks: words.marks ?? {} });
   state.said = words;
-  page.onMoved = () => HEADS[frame.page](parts.head, { state, frame, words: state.said });
+  page.title = frame.head.name ?? frame.page;
+  page.onMoved = () => {
+    HEADS[frame.page](parts.head, { state, frame, words: state.said });
+    parts.view.hidden = !page.charts.length;
+    drawControls(parts.view, page);
+  };
   page.after = () => drawSections(parts.body, { state, frame, words: state.said });
   page.onMoved();
   drawSections(parts.body, { state, frame, words });
@@ -113,6 +120,7 @@ function drawEmpty(state, lesson) {
   const text = lesson ? JSON.stringify(lesson) : "";
   state.empty.hidden = !lesson;
   state.parts.foot.hidden = Boolean(lesson);
+  if (lesson) state.parts.view.hidden = true;
   if (!lesson || state.empty.dataset.text === text) return;
   state.empty.dataset.text = text;
   const open = (event) => {

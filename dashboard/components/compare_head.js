@@ -2,21 +2,21 @@
 
 import { el, severityMark } from "./base.js";
 import { keySwatch } from "./chart_dom.js";
-import { segments } from "./run_head.js";
+import { axisControl, axisControlText } from "./chart_controls.js";
 
-const AXES = { step: "Step", tokens: "Tokens", time: "Time", share: "Share of run" };
+const AXES = ["step", "tokens", "since", "share"];
 const COPIED_MS = 2000;
 
 export function drawCompareHead(parent, { state, frame }) {
   const { page } = state;
-  const text = JSON.stringify([frame.head, page.view.axis, page.view.mode === "whole"]);
+  const text = JSON.stringify([frame.head, axisControlText(page), page.view.mode === "whole"]);
   if (parent.dataset.text === text) return;
   parent.dataset.text = text;
   const { runs, others, sentence } = frame.head;
   const focused = parent.getRootNode().activeElement?.dataset?.choice;
   const reset = page.view.mode === "whole" ? null : el("button", { class: "button", type: "button", onclick: () => page.zoom(null) }, "Whole run");
   const title = el("div", { class: "title" }, el("h1", {}, "Compare"), el("span", { class: "count" }, sentence), el("div", { class: "controls" },
-    reset, segments(AXES, page.view.axis, (axis) => page.setAxis(axis), "Horizontal axis"), copyButton(runs)));
+    reset, axisControl(page, AXES, ["time"]), copyButton(runs)));
   const chips = el("div", { class: "run-chips" }, runs.map((run, i) => chip(run, { baseline: i === 0, runs, state })), others.length ? adder(others, { runs, state }) : null);
   parent.replaceChildren(title, chips);
   if (focused) parent.querySelector(`[data-choice="${focused}"]`)?.focus({ preventScroll: true });

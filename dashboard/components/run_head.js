@@ -1,12 +1,12 @@
 // The head of a run's page: name and controls, the strip of facts, the open incident.
 
 import { el, keyed, setAttribute, setClass, setText, mutedText, severityMark, seriesColor, statusLabel, swatch } from "./base.js";
+import { axisControl, axisControlText } from "./chart_controls.js";
 import { age, clock } from "./format.js";
 
 const MODES = { whole: "Whole run", last: "Last 50 steps", follow: "Follow" };
 // An ended run has nothing to follow.
 const ENDED_MODES = { whole: MODES.whole, last: MODES.last };
-const AXES = { step: "Step", time: "Time", tokens: "Tokens" };
 
 export function drawRunHead(parent, { state, frame, words }) {
   if (!parent.firstChild) parent.append(...["title run-title", "facts", "incidents"].map((name) => el("div", { class: name })));
@@ -19,7 +19,7 @@ export function drawRunHead(parent, { state, frame, words }) {
 
 function drawTitle(parent, { state, head }) {
   const { page } = state;
-  const text = JSON.stringify(head) + page.view.mode + page.view.axis;
+  const text = JSON.stringify(head) + page.view.mode + axisControlText(page);
   if (parent.dataset.text === text) return;
   parent.dataset.text = text;
   const focused = parent.getRootNode().activeElement?.dataset?.choice;
@@ -29,10 +29,9 @@ function drawTitle(parent, { state, head }) {
   };
   const name = el("h1", { class: "run-name" }, el("a", { href: "./", class: "crumb", onclick: go("runs", {}) }, "Runs /"), swatch(seriesColor(state.root, head.color)), el("span", { class: "cut", title: head.name }, head.name));
   const chips = head.chips.map((chip) => el("span", { class: "chip" }, chip));
-  const axes = Object.fromEntries(Object.entries(AXES).filter(([axis]) => head.axes.includes(axis)));
   const controls = el("div", { class: "controls" },
     segments(head.live ? MODES : ENDED_MODES, page.view.mode, (mode) => page.setMode(mode), "What is shown"),
-    segments(axes, page.view.axis, (axis) => page.setAxis(axis), "Horizontal axis"),
+    axisControl(page, head.axes, ["since"]),
     el("a", { class: "button", href: `compare?compare=${encodeURIComponent(head.id)}`, onclick: go("compare", { compare: head.id }) }, "Compare"));
   parent.replaceChildren(name, ...chips, controls);
   if (focused) parent.querySelector(`[data-choice="${focused}"]`)?.focus({ preventScroll: true });

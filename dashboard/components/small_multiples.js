@@ -2,7 +2,8 @@
 
 import { el, keyed, setAttribute, setText, svg } from "./base.js";
 import { latest } from "./chart_build.js";
-import { places, thinned, visible } from "./chart_data.js";
+import { places } from "./chart_axis.js";
+import { thinned, visible } from "./chart_data.js";
 import { count, number, quantity } from "./format.js";
 
 // Watts, degrees and percents are whole numbers: a decimal of theirs is noise.
@@ -45,10 +46,10 @@ function updateItem(node, { item, page }) {
 
 function drawCurve(picture, { item, page }) {
   const clock = Object.values(page.clocks)[0];
-  const range = page.range();
+  const { view, range } = page.steady();
   if (!clock) return;
   const columns = page.columns(item.series);
-  const seen = visible(columns, places(columns, page.view.axis, clock), range);
+  const seen = visible(columns, places(columns, view, clock), range);
   const { columns: shown, xs } = thinned(seen.columns, seen.xs, 2 * WIDTH);
   const top = item.top ?? Math.max(1e-9, ...shown.high.filter((high) => high !== null)) * 1.1;
   const points = shown.mean.map((mean, i) => [((xs[i] - range[0]) / (range[1] - range[0])) * WIDTH, mean]).filter(([, mean]) => mean !== null)

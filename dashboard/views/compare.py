@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 
 from runvitals.dashboard import head, live
+from runvitals.dashboard.chart_files import offer_csv
 from runvitals.dashboard.compare_body import MOST_RUNS, frame, wants, words
 from runvitals.dashboard.component import mount
 from runvitals.dashboard.data import Problem, read
@@ -110,7 +111,7 @@ def _told(event: str) -> Any:
 
 
 def _mounted(data: dict[str, Any]) -> None:
-    events = {"zoom": _nothing, "go": _nothing, "resync": _resync, "runs": _choose}
+    events = {"zoom": _nothing, "go": _nothing, "resync": _resync, "csv": _export, "runs": _choose}
     sent = mount("charts", key=KEY, data=data, events=events)
     if sent.runs:
         # The address now names other runs: the page starts anew with them.
@@ -141,6 +142,11 @@ def _resync() -> None:
         st.session_state[_STATE].feed.resync()
     else:
         live.forget(f"compare.{part}")
+
+
+def _export() -> None:
+    """Makes a file of the points that a chart's menu asks for."""
+    read(lambda store: offer_csv(store, st.session_state[_STATE].feed, _told("csv")), now_s=time.time())
 
 
 def _nothing() -> None:

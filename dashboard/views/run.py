@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 
 from runvitals.dashboard import head, live
+from runvitals.dashboard.chart_files import offer_csv
 from runvitals.dashboard.component import mount
 from runvitals.dashboard.data import Problem, read, shown_health
 from runvitals.dashboard.incidents import group
@@ -130,6 +131,7 @@ def _mounted(data: dict[str, Any]) -> None:
         "go": _nothing,
         "more": _unfold,
         "resync": _resync,
+        "csv": _export,
         "acknowledge": lambda: _mark("acknowledge"),
         "unacknowledge": lambda: _mark("unacknowledge"),
     }
@@ -173,6 +175,11 @@ def _resync() -> None:
         st.session_state["runvitals.run"].feed.resync()
     else:
         live.forget(f"run.{part}")
+
+
+def _export() -> None:
+    """Makes a file of the points that a chart's menu asks for."""
+    read(lambda store: offer_csv(store, st.session_state["runvitals.run"].feed, _told("csv")), now_s=time.time())
 
 
 def _nothing() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runvitals.dashboard.live_charts import BUCKETS, REPEATED, Feed, Want, Zoom
+from runvitals.dashboard.chart_files import points_csv
+from runvitals.dashboard.live_charts import BUCKETS, REPEATED, Feed, Span, Want, Zoom
 from runvitals.store import Store
 from runvitals.store.types import Batch, SeriesPoints
 
@@ -36,6 +37,10 @@ def log(store: Store, first: int, values: list[float], *, key: str = "loss") -> 
 
 def want(key: str = "loss") -> Want:
     return Want(id=key, run_id="r", key=key, timed=False, zero_s=ZERO_S)
+
+
+def zoom_to(start: float, stop: float, *, n: int, again: int = 0) -> Zoom:
+    return Zoom(id="z", again=again, spans={"run": Span(start=start, stop=stop, start_s=start, stop_s=stop)}, n=n)
 
 
 def test_the_first_message_holds_all_and_the_next_only_what_is_new(store: Store) -> None:
@@ -79,7 +84,7 @@ def test_steps_that_go_back_are_drawn_anew_and_what_they_superseded_is_told_apar
 def test_a_zoom_brings_superseded_steps_too(store: Store) -> None:
     log(store, 0, [1.0, 2.0, 9.0, 8.0])
     log(store, 2, [3.0, 4.0])
-    zoom = Zoom(id="z", again=0, start=2, stop=3, start_s=2, stop_s=3, n=100)
+    zoom = zoom_to(2, 3, n=100, again=0)
     feed = Feed(epoch="e")
     fine = feed.message(store, [want()], zoom)["zoom"]
     assert fine["series"]["loss"]["mean"][-2:] == [3.0, 4.0]
@@ -152,7 +157,7 @@ def test_a_long_run_is_sent_as_an_envelope_and_a_zoom_gives_single_points(store:
     whole = feed.message(store, [want()], None)["series"]["loss"]
     assert len(whole["step"]) <= BUCKETS
     assert max(whole["high"]) == 9.0, "no spike disappears"
-    zoom = Zoom(id="z", again=0, start=2_450, stop=2_550, start_s=2_450, stop_s=2_550, n=600)
+    zoom = zoom_to(2_450, 2_550, n=600, again=0)
     answer = feed.message(store, [want()], zoom)["zoom"]
     assert answer["id"] == "z"
     fine = answer["series"]["loss"]
@@ -160,16 +165,68 @@ def test_a_long_run_is_sent_as_an_envelope_and_a_zoom_gives_single_points(store:
     assert fine["mean"][fine["step"].index(2_500)] == 9.0
     assert fine["step"][0] <= 2_450 and fine["step"][-1] >= 2_550
     assert "zoom" not in feed.message(store, [want()], zoom), "an answer is sent once"
-    lost = Zoom(id="z", again=1, start=2_450, stop=2_550, start_s=2_450, stop_s=2_550, n=600)
+    lost = zoom_to(2_450, 2_550, n=600, again=1)
     assert "zoom" in feed.message(store, [want()], lost), "and again where the browser asks again"
 
 
-@pytest.mark.parametrize("state", [None, {}, {"id": "z"}, {"id": "z", "again": 0, "start": "x"}, "nonsense"])
+SPAN = {"start": 0, "stop": 1, "start_s": 0, "stop_s": 1}
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        None,
+        {},
+        {"id": "z"},
+        {"id": "z", "again": 0, "n": 9},
+        {"id": "z", "again": 0, "n": 9, "spans": {"run": SPAN | {"start": "x"}}},
+        {"id": "z", "again": 0, "n": 9, "spans": {"run": SPAN | {"stop": math.inf}}},
+        {"id": "z", "again": 0, "n": 9, "spans": [SPAN]},
+        "nonsense",
+    ],
+)
 def test_a_zoom_that_says_nothing_legible_is_none(state: object) -> None:
     assert Zoom.of_state(state) is None
 
 
 def test_a_zoom_cannot_ask_for_more_than_a_screen_can_show() -> None:
-    asked = {"id": "z", "again": 0, "start": 0, "stop": 1, "start_s": 0, "stop_s": 1, "n": 10**9}
+    asked = {"id": "z", "again": 0, "spans": {"run": SPAN}, "n": 10**9}
     found = Zoom.of_state(asked)
     assert found is not None and found.n == 4_000
+
+
+def test_a_zoom_asks_each_run_for_its_own_range(store: Store) -> None:
+    log(store, 0, [1.0, 2.0, 3.0, 4.0])
+    log(store, 0, [5.0, 6.0, 7.0, 8.0], key="grad_norm")
+    other = Want(id="other", run_id="r", key="grad_norm", timed=False, zero_s=ZERO_S, clock="1")
+    spans = {"run": Span(start=3, stop=3, start_s=3, stop_s=3)}
+    fine = Feed(epoch="e").message(store, [want()], Zoom(id="z", again=0, spans=spans, n=100))["zoom"]
+    assert fine["series"]["loss"]["step"] == [2, 3], "with a step of air"
+    absent = Feed(epoch="e").message(store, [other], Zoom(id="z", again=0, spans=spans, n=100))["zoom"]
+    assert absent["series"] == {}, "nothing of this run lies in the range"
+
+
+def test_a_file_is_told_of_in_a_few_messages_and_then_no_more(store: Store) -> None:
+    log(store, 0, [1.0])
+    feed = Feed(epoch="e")
+    feed.message(store, [want()], None)
+    feed.offer({"id": "1", "name": "loss.csv", "url": "/media/x"})
+    told = ["file" in feed.message(store, [want()], None) for _ in range(REPEATED + 2)]
+    assert told == [True] * REPEATED + [False] * 2
+
+
+def test_a_csv_holds_every_digit_and_says_what_is_no_number(store: Store) -> None:
+    values = [0.1 + 0.2, math.nan, -math.inf, 4.0]
+    log(store, 0, values)
+    lines = points_csv(store, [want()], None).splitlines()
+    assert lines[0] == "run,run_id,key,step,time_s,value"
+    assert lines[1] == "n,r,loss,0,1000.0,0.30000000000000004"
+    assert [line.split(",")[-1] for line in lines[2:]] == ["NaN", "-Inf", "4.0"]
+    part = points_csv(store, [want()], {"run": Span(start=1, stop=2, start_s=1, stop_s=2)}).splitlines()
+    assert [line.split(",")[3] for line in part[1:]] == ["1", "2"]
+    assert points_csv(store, [want()], {}).splitlines() == lines[:1], "a run outside the range has no lines"
+
+
+def test_a_name_that_begins_like_a_formula_stays_text_in_a_spreadsheet(store: Store) -> None:
+    log(store, 0, [1.0], key="=1+1")
+    assert ",'=1+1," in points_csv(store, [want("=1+1")], None)
