@@ -36,6 +36,12 @@ def _alerts() -> None:
     alerts.page()
 
 
+def _backtest() -> None:
+    from runvitals.dashboard.views import backtest
+
+    backtest.page()
+
+
 def main() -> None:
     """Lays out the app and draws the page that the address names; `/?run=`, `/?compare=` and `/?alert=` lead to theirs."""
     seen = head.look(now_s=time.time())
@@ -47,6 +53,7 @@ def main() -> None:
         "run": st.Page(_run, title="Run", url_path="run"),
         "compare": st.Page(_compare, title="Compare", url_path="compare"),
         "alerts": st.Page(_alerts, title=head.alerts_label(seen), url_path="alerts"),
+        "backtest": st.Page(_backtest, title="Back-test", url_path="backtest", visibility="hidden"),
     }
     navigation.remember(pages)
     page = st.navigation(list(pages.values()), position="top")

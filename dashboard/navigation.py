@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
-PageName = Literal["runs", "run", "compare", "alerts"]
+PageName = Literal["runs", "run", "compare", "alerts", "backtest"]
 
 _PAGES = "runvitals.pages"
 
