@@ -42,7 +42,7 @@ class CoMovement:
             return 0.0
         n = self.count
         both = self._ab - self._a * self._b / n
-        own = (self._aa - self._a**2 / n) * (self._bb - self._b**2 / n)
+        own = (self._aa - self._a * self._a / n) * (self._bb - self._b * self._b / n)
         if not 0.0 < own < math.inf:
             return 0.0
         return max(-1.0, min(1.0, both / math.sqrt(own)))

@@ -52,6 +52,7 @@ TRL = _source("TRL documentation", "https://huggingface.co/docs/trl")
 OVERFITTING_DPO = _source(
     "Scaling laws for overoptimization in direct alignment (Rafailov et al., 2024)", "https://arxiv.org/abs/2406.02900"
 )
+ROBUST_DPO = _source("Provably robust DPO (Chowdhury et al., 2024)", "https://arxiv.org/abs/2403.00409")
 LENGTH = _source(
     "A long way to go: length correlations in RLHF (Singhal et al., 2023)", "https://arxiv.org/abs/2310.03716"
 )

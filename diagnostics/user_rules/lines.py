@@ -40,6 +40,12 @@ def _parsed(lines: Sequence[str], count: int) -> dict[str, Any]:
 
 def _has(document: Any, path: Sequence[str]) -> bool:
     for key in path:
+        if isinstance(document, list):  # of tables, in which "[2]" is the second
+            place = int(key.strip("[]")) - 1
+            if place >= len(document):
+                return False
+            document = document[place]
+            continue
         if not isinstance(document, dict) or key not in document:
             return False
         document = document[key]

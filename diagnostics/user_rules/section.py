@@ -43,6 +43,20 @@ class Section:
         """All tables within this one, by name."""
         return [(key, self.section(key)) for key in self.values]
 
+    def tables(self, key: str) -> list[Section]:
+        """All tables of a list of tables; the path of the second one ends with "[2]"."""
+        values = self._get(key)
+        if values is None:
+            return []
+        if not isinstance(values, list) or not all(isinstance(one, dict) for one in values):
+            name = dotted((*self.path, key))
+            self.complain(key, f"expected a list of tables, got {shown(values)}; write [[{name}]]")
+            return []
+        return [
+            Section((*self.path, key, f"[{number}]"), one, self.complaints)
+            for number, one in enumerate(values, start=1)
+        ]
+
     def number(self, key: str, *, least: float = -math.inf, most: float = math.inf) -> float | None:
         """A finite number within the range, None where it is missing."""
         value = self._get(key)
@@ -116,14 +130,17 @@ def nearest(word: str, known: Collection[str]) -> str:
 
 
 def dotted(path: tuple[str, ...]) -> str:
-    """A path as TOML writes it; keys that need quotes have them."""
-    return ".".join(key if key.replace("_", "").replace("-", "").isalnum() else f'"{key}"' for key in path)
+    """A path as TOML writes it; keys that need quotes have them. The place in a list stands in brackets."""
+    plain = (key if key.replace("_", "").replace("-", "").isalnum() or key[:1] == "[" else f'"{key}"' for key in path)
+    return ".".join(plain).replace(".[", "[")
 
 
 def shown(value: object) -> str:
     """A value as the file spells it, or nearly."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, str) and "://" in value:
+        return "an address"  # which may be the credential of a receiver
     if isinstance(value, str):
         return f'"{value if len(value) <= 60 else value[:57] + "…"}"'
     if isinstance(value, dict):
@@ -134,7 +151,7 @@ def shown(value: object) -> str:
 def _expected(among: Collection[str], got: str) -> str:
     hint = nearest(got, among)
     words = f"one of {', '.join(among)}" if len(among) <= 12 else "the name of a rule"
-    return f'expected {words}, got "{got}"' + (f"; {hint}" if hint else "")
+    return f"expected {words}, got {shown(got)}" + (f"; {hint}" if hint else "")
 
 
 def _between(least: float, most: float) -> str:

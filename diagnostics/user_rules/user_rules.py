@@ -44,6 +44,11 @@ class UserRules:
     own: tuple[OwnRule, ...] = ()
     faults: tuple[Fault, ...] = ()
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all rules, whether or not they run."""
+        return frozenset(rule.spec.name for rule in (*default_rules(), *(one.rule for one in self.own)))
+
     def rules_for(self, project: str) -> tuple[Rule, ...]:
         """The rules for runs of a project: ours, as changed, then the user's own."""
         own = tuple(one.rule for one in self.own if not one.projects or project in one.projects)
@@ -73,15 +78,17 @@ def read_user_rules(text: str, *, file: str) -> UserRules:
         section.end(of="a project")
     taken = {rule.spec.name for rule in ours} | _RESERVED
     own = [read_own(name, section, taken) for name, section in top.section("own").sections()]
+    top.asked.add("notify")  # who is told is no business of rules: `runvitals.watch.routes` reads it
     top.end(of="a rules file")
     return UserRules(
         general=general,
         projects=projects,
         own=tuple(one for one in own if one is not None),
-        faults=tuple(sorted((_fault(one, text, file) for one in complaints), key=lambda fault: fault.line)),
+        faults=tuple(sorted((fault_of(one, text, file) for one in complaints), key=lambda fault: fault.line)),
     )
 
 
-def _fault(complaint: Complaint, text: str, file: str) -> Fault:
+def fault_of(complaint: Complaint, text: str, file: str) -> Fault:
+    """The complaint with its place in the text, which is well-formed."""
     line = line_of(text, complaint.path) if complaint.path else 0
     return Fault(file=file, line=line, key=dotted(complaint.path), problem=complaint.problem)
