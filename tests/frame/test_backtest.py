@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from runvitals.backtest_differences import differences
+from runvitals.backtest_job import run_job
 from runvitals.cli import app
 from runvitals.collectors.run import Options, Run
 from runvitals.diagnostics.catalogue import default_rules
@@ -130,3 +132,75 @@ def test_faults_of_a_rules_file_are_told_with_their_line(home: Path, tmp_path: P
     rules.write_text("[rules.loss_divergence]\nenabled = maybe\n")
     code, out = asked(home, "climbs", "--rules", str(rules))
     assert code != 0 and "runvitals.toml:2" in out
+
+
+def told_by_job(store: Store, **request: Any) -> list[dict[str, Any]]:
+    """What a back-test for the dashboard tells, in order."""
+    told: list[dict[str, Any]] = []
+    run_job(store, {"rules": "", "only": "", **request}, lambda line: told.append(json.loads(json.dumps(line))))
+    return told
+
+
+def test_the_job_finds_what_did_fire_and_leaves_it_as_it_is(store: Store) -> None:
+    before = store.alerts()
+    (info,) = store.runs()
+    found, done = told_by_job(store, runs=[info.id])
+    assert done == {"kind": "done"}
+    assert found["rows"] == 160
+    assert {one["change"] for one in found["differences"]} <= {"same", "not asked"}
+    assert "loss_divergence" in {one["rule"] for one in found["differences"]}
+    assert store.alerts() == before
+
+
+def test_the_job_marks_what_other_numbers_would_change(store: Store) -> None:
+    (info,) = store.runs()
+    later, _ = told_by_job(store, runs=[info.id], rules="[rules.loss_divergence]\nhold = 20\n", only="loss_divergence")
+    (moved,) = later["differences"]
+    assert moved["change"] == "moved"
+    assert moved["would"]["step"] > moved["did"]["step"]
+    never, _ = told_by_job(store, runs=[info.id], rules="[rules.loss_divergence]\nhold = 9999\n")
+    changes = {one["rule"]: one["change"] for one in never["differences"]}
+    assert changes["loss_divergence"] == "gone"
+
+
+def test_a_rule_that_is_off_is_gone_and_can_be_tried_alone_all_the_same(store: Store) -> None:
+    (info,) = store.runs()
+    off = 'off = ["loss_divergence"]\n'
+    found, _ = told_by_job(store, runs=[info.id], rules=off)
+    assert {one["rule"]: one["change"] for one in found["differences"]}["loss_divergence"] == "gone"
+    alone, _ = told_by_job(store, runs=[info.id], rules=off, only="loss_divergence")
+    assert [one["change"] for one in alone["differences"]] == ["same"]
+
+
+def test_a_rule_of_ones_own_would_be_new(store: Store) -> None:
+    (info,) = store.runs()
+    own = '[own.high]\nkind = "threshold"\nsignal = "loss"\nabove = 1.0\n'
+    found, _ = told_by_job(store, runs=[info.id], rules=own, only="high")
+    assert {one["change"] for one in found["differences"]} == {"new"}
+
+
+def test_a_run_that_is_gone_stops_no_other(store: Store) -> None:
+    (info,) = store.runs()
+    failed, found, done = told_by_job(store, runs=["nobody", info.id])
+    assert (failed["kind"], found["kind"], done["kind"]) == ("failed", "run", "done")
+    assert "no such run" in failed["text"]
+
+
+def test_an_alert_of_the_users_own_code_cannot_be_asked_of_a_stored_run(store: Store) -> None:
+    (raised, *_) = [row for row in store.alerts() if row.rule == "loss_divergence"]
+    (found,) = differences([], [raised], asked=set())
+    assert found.change == "not asked"
+    (gone,) = differences([], [raised], asked={"loss_divergence"})
+    assert gone.change == "gone"
+
+
+@pytest.mark.parametrize("values_at_once", [1, 37, 160, 10_000])
+def test_rows_read_in_stretches_are_the_same_rows(store: Store, values_at_once: int) -> None:
+    run_id = store.runs()[0].id
+
+    def plain(found: Any) -> list[tuple[Any, ...]]:
+        return [
+            (row.time_s, row.step, sorted((key, repr(value)) for key, value in row.values.items())) for row in found
+        ]
+
+    assert plain(stored_rows(store, run_id, values_at_once=values_at_once)) == plain(stored_rows(store, run_id))
