@@ -1,4 +1,5 @@
-"""The search language of the tables: `key:value,value`, `key<number`, `config.name=value`, `alert:rule`, a bare word is a name.
+"""The search language of the tables: `key:value,value`, `key<number`, `config.name=value`, `lr>1e-5`, `alert:rule`, `tag:word`.
+A bare word is a name.
 
 Space is *and*, `or` is *or*, and binds tighter than or. A leading minus is *not*; quotes keep words together, and a name in quotes is
 nothing but a name. What a signal or a column is called on the screen (`tokens/s`) is understood as well as its name. A term that means
@@ -10,14 +11,27 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from runvitals.diagnostics.signals import SIGNALS
 
-WORD_KEYS = ("name", "id", "project", "trainer", "status", "health", "finding", "alert", "needs")
-"""Keys whose values are words; `:` asks for one of them, ignoring case. `needs:attention` is the first group of the Runs table."""
+WORD_KEYS = (
+    *("name", "id", "project", "trainer", "status", "health", "finding", "alert"),
+    *("needs", "tag", "group", "note", "is"),
+)
+"""Keys whose values are words; `:` asks for one of them, ignoring case. `needs:attention` is the first group of the Runs table;
+`is:archived` and `is:deleted` ask for runs that are out of the list."""
+
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "health": ("critical", "warning", "healthy", "unknown"),
+    "status": ("starting", "running", "stalled", "hung", "crashed", "stopped", "finished", "live"),
+    "needs": ("attention",),
+    "is": ("archived", "deleted"),
+}
+"""Keys that take only these words."""
 
 NUMBER_KEYS = ("step", "alerts", "age", "started", "ended")
 """Keys whose values are numbers; age, started and ended are seconds ago and take 30s, 5min, 2h, 3d."""
@@ -36,6 +50,12 @@ _ON_SCREEN = {
     **{signal.title.lower().replace(" ", "_"): name for name, signal in reversed(SIGNALS.items())},
 }
 """What the tables call a column or a signal, in lower case and without spaces, and the name that the search has for it."""
+
+_SETTINGS: Mapping[str, tuple[str, ...]] = {"lr": ("lr", "learning_rate")}
+"""Short names of settings, and what configs call them."""
+
+_IN_PART = frozenset({"name", "finding", "alert", "note"})
+"""Keys whose words are long: a part is enough. The others are exact."""
 
 _TIMES = frozenset({"age", "started", "ended"})
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -73,60 +93,81 @@ Test = Callable[[Subject], bool]
 class Query:
     """A parsed query: any of the groups, each all of its tests. No group at all lets everything through.
 
-    signals: the logged signals that it asks about.
+    signals: the logged signals that it asks about. words: the word keys that it asks about, with what of them.
     """
 
     text: str
     groups: tuple[tuple[Test, ...], ...]
     troubles: tuple[Trouble, ...]
     signals: frozenset[str]
+    words: Mapping[str, frozenset[str]]
 
     def matches(self, subject: Subject) -> bool:
         """True where the row belongs to the answer."""
         return not self.groups or any(all(test(subject) for test in group) for group in self.groups)
 
 
-def parse(text: str, *, signals: Collection[str]) -> Query:
-    """The query that `text` says. signals: names of logged signals that may be compared with numbers."""
+def parse(text: str, *, signals: Collection[str], settings: Collection[str] = ()) -> Query:
+    """The query that `text` says. signals: names of logged signals that may be compared with numbers.
+
+    settings: names of settings in the runs' configs, which may then be asked for without `config.`.
+    """
     groups: list[tuple[Test, ...]] = []
     troubles: list[Trouble] = []
     tests: list[Test] = []
-    terms = _WORDS.findall(text)
-    for term in terms:
+    asked: set[str] = set()
+    words: dict[str, frozenset[str]] = {}
+    known = _Known(frozenset(signals), frozenset(settings))
+    for term in _WORDS.findall(text):
         if term.lower() == "or":
             groups.append(tuple(tests))
             tests = []
             continue
-        test = _signed_test(term, signals)
+        plain = _unsigned(term)
+        test = _test(plain, known)
         if isinstance(test, Trouble):
-            troubles.append(test)
-        else:
-            tests.append(test)
+            troubles.append(Trouble(term=term, reason=test.reason))
+            continue
+        tests.append(test if plain == term else _turned(test))
+        match = _TERM.fullmatch(plain)
+        if match is not None:
+            key = _key(match["key"].replace('"', ""), known)
+            asked |= {key} & known.signals
+            if key in WORD_KEYS:
+                words[key] = words.get(key, frozenset()) | frozenset(_values(match["value"]))
     groups.append(tuple(tests))
     # An empty side of an `or` says nothing yet: someone is still typing.
     return Query(
         text=text,
         groups=tuple(group for group in groups if group),
         troubles=tuple(troubles),
-        signals=frozenset(_key(match[1], signals) for match in map(_TERM.match, map(_unsigned, terms)) if match)
-        & frozenset(signals),
+        signals=frozenset(asked),
+        words=words,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a term may name besides columns."""
+
+    signals: frozenset[str]
+    settings: frozenset[str]
+
+
+def _turned(test: Test) -> Test:
+    return lambda subject: not test(subject)
 
 
 def _unsigned(term: str) -> str:
     return term[1:] if len(term) > 1 and term.startswith(_MINUS) else term
 
 
-def _signed_test(term: str, signals: Collection[str]) -> Test | Trouble:
-    """The term's test, turned round by a leading minus."""
-    asked = _unsigned(term)
-    test = _test(asked, signals)
-    if isinstance(test, Trouble):
-        return Trouble(term=term, reason=test.reason)
-    return test if asked == term else lambda subject: not test(subject)
+def _values(value: str) -> list[str]:
+    """The words of a term, in lower case."""
+    return [word.casefold() for word in value.replace('"', "").split(",") if word]
 
 
-def _test(term: str, signals: Collection[str]) -> Test | Trouble:
+def _test(term: str, known: _Known) -> Test | Trouble:
     match = _TERM.fullmatch(term)
     if match is None:
         return _name_holds(term.replace('"', ""))
@@ -134,22 +175,37 @@ def _test(term: str, signals: Collection[str]) -> Test | Trouble:
     if not value:
         return Trouble(term=term, reason=f"say what {written} should be")
     if written.startswith("config."):
-        return _config_test(written.removeprefix("config."), sign, value)
-    key = _key(written, signals)
+        return _config_test((written.removeprefix("config."),), sign, value)
+    key = _key(written, known)
     if key in WORD_KEYS:
         return _words_test(term, key, sign, value)
-    if key in signals and sign in (":", "=", "!="):
+    if key in known.signals and sign in (":", "=", "!="):
         # Measured values are hardly ever equal to what the screen shows of them: no answer would say nothing.
         return Trouble(term=term, reason=f"a measured value is hardly ever exactly that: write {written}<{value} or >")
-    if key in NUMBER_KEYS or key in signals:
+    if key in NUMBER_KEYS or key in known.signals:
         return _number_test(term, key, sign, value)
-    return Trouble(term=term, reason=f"no column or signal is called {written}")
+    settings = [name for name in _SETTINGS.get(key, (written,)) if name in known.settings]
+    if settings:
+        return _config_test(settings, sign, value)
+    return Trouble(term=term, reason=f"no column, signal or setting is called {written}{_meant(key, known)}")
 
 
-def _key(written: str, signals: Collection[str]) -> str:
+def _meant(key: str, known: _Known) -> str:
+    """The name that comes closest, as a question; "" where none does."""
+    close = get_close_matches(
+        key, sorted({*WORD_KEYS, *NUMBER_KEYS, *known.signals, *known.settings}), n=1, cutoff=0.75
+    )
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _key(written: str, known: _Known) -> str:
     """The search's own name of a key, which may be written as the screen has it."""
     plain = written.replace('"', "").strip().lower().replace(" ", "_")
-    return plain if plain in WORD_KEYS or plain in NUMBER_KEYS or plain in signals else _ON_SCREEN.get(plain, plain)
+    if plain in WORD_KEYS or plain in NUMBER_KEYS or plain in known.signals:
+        return plain
+    if plain in _SETTINGS and known.settings.isdisjoint(_SETTINGS[plain]):
+        return _SETTINGS[plain][-1]  # no config has it; the signal of that name may be logged
+    return _ON_SCREEN.get(plain, plain)
 
 
 def _name_holds(word: str) -> Test:
@@ -160,9 +216,12 @@ def _name_holds(word: str) -> Test:
 def _words_test(term: str, key: str, sign: str, value: str) -> Test | Trouble:
     if sign not in (":", "=", "!="):
         return Trouble(term=term, reason=f"{key} is a word: write {key}:{value}")
-    wanted = [word.casefold() for word in value.split(",") if word]
-    # Names, findings and rules are long: a part is enough. The others are exact.
-    holds: Callable[[str, str], bool] = operator.contains if key in ("name", "finding", "alert") else operator.eq
+    wanted = _values(value)
+    choices = CHOICES.get(key)
+    strange = [word for word in wanted if choices is not None and word not in choices]
+    if choices is not None and strange:
+        return Trouble(term=term, reason=f"{key} is one of {', '.join(choices)}")
+    holds: Callable[[str, str], bool] = operator.contains if key in _IN_PART else operator.eq
 
     def test(subject: Subject) -> bool:
         found = any(holds(have.casefold(), want) for have in subject.words.get(key, ()) for want in wanted)
@@ -184,11 +243,12 @@ def _number_test(term: str, key: str, sign: str, value: str) -> Test | Trouble:
     return test
 
 
-def _config_test(path: str, sign: str, value: str) -> Test:
+def _config_test(paths: Sequence[str], sign: str, value: str) -> Test:
+    """Whether the first of the settings that a config has is what is asked for."""
     number = _number(value, _UNITS)
 
     def test(subject: Subject) -> bool:
-        have = config_value(subject.config, path)
+        have = next((found for path in paths if (found := config_value(subject.config, path)) is not None), None)
         if isinstance(have, (int, float)) and not isinstance(have, bool) and number is not None:
             return _COMPARE[sign](float(have), number)
         if have is None or sign in ("<", ">", "<=", ">="):
@@ -197,6 +257,15 @@ def _config_test(path: str, sign: str, value: str) -> Test:
         return equal != (sign == "!=")
 
     return test
+
+
+def setting_names(config: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """The dotted paths of a config's settings, and no lists."""
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from setting_names(value, f"{path}{name}.")
+        elif not isinstance(value, (list, tuple)):
+            yield f"{path}{name}"
 
 
 def config_value(config: Mapping[str, Any], path: str) -> Any:

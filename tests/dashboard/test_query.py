@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runvitals.dashboard.query import Subject, parse
+from runvitals.dashboard.query import Subject, parse, setting_names
 
 SIGNALS = frozenset({"margin", "tokens_per_s", "loss"})
 
@@ -16,6 +16,10 @@ RUN = Subject(
         "health": ("critical",),
         "finding": ("Margin stagnant",),
         "alert": ("margin_stagnant", "loss_at_ln2"),
+        "tag": ("Ablation", "seed 7", "<b>x</b>"),
+        "group": ("beta sweep",),
+        "note": ("Second try after the loader was mended",),
+        "is": ("archived",),
     },
     numbers={"step": 148, "margin": 0.009, "tokens_per_s": 7580.0, "age": 90.0, "ended": None, "loss": float("nan")},
     config={"beta": 0.1, "dataset": {"revision": "e77ab9", "shuffle": True}, "lora.r": 16},
@@ -68,6 +72,18 @@ RUN = Subject(
         ("run:uf", True),
         ('"first finding":stagnant', True),
         ('"last step"<2min', True),
+        ("tag:ablation", True),
+        ("tag:abl", False),
+        ('tag:"seed 7"', True),
+        ("tag:other,ablation", True),
+        ("-tag:ablation", False),
+        ("tag:<b>x</b>", True),
+        ('group:"Beta Sweep"', True),
+        ("note:loader", True),
+        ('note:"loader was"', True),
+        ("note:absent", False),
+        ("is:archived", True),
+        ("is:deleted", False),
     ],
 )
 def test_a_query_finds_what_it_says(text: str, answers: bool) -> None:
@@ -79,12 +95,16 @@ def test_a_query_finds_what_it_says(text: str, answers: bool) -> None:
 @pytest.mark.parametrize(
     ("term", "reason"),
     [
-        ("foo:bar", "no column or signal is called foo"),
+        ("foo:bar", "no column, signal or setting is called foo"),
         ("step<many", "many is no number"),
         ("step<5q", "5q is no number"),
         ("trainer>dpo", "trainer is a word: write trainer:dpo"),
         ("step>", "say what step should be"),
-        ("-foo:bar", "no column or signal is called foo"),
+        ("-foo:bar", "no column, signal or setting is called foo"),
+        ("helth:critical", "no column, signal or setting is called helth; did you mean health?"),
+        ("health:critcal", "health is one of critical, warning, healthy, unknown"),
+        ("status:live,dead", "status is one of starting, running, stalled, hung, crashed, stopped, finished, live"),
+        ("tag>x", "tag is a word: write tag:x"),
         ("loss:0.5", "a measured value is hardly ever exactly that: write loss<0.5 or >"),
     ],
 )
@@ -97,3 +117,35 @@ def test_a_bad_term_is_named_with_its_reason_and_left_out(term: str, reason: str
 def test_a_query_tells_which_signals_it_asks_about() -> None:
     assert parse("margin<0 trainer:dpo or tokens_per_s>1", signals=SIGNALS).signals == {"margin", "tokens_per_s"}
     assert parse("-tokens/s>1", signals=SIGNALS).signals == {"tokens_per_s"}
+
+
+CONFIGURED = Subject(
+    words={}, numbers={"learning_rate": 2e-7}, config={"learning_rate": 5e-5, "optim": {"name": "adamw"}}
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "answers"),
+    [
+        ("lr>1e-5", True),
+        ("lr>1e-4", False),
+        ("lr=5e-5", True),
+        ("optim.name:adamw", True),
+        ("learning_rate<1e-5", True),
+    ],
+)
+def test_a_setting_may_be_asked_for_without_config(text: str, answers: bool) -> None:
+    query = parse(text, signals={"learning_rate"}, settings=set(setting_names(CONFIGURED.config)))
+    assert query.troubles == ()
+    assert query.matches(CONFIGURED) is answers
+
+
+def test_without_such_a_setting_lr_is_the_logged_signal() -> None:
+    query = parse("lr<1e-5", signals={"learning_rate"})
+    assert query.signals == {"learning_rate"}
+    assert query.matches(CONFIGURED)
+
+
+def test_a_query_tells_which_words_it_asks_for() -> None:
+    query = parse("is:archived,deleted -tag:A or tag:b nonsense:1", signals=())
+    assert query.words == {"is": {"archived", "deleted"}, "tag": {"a", "b"}}
