@@ -12,10 +12,10 @@ from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec
 
 SPEC = RuleSpec(
     name="not_learning",
-    code="S5",
+    code="S5b",
     title="Nothing is learned",
     family="stall",
-    summary="The learning rate has been 0 for 20 rows from the start; or the loss is the same to the last digit for 30 rows; or, after a fifth of the run and 100 rows, the last quarter of the course lies less than 0.5 % below the first (2 % in pre-training), errors allowed for. Warnings. Between 0.5 and 2 % it is information.",
+    summary="The loss is the same to the last digit for 30 rows; or, after a fifth of the run and 100 rows, the last quarter of the course lies less than 0.5 % below the first (2 % in pre-training), errors allowed for. Warnings. Between 0.5 and 2 % it is information.",
     main_signal="loss",
     signals=("loss", "learning_rate"),
     trainers=("pretrain", "sft", "custom"),
@@ -43,12 +43,11 @@ SPEC = RuleSpec(
 
 _EVERY = 10
 _ENOUGH = 100
-_FIRST_RATES = 20
 _SAME = 30
 
 
 class _Detector(RowDetector):
-    """The whole course of the loss, how long it has been the same, and the learning rate."""
+    """The whole course of the loss, and how long it has been the same."""
 
     def __init__(self, timeline: Timeline, *, sure: float) -> None:
         self._timeline = timeline
@@ -70,15 +69,6 @@ class _Detector(RowDetector):
 
     def _judge(self, loss: float, step: int | None) -> Reading:
         timeline, count = self._timeline, self._course.count
-        if timeline.rate == 0.0 and timeline.peak_rate == 0.0 and count >= _FIRST_RATES:
-            numbers = (Number(label="Learning rate", value=0.0, expected="above 0"),)
-            return bad(
-                "warning",
-                f"The learning rate has been 0 in all {count} rows {at(step)}.",
-                numbers,
-                since=None,
-                step=step,
-            )
         if self._same >= _SAME and loss > 0.01:
             numbers = (Number(label="Rows with the same loss", value=float(self._same), expected="0"),)
             sentence = f"The loss has been exactly {short(loss)} for {self._same} rows {at(step)}."

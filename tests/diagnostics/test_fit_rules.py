@@ -101,10 +101,35 @@ def test_loss_that_stays_at_the_start_is_a_warning(seed: int) -> None:
     assert severities(stuck, "not_learning") == {"warning"}
 
 
-def test_loss_without_a_digit_of_change_and_a_rate_of_zero_are_warnings() -> None:
+def test_loss_without_a_digit_of_change_is_a_warning() -> None:
     assert severities(changed(loss=lambda p, d: 4.0 if p < 40 else 10.3735), "not_learning") == {"warning"}
-    found = alerts(changed(learning_rate=lambda place, draw: 0.0), "not_learning")
-    assert found[0].severity == "warning" and "learning rate has been 0" in found[0].sentence
+
+
+def flat_loss(place: int, draw: random.Random) -> float:
+    return 4.0 + draw.gauss(0, 0.05)
+
+
+@pytest.mark.parametrize("trainer", ["pretrain", "reward", "dpo", "grpo"])
+def test_rate_of_zero_from_the_start_is_critical_whatever_is_trained(trainer: str) -> None:
+    values = changed(learning_rate=lambda place, draw: 0.0, loss=flat_loss)
+    (found,) = alerts(values, "learning_rate_zero", trainer=trainer)
+    assert (found.severity, found.onset_step) == ("critical", 1)
+    assert (found.fired_step or 0) <= 52
+
+
+def test_rate_of_zero_with_the_run_yet_to_come_is_a_warning_and_at_the_end_none() -> None:
+    ended = changed(learning_rate=lambda place, draw: 1e-4 if place < 50 else 0.0)
+    (found,) = alerts(ended, "learning_rate_zero", max_steps=400)
+    assert found.severity == "warning" and found.onset_step == 51
+    assert severities(ended, "learning_rate_zero", max_steps=None) == set()
+    late = changed(learning_rate=lambda place, draw: 1e-4 if place < 186 else 0.0)
+    assert severities(late, "learning_rate_zero", max_steps=200) == set()
+
+
+def test_rate_of_zero_that_is_only_logged_so_or_only_at_the_start_is_none() -> None:
+    assert severities(changed(learning_rate=lambda place, draw: 0.0), "learning_rate_zero") == set()
+    scaler = changed(learning_rate=lambda place, draw: 0.0 if place < 20 else 1e-4, loss=flat_loss)
+    assert severities(scaler, "learning_rate_zero") == set()
 
 
 @pytest.mark.parametrize("seed", range(10))
