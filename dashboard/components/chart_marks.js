@@ -61,6 +61,8 @@ export function markTraces(marks, { at, range, theme }) {
   const checkpoints = steps(marks.checkpoints);
   const evals = steps(marks.evals);
   if (checkpoints.length) out.push(axisTrace(checkpoints, { symbol: "square", size: 5, color: theme.ink3, line: { width: 0 } }));
+  const rates = steps(marks.rates);
+  if (rates.length) out.push(axisTrace(rates, { symbol: "bowtie-open", size: 7, color: theme.ink2, line: { width: 1.2 } }));
   if (evals.length) out.push(axisTrace(evals, { symbol: "triangle-up-open", size: 5, color: theme.ink3, line: { width: 1 } }));
   return out;
 }
