@@ -60,7 +60,6 @@ SPEC = RuleSpec(
 )
 
 _LEFT = 0.9
-_SURE = 3.0
 
 
 class _Detector(RowDetector):
@@ -114,9 +113,8 @@ class _Detector(RowDetector):
         return bad("critical", sentence, number, since=self._first, step=step)
 
     def _loss_falls(self) -> bool:
-        """True where the second half of the losses lies surely below the first: then the rate is logged wrongly."""
-        first, second = self._losses.estimate(0.0, 0.5), self._losses.estimate(0.5, 1.0)
-        return first.mean - second.mean > _SURE * math.hypot(first.error, second.error)
+        """True where a straight line through the losses surely falls: then the rate is logged wrongly."""
+        return self._losses.trend(0.0, 1.0).direction < 0
 
 
 def _make(context: RunContext, limits: Limits) -> _Detector:
