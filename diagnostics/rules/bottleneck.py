@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from runvitals.diagnostics.baseline import SortedWindow
-from runvitals.diagnostics.rules.definition import NEAR, OK, Definition, RowDetector, bad, is_finite
+from runvitals.diagnostics.limits import Adjustable, described, limit
+from runvitals.diagnostics.rules.definition import NEAR, OK, RowDetector, bad, is_finite
 from runvitals.diagnostics.rules.sources import DATA_LOADING, SAGEMAKER, TRL
 from runvitals.diagnostics.timeline import Timeline
 from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much of a step may be spent on one thing."""
+
+    wait: float = limit(0.5, "share of a step that waits for its batch, for a warning", least=0.05, most=0.99)
+    generation: float = limit(0.7, "share of a step that generates answers, for information", least=0.05, most=0.99)
+
 
 SPEC = RuleSpec(
     name="bottleneck",
@@ -34,6 +46,7 @@ SPEC = RuleSpec(
     false_alarms="Utilisation only says that some kernel ran. Another job on the same machine counts as well. Steps below 20 ms are not judged.",
     source="SageMaker CPUBottleneck and IOBottleneck; rule catalogue R2",
     needs="perf/data_wait_s with a step time, or 10 minutes of GPU and host samples",
+    limits=described(Limits),
 )
 
 _ROWS, _SAMPLES, _LEAST_SAMPLES = 30, 120, 60
@@ -46,7 +59,8 @@ _EVERY = 10
 class _Detector(RowDetector):
     """Shares of the newest steps, and the machine's newest samples."""
 
-    def __init__(self, timeline: Timeline) -> None:
+    def __init__(self, timeline: Timeline, limits: Limits) -> None:
+        self._limits = limits
         self._timeline = timeline
         self._wait = SortedWindow(_ROWS)
         self._generate = SortedWindow(_ROWS)
@@ -70,13 +84,13 @@ class _Detector(RowDetector):
         self._rows += 1
         if self._rows % _EVERY:
             return None
-        if len(self._wait) >= _ROWS and self._wait.median() > 0.5:
+        if len(self._wait) >= _ROWS and self._wait.median() > self._limits.wait:
             return self._found("data", "warning", self._wait.median())
-        if len(self._generate) >= _ROWS and self._generate.median() > 0.7:
+        if len(self._generate) >= _ROWS and self._generate.median() > self._limits.generation:
             return self._found("rollout", "info", self._generate.median())
         if max(len(self._wait), len(self._generate)) < _ROWS:
             return None
-        if self._wait.median() > 0.3 or self._generate.median() > 0.6:
+        if self._wait.median() > 0.6 * self._limits.wait or self._generate.median() > 0.85 * self._limits.generation:
             return NEAR
         self._since = None
         return OK
@@ -141,8 +155,8 @@ class _Detector(RowDetector):
         )
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector(Timeline.of_run(context))
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(Timeline.of_run(context), limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

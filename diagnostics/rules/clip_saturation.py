@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from runvitals.diagnostics.rules.definition import NEAR, OK, Definition, RowDetector, at, bad, short, too_few
+from runvitals.diagnostics.limits import Adjustable, described, limit
+from runvitals.diagnostics.rules.definition import NEAR, OK, RowDetector, at, bad, short, too_few
 from runvitals.diagnostics.rules.sources import PLAYBOOK, ZCLIP
 from runvitals.diagnostics.timeline import Timeline
 from runvitals.diagnostics.types import Cause, Happening, Number, Reading, Remedy, RuleSpec, RunContext, Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How many gradients may be clipped."""
+
+    share: float = limit(
+        0.5, "share of the last 200 gradients that were clipped, for information", least=0.05, most=0.99
+    )
+
 
 SPEC = RuleSpec(
     name="clip_saturation",
@@ -39,6 +51,7 @@ SPEC = RuleSpec(
     false_alarms="QLoRA recipes with max_grad_norm 0.3 clip nearly every step, and do well. Rows are a sample of the steps.",
     source="Deep Learning Tuning Playbook; rule catalogue D8, as information",
     needs="grad_norm, and max_grad_norm in the configuration",
+    limits=described(Limits),
 )
 
 _WINDOW = 200
@@ -48,7 +61,8 @@ _EVERY = 20
 class _Detector(RowDetector):
     """Which of the newest norms were clipped."""
 
-    def __init__(self, timeline: Timeline, config: Mapping[str, Any]) -> None:
+    def __init__(self, timeline: Timeline, config: Mapping[str, Any], limits: Limits) -> None:
+        self._limits = limits
         self._timeline = timeline
         self._limit = 0.0
         self._clipped: deque[bool] = deque(maxlen=_WINDOW)
@@ -75,10 +89,15 @@ class _Detector(RowDetector):
         if len(self._clipped) < _WINDOW or (self._timeline.progress or 1.0) < 0.1:
             return too_few(_WINDOW, len(self._clipped), "grad_norm")
         share = sum(self._clipped) / _WINDOW
-        if share <= 0.5:
-            return OK if share < 0.3 else NEAR
+        if share <= self._limits.share:
+            return OK if share < 0.6 * self._limits.share else NEAR
         numbers = (
-            Number(label="Clipped, of the last 200", value=100 * share, unit="%", expected="below 50"),
+            Number(
+                label="Clipped, of the last 200",
+                value=100 * share,
+                unit="%",
+                expected=f"below {100 * self._limits.share:g}",
+            ),
             Number(label="max_grad_norm", value=self._limit),
             Number(label="Gradient norm", value=norm),
         )
@@ -93,8 +112,8 @@ class _Detector(RowDetector):
             self._limit = float(limit)
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector(Timeline.of_run(context), context.config)
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(Timeline.of_run(context), context.config, limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

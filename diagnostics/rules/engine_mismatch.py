@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from runvitals.diagnostics.limits import Adjustable, described, in_order, limit
 from runvitals.diagnostics.rules.definition import (
     NEAR,
     OK,
     REINFORCED,
-    Definition,
     RowDetector,
     at,
     bad,
@@ -16,6 +18,22 @@ from runvitals.diagnostics.rules.definition import (
 from runvitals.diagnostics.rules.first_and_newest import FirstAndNewest
 from runvitals.diagnostics.rules.sources import RLHF_DETAILS, ROLLOUT_CORRECTION
 from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How far the two engines may be apart."""
+
+    info: float = limit(1.1, "importance ratio, or one over it, for information", least=1.01, most=100.0)
+    warning: float = limit(1.25, "the same, for a warning", least=1.01, most=100.0)
+    critical: float = limit(2.0, "the same, for a critical alert", least=1.01, most=100.0)
+    gap: float = limit(0.1, "gap of log-probabilities, for information", least=0.001, most=10.0, unit="nats")
+    gap_warning: float = limit(0.5, "the same, for a warning", least=0.001, most=10.0, unit="nats")
+
+    def __post_init__(self) -> None:
+        in_order(self, "info", "warning", "critical")
+        in_order(self, "gap", "gap_warning")
+
 
 SPEC = RuleSpec(
     name="engine_mismatch",
@@ -44,6 +62,7 @@ SPEC = RuleSpec(
     false_alarms="Asynchronous rollouts are a few updates old by design. Reports after truncation hide the tails.",
     source="verl, rollout correction (0.5 to 2); rule catalogue L10",
     needs="sampling ratio or gap, 10 points",
+    limits=described(Limits),
 )
 
 _EVERY = 4
@@ -53,7 +72,8 @@ _ENOUGH = 10
 class _Detector(RowDetector):
     """The newest ratios and gaps."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._ratio = FirstAndNewest(first=1, newest=5)
         self._gap = FirstAndNewest(first=1, newest=5)
         self._rows = 0
@@ -73,24 +93,35 @@ class _Detector(RowDetector):
         ratio = self._ratio.now() if self._ratio.count else 1.0
         gap = abs(self._gap.now()) if self._gap.count else 0.0
         away = max(ratio, 1.0 / ratio) if ratio > 0.0 else 9.0
-        if away <= 1.1 and gap <= 0.1:
-            if away < 1.07 and gap < 0.07:
+        limits = self._limits
+        if away <= limits.info and gap <= limits.gap:
+            if away < 1.0 + 0.7 * (limits.info - 1.0) and gap < 0.7 * limits.gap:
                 self._since = None
                 return OK
             return NEAR
         if self._since is None:
             self._since = step
-        severity: Severity = "critical" if away > 2.0 else "warning" if away > 1.25 or gap > 0.5 else "info"
+        severity: Severity = (
+            "critical"
+            if away > limits.critical
+            else "warning"
+            if away > limits.warning or gap > limits.gap_warning
+            else "info"
+        )
         numbers = (
-            Number(label="Sampling ratio, median of 5", value=ratio, expected="0.9 to 1.1"),
-            Number(label="Gap of log-probabilities, median of 5", value=gap, unit="nats", expected="below 0.1"),
+            Number(
+                label="Sampling ratio, median of 5", value=ratio, expected=f"{1 / limits.info:.2g} to {limits.info:g}"
+            ),
+            Number(
+                label="Gap of log-probabilities, median of 5", value=gap, unit="nats", expected=f"below {limits.gap:g}"
+            ),
         )
         sentence = f"Training and sampling engine disagree {at(step)}: the importance ratio is {short(ratio)}, the gap {short(gap)} nats."
         return bad(severity, sentence, numbers, since=self._since, step=step)
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector()
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from runvitals.diagnostics.limits import Adjustable, described, in_order, limit
 from runvitals.diagnostics.rules.definition import (
     NEAR,
     OK,
     REINFORCED,
-    Definition,
     RowDetector,
     at,
     bad,
@@ -17,6 +19,18 @@ from runvitals.diagnostics.rules.first_and_newest import FirstAndNewest
 from runvitals.diagnostics.rules.reward_course import RewardCourse
 from runvitals.diagnostics.rules.sources import DAPO, ENTROPY, ROLLOUT_CORRECTION, TRL
 from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How far entropy may rise."""
+
+    times: float = limit(2.5, "times the entropy at the start", least=1.1, most=100.0)
+    critical: float = limit(4.0, "times the entropy at the start, for a critical alert", least=1.1, most=100.0)
+
+    def __post_init__(self) -> None:
+        in_order(self, "times", "critical")
+
 
 SPEC = RuleSpec(
     name="entropy_explosion",
@@ -49,17 +63,18 @@ SPEC = RuleSpec(
     false_alarms="Policies that begin nearly decided may double their entropy and do well: without a loss of reward it is information.",
     source="rule catalogue L4 (2 times), raised to 2.5 as healthy PPO runs reach 1.7; measured on tiny GRPO runs",
     needs="entropy and reward, 15 points",
+    limits=described(Limits),
 )
 
 _EVERY = 4
-_HIGH, _GRAVE = 2.5, 4.0
 _PER_TOKEN_NAT = 0.5
 
 
 class _Detector(RowDetector):
     """Entropy of the first rows and of the newest, and what the reward does."""
 
-    def __init__(self, rewards: RewardCourse) -> None:
+    def __init__(self, rewards: RewardCourse, limits: Limits) -> None:
+        self._limits = limits
         self._rewards = rewards
         self._level = FirstAndNewest(first=5, newest=5)
         self._signal = ""
@@ -82,21 +97,22 @@ class _Detector(RowDetector):
             return Reading(state="unknown", reason="needs an entropy above 0 at the start")
         ratio = now / began
         enough = self._signal != "entropy" or now - began > _PER_TOKEN_NAT
-        if ratio <= _HIGH or not enough:
-            if ratio < 0.7 * _HIGH:
+        high = self._limits.times
+        if ratio <= high or not enough:
+            if ratio < 0.7 * high:
                 self._since = None
-            return OK if ratio < 0.7 * _HIGH else NEAR
+            return OK if ratio < 0.7 * high else NEAR
         if self._since is None:
             self._since = step
         severity: Severity = "info" if self._rewards.gained() or self._rewards.level.count < 16 else "warning"
-        if severity == "warning" and ratio > _GRAVE and self._rewards.lost():
+        if severity == "warning" and ratio > self._limits.critical and self._rewards.lost():
             severity = "critical"
         reward = self._rewards.level
         sentence = f"Entropy is {short(now)} {at(step)}, {short(ratio)} times the {short(began)} it began with"
         sentence += "; the reward has gained nothing." if severity != "info" else "."
         numbers = (
             Number(
-                label="Entropy, median of the last 5", value=now, unit="nats", expected=f"below {short(_HIGH * began)}"
+                label="Entropy, median of the last 5", value=now, unit="nats", expected=f"below {short(high * began)}"
             ),
             Number(label="Entropy at the start", value=began, unit="nats"),
             Number(label="Reward, median of the last 20", value=reward.now(), expected="rising"),
@@ -105,8 +121,8 @@ class _Detector(RowDetector):
         return bad(severity, sentence, numbers, since=self._since, step=step)
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector(RewardCourse.of_run(context))
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(RewardCourse.of_run(context), limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

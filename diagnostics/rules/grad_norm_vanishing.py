@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
+from runvitals.diagnostics.limits import Adjustable, described, limit
 from runvitals.diagnostics.rules.definition import (
     NEAR,
     OK,
     SUPERVISED,
-    Definition,
     RowDetector,
     at,
     bad,
@@ -17,6 +20,15 @@ from runvitals.diagnostics.rules.first_and_newest import FirstAndNewest
 from runvitals.diagnostics.rules.sources import PLAYBOOK, TRL
 from runvitals.diagnostics.timeline import Timeline
 from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How little gradient is none."""
+
+    share: float = limit(0.01, "share of the norm after the warm-up that is left", least=1e-06, most=0.5)
+    zeros: float = limit(5, "rows on end with a norm of exactly 0, for a warning", least=1, most=10000, unit="rows")
+
 
 SPEC = RuleSpec(
     name="grad_norm_vanishing",
@@ -44,17 +56,18 @@ SPEC = RuleSpec(
     false_alarms="The end of a schedule and a loss near 0 have small gradients rightly; GRPO without reward spread is another rule.",
     source="SageMaker VanishingGradient (mean absolute gradient, not comparable); rule catalogue D7",
     needs="grad_norm and loss, 5 points",
+    limits=described(Limits),
 )
 
-_ZEROS, _MANY_ZEROS = 5, 20
+_MANY_ZEROS = 20
 _EVERY = 5
-_SHARE = 0.01
 
 
 class _Detector(RowDetector):
     """Zeros on end, and the norm now against that after the warm-up."""
 
-    def __init__(self, timeline: Timeline) -> None:
+    def __init__(self, timeline: Timeline, limits: Limits) -> None:
+        self._limits = limits
         self._timeline = timeline
         self._norm = FirstAndNewest(first=30, newest=20)
         self._loss = FirstAndNewest(first=5, newest=10)
@@ -69,7 +82,7 @@ class _Detector(RowDetector):
             return None
         if norm == 0.0 and self._loss.newest[-1] > 0.0 and self._timeline.rate != 0.0:
             self._zeros += 1
-            return self._none(sample.step) if self._zeros >= _ZEROS else None
+            return self._none(sample.step) if self._zeros >= self._limits.zeros else None
         self._zeros = 0
         if not self._timeline.warming_up:
             self._norm.add(norm)
@@ -79,9 +92,9 @@ class _Detector(RowDetector):
         return self._judge(sample.step) if count % _EVERY == 0 else None
 
     def _none(self, step: int | None) -> Reading:
-        if self._zeros == _ZEROS:
+        if self._zeros == math.ceil(self._limits.zeros):
             self._since = step
-        severity: Severity = "critical" if self._zeros >= _MANY_ZEROS else "warning"
+        severity: Severity = "critical" if self._zeros >= max(_MANY_ZEROS, self._limits.zeros) else "warning"
         numbers = (
             Number(label="Gradient norm", value=0.0, expected="above 0"),
             Number(label="Loss", value=self._loss.newest[-1]),
@@ -92,26 +105,30 @@ class _Detector(RowDetector):
 
     def _judge(self, step: int | None) -> Reading:
         began, now = self._norm.began(), self._norm.now()
-        low = began > 0.0 and now < _SHARE * began
+        low = began > 0.0 and now < self._limits.share * began
         done = self._loss.now() < 0.1 * abs(self._loss.began()) or self._timeline.rate < 0.1 * self._timeline.peak_rate
         if not low or done:
-            if now > 2 * _SHARE * began:
+            if now > 2 * self._limits.share * began:
                 self._since = None
                 return OK
             return NEAR
         if self._since is None:
             self._since = step
         numbers = (
-            Number(label="Gradient norm, median of the last 20", value=now, expected=f"above {short(_SHARE * began)}"),
+            Number(
+                label="Gradient norm, median of the last 20",
+                value=now,
+                expected=f"above {short(self._limits.share * began)}",
+            ),
             Number(label="Gradient norm after the warm-up", value=began),
             Number(label="Loss, median of the last 10", value=self._loss.now()),
         )
-        sentence = f"The gradient norm is {short(now)} {at(step)}, below a hundredth of the {short(began)} after the warm-up, while the loss is {short(self._loss.now())}."
+        sentence = f"The gradient norm is {short(now)} {at(step)}, {self._limits.share:.0%} or less of the {short(began)} after the warm-up, while the loss is {short(self._loss.now())}."
         return bad("warning", sentence, numbers, since=self._since, step=step)
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector(Timeline.of_run(context))
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(Timeline.of_run(context), limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import StatisticsError, correlation
 
 from runvitals.diagnostics.blocks import Blocks
+from runvitals.diagnostics.limits import Adjustable, described, limit
 from runvitals.diagnostics.rules.co_movement import CoMovement
 from runvitals.diagnostics.rules.definition import (
     NEAR,
     OK,
     REINFORCED,
-    Definition,
     RowDetector,
     at,
     bad,
@@ -22,6 +23,21 @@ from runvitals.diagnostics.rules.first_and_newest import FirstAndNewest
 from runvitals.diagnostics.rules.reward_course import RewardCourse
 from runvitals.diagnostics.rules.sources import DAPO, LENGTH, ODIN
 from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How far answers may grow or shrink, and what of the reward length may explain."""
+
+    longer: float = limit(3.0, "times as long as at the start, with nothing gained", least=1.1, most=100.0)
+    shorter: float = limit(
+        0.2, "share of the length at the start that is left, with nothing gained", least=0.001, most=0.95
+    )
+    # Four fifths of the reward's movement.
+    correlation: float = limit(
+        0.9, "correlation of the changes of reward and length that is surely exceeded", least=0.1, most=0.999
+    )
+
 
 SPEC = RuleSpec(
     name="length_hacking",
@@ -54,10 +70,9 @@ SPEC = RuleSpec(
     "length is told too; one that falls with length is not.",
     source="Singhal et al., 2023; rule catalogue L9, with the reward as witness; changes rather than levels, which rise alike in any run that learns",
     needs="answer length and reward, 13 points",
+    limits=described(Limits),
 )
 
-_MEASURES_LENGTH = 0.9
-"""Four fifths of the reward's movement, and surely so."""
 _EVERY = 10
 _ENOUGH = 30
 
@@ -65,7 +80,8 @@ _ENOUGH = 30
 class _Detector(RowDetector):
     """Length at the start and now, and its course beside the reward's."""
 
-    def __init__(self, rewards: RewardCourse) -> None:
+    def __init__(self, rewards: RewardCourse, limits: Limits) -> None:
+        self._limits = limits
         self._rewards = rewards
         self._length = FirstAndNewest()
         self._course = Blocks()
@@ -80,7 +96,7 @@ class _Detector(RowDetector):
             return None
         self._course.add(length)
         self._together.add(sample.signals.get("reward"), length)
-        if self._together.at_least() > _MEASURES_LENGTH:
+        if self._together.at_least() > self._limits.correlation:
             return self._measured(sample.step)
         count = self._length.count
         if count < _ENOUGH:
@@ -90,7 +106,11 @@ class _Detector(RowDetector):
     def _measured(self, step: int | None) -> Reading:
         along = self._together.correlation()
         numbers = (
-            Number(label="Correlation of changes of reward and length", value=along, expected="below 0.9"),
+            Number(
+                label="Correlation of changes of reward and length",
+                value=along,
+                expected=f"below {self._limits.correlation:g}",
+            ),
             Number(label="Changes", value=float(self._together.count)),
             Number(label="Answer length, median of the last 10", value=self._length.now(), unit="tokens"),
             Number(label="Answer length at the start", value=self._length.began(), unit="tokens"),
@@ -106,10 +126,10 @@ class _Detector(RowDetector):
         if began <= 0.0:
             return Reading(state="unknown", reason="needs answers at the start")
         ratio, gained = now / began, self._rewards.gained()
-        far = (ratio > 3.0 or ratio < 0.2) and not gained
+        far = (ratio > self._limits.longer or ratio < self._limits.shorter) and not gained
         along = _correlation(self._course.means, self._rewards.course.means) if ratio > 1.5 and gained else 0.0
         if not far and along <= 0.8:
-            near = along > 0.6 or ratio > 2.0 or ratio < 0.35
+            near = along > 0.6 or ratio > 0.67 * self._limits.longer or ratio < 1.75 * self._limits.shorter
             if not near:
                 self._since = None
             return NEAR if near else OK
@@ -145,8 +165,8 @@ def _correlation(first: Sequence[float], second: Sequence[float]) -> float:
         return 0.0
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector(RewardCourse.of_run(context))
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(RewardCourse.of_run(context), limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

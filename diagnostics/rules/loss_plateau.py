@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from runvitals.diagnostics.blocks import Blocks
-from runvitals.diagnostics.rules.definition import NEAR, OK, Definition, RowDetector, at, bad, short, too_few
+from runvitals.diagnostics.limits import Adjustable, described, limit
+from runvitals.diagnostics.rules.definition import NEAR, OK, RowDetector, at, bad, short, too_few
 from runvitals.diagnostics.rules.sources import PLAYBOOK, SAGEMAKER
 from runvitals.diagnostics.timeline import Timeline
 from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How little progress is none."""
+
+    gain: float = limit(0.002, "share of the loss that the last fifth of the course must bring", least=1e-05, most=0.1)
+
 
 SPEC = RuleSpec(
     name="loss_plateau",
@@ -35,6 +45,7 @@ SPEC = RuleSpec(
     false_alarms="Normal late in a run; evaluation decides.",
     source="SageMaker LossNotDecreasing; rule catalogue S4, as information",
     needs="loss, 200 points, and the planned number of steps",
+    limits=described(Limits),
 )
 
 _EVERY = 25
@@ -44,7 +55,8 @@ _ENOUGH = 200
 class _Detector(RowDetector):
     """The whole course of the loss."""
 
-    def __init__(self, timeline: Timeline) -> None:
+    def __init__(self, timeline: Timeline, limits: Limits) -> None:
+        self._limits = limits
         self._timeline = timeline
         self._course = Blocks()
 
@@ -68,19 +80,19 @@ class _Detector(RowDetector):
             return OK
         before, now = self._course.estimate(0.8, 0.9), self._course.estimate(0.9, 1.0)
         gain, error = before.mean - now.mean, math.hypot(before.error, now.error)
-        if not (abs(gain) < min(0.002 * abs(before.mean), error) and error < 0.01 * abs(before.mean)):
+        if not (abs(gain) < min(self._limits.gain * abs(before.mean), error) and error < 0.01 * abs(before.mean)):
             return OK if gain > error else NEAR
         numbers = (
             Number(label="Loss, last tenth of the rows", value=now.mean, expected="falling"),
             Number(label="Loss, the tenth before", value=before.mean),
             Number(label="Standard error of the difference", value=error),
         )
-        sentence = f"The loss has levelled off at {short(now.mean)} {at(sample.step)}: the last fifth of the rows has brought less than 0.2 %."
+        sentence = f"The loss has levelled off at {short(now.mean)} {at(sample.step)}: the last fifth of the rows has brought less than {100 * self._limits.gain:g} %."
         return bad("info", sentence, numbers, since=None, step=sample.step)
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector(Timeline.of_run(context))
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(Timeline.of_run(context), limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
+from runvitals.diagnostics.limits import Adjustable, described, in_order, limit
 from runvitals.diagnostics.rules.definition import (
     NEAR,
     OK,
     SUPERVISED,
-    Definition,
     RowDetector,
     at,
     bad,
@@ -18,6 +19,19 @@ from runvitals.diagnostics.rules.definition import (
 from runvitals.diagnostics.rules.first_and_newest import FirstAndNewest
 from runvitals.diagnostics.rules.sources import PLAYBOOK, RLHF_DETAILS, SAGEMAKER
 from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How far the evaluation loss may climb above its best."""
+
+    info: float = limit(0.02, "share above the best, for information", least=0.001, most=1.0)
+    warning: float = limit(0.05, "share above the best, for a warning", least=0.001, most=2.0)
+    critical: float = limit(0.25, "share above the best, for a critical alert", least=0.001, most=10.0)
+
+    def __post_init__(self) -> None:
+        in_order(self, "info", "warning", "critical")
+
 
 SPEC = RuleSpec(
     name="overfit",
@@ -48,6 +62,7 @@ SPEC = RuleSpec(
     false_alarms="Dropout is on in training only; tiny evaluation sets scatter, so two on end must lie above. DPO's evaluation loss may climb while accuracy holds.",
     source="SageMaker Overfit (ratio 0.1) and Overtraining; rule catalogue O1",
     needs="three evaluations and the training loss",
+    limits=described(Limits),
 )
 
 _LEAST_SHARE = 0.02
@@ -57,7 +72,8 @@ _LEAST_SHARE = 0.02
 class _Detector(RowDetector):
     """The best evaluation, how many since lie above it, and the training loss then and now."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._train = FirstAndNewest(first=1)
         self._first = math.nan
         self._best = math.inf
@@ -98,12 +114,18 @@ class _Detector(RowDetector):
         rise = newest / self._best - 1.0 if newest > least and len(self._rises) >= 2 else 0.0
         fallen = self._train.now() < 0.98 * self._train_at_best
         holds = self._accuracy > self._best_accuracy - 0.02
-        if rise <= 0.02 or not fallen or holds:
-            return OK if held_out < 1.01 * self._best else NEAR
+        if rise <= self._limits.info or not fallen or holds:
+            return OK if held_out < (1 + 0.5 * self._limits.info) * self._best else NEAR
         many = len(self._rises) >= 5 and min(self._rises[-5:]) > max(1.1 * self._best, least)
-        severity: Severity = "critical" if rise > 0.25 or many else "warning" if rise > 0.05 else "info"
+        severity: Severity = (
+            "critical" if rise > self._limits.critical or many else "warning" if rise > self._limits.warning else "info"
+        )
         numbers = [
-            Number(label="Evaluation loss", value=held_out, expected=f"at most {short(1.02 * self._best)}"),
+            Number(
+                label="Evaluation loss",
+                value=held_out,
+                expected=f"at most {short((1 + self._limits.info) * self._best)}",
+            ),
             Number(label="Best evaluation loss", value=self._best),
             Number(label="Training loss, median of the last 10", value=self._train.now()),
             Number(label="Training loss at the best evaluation", value=self._train_at_best),
@@ -115,8 +137,8 @@ class _Detector(RowDetector):
         return bad(severity, sentence, numbers, since=self._best_step, step=step)
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector()
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from runvitals.diagnostics.limits import Adjustable, described, in_order, limit
 from runvitals.diagnostics.rules.definition import (
     NEAR,
     OK,
     REINFORCED,
-    Definition,
     RowDetector,
     at,
     bad,
@@ -16,6 +18,21 @@ from runvitals.diagnostics.rules.definition import (
 from runvitals.diagnostics.rules.first_and_newest import FirstAndNewest
 from runvitals.diagnostics.rules.sources import RLHF_DETAILS, SB3, TRL
 from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How far one update may move the policy."""
+
+    warning: float = limit(1.25, "policy ratio, or one over it, for a warning", least=1.01, most=100.0)
+    critical: float = limit(2.0, "the same, for a critical alert", least=1.01, most=100.0)
+    kl_warning: float = limit(0.1, "KL of an update, for a warning", least=0.001, most=100.0, unit="nats")
+    kl_critical: float = limit(1.0, "the same, for a critical alert", least=0.001, most=100.0, unit="nats")
+
+    def __post_init__(self) -> None:
+        in_order(self, "warning", "critical")
+        in_order(self, "kl_warning", "kl_critical")
+
 
 SPEC = RuleSpec(
     name="ratio_blowup",
@@ -46,6 +63,7 @@ SPEC = RuleSpec(
     false_alarms="A single large update, as in the first step, is none. With one update for each batch the ratio is 1 by definition.",
     source="TRL (val/ratio floats around 1); rule catalogue L5",
     needs="val/ratio or the KL of updates, 6 points",
+    limits=described(Limits),
 )
 
 _EVERY = 3
@@ -55,7 +73,8 @@ _ENOUGH = 6
 class _Detector(RowDetector):
     """The newest ratios and update KLs."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._ratio = FirstAndNewest(first=1, newest=3)
         self._kl = FirstAndNewest(first=1, newest=5)
         self._since: int | None = None
@@ -75,25 +94,31 @@ class _Detector(RowDetector):
         ratio = self._ratio.now() if self._ratio.count >= 3 else 1.0
         kl = self._kl.now() if self._kl.count >= 5 else 0.0
         away = max(ratio, 1.0 / ratio) if ratio > 0.0 else 9.0
-        if away <= 1.25 and kl <= 0.1:
-            self._since = None if kl < 0.06 and away < 1.15 else self._since
-            return OK if kl < 0.06 and away < 1.15 else NEAR
+        limits = self._limits
+        if away <= limits.warning and kl <= limits.kl_warning:
+            is_clear = kl < 0.6 * limits.kl_warning and away < 1.0 + 0.6 * (limits.warning - 1.0)
+            self._since = None if is_clear else self._since
+            return OK if is_clear else NEAR
         if self._since is None:
             self._since = step
-        severity: Severity = "critical" if away > 2.0 or kl > 1.0 else "warning"
-        if away > 1.25:
+        severity: Severity = "critical" if away > limits.critical or kl > limits.kl_critical else "warning"
+        if away > limits.warning:
             sentence = f"The mean ratio of new to old policy is {short(ratio)} {at(step)}; it should float around 1."
         else:
             sentence = f"One update moves the policy by {short(kl)} nats {at(step)}; 0.02 to 0.05 is usual."
         numbers = [
-            Number(label="Policy ratio, median of 3", value=ratio, expected="0.8 to 1.25"),
-            Number(label="Update KL, median of 5", value=kl, unit="nats", expected="below 0.1"),
+            Number(
+                label="Policy ratio, median of 3",
+                value=ratio,
+                expected=f"{1 / limits.warning:.2g} to {limits.warning:g}",
+            ),
+            Number(label="Update KL, median of 5", value=kl, unit="nats", expected=f"below {limits.kl_warning:g}"),
         ]
         return bad(severity, sentence, numbers, since=self._since, step=step)
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector()
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from runvitals.diagnostics.limits import Adjustable, described, limit
 from runvitals.diagnostics.rules.definition import (
     NEAR,
     OK,
     REINFORCED,
-    Definition,
     RowDetector,
     at,
     bad,
@@ -19,6 +20,14 @@ from runvitals.diagnostics.rules.definition import (
 )
 from runvitals.diagnostics.rules.sources import RLHF_DETAILS, TRL
 from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much of the gain may be lost."""
+
+    lost: float = limit(0.5, "share of what was gained, for an alert", least=0.05, most=1.0)
+
 
 SPEC = RuleSpec(
     name="reward_collapse",
@@ -46,6 +55,7 @@ SPEC = RuleSpec(
     false_alarms="A curriculum that gets harder, and few prompts a step: the fall must be six standard errors.",
     source="rule catalogue L11 (30 % of the best), tightened because rewards of public runs swing by more",
     needs="reward, 60 points",
+    limits=described(Limits),
 )
 
 _EVERY = 5
@@ -56,7 +66,8 @@ _WINDOW = 20
 class _Detector(RowDetector):
     """The newest rewards, their best mean and what they began with."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._first: list[float] = []
         self._newest: deque[float] = deque(maxlen=_WINDOW)
         self._count = 0
@@ -88,8 +99,8 @@ class _Detector(RowDetector):
         fall, gain = self._best - now, self._best - began
         sure = 6.0 * math.hypot(error, self._best_error)
         nothing_left = now - began < 2.0 * math.hypot(error, began_error)
-        if not (fall > max(0.5 * gain, sure, 1e-9) and nothing_left):
-            if fall < 0.5 * max(0.5 * gain, sure):
+        if not (fall > max(self._limits.lost * gain, sure, 1e-9) and nothing_left):
+            if fall < 0.5 * max(self._limits.lost * gain, sure):
                 self._since = None
                 return OK
             return NEAR
@@ -118,8 +129,8 @@ def _mean(values: Sequence[float]) -> tuple[float, float]:
     return mean, math.sqrt(variance / len(values))
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector()
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from statistics import fmean
 
+from runvitals.diagnostics.limits import Adjustable, described, limit
 from runvitals.diagnostics.margin_history import estimate
-from runvitals.diagnostics.rules.definition import NEAR, OK, Definition, RowDetector, at, bad, too_few
+from runvitals.diagnostics.rules.definition import NEAR, OK, RowDetector, at, bad, too_few
 from runvitals.diagnostics.rules.sources import ODIN, RLHF_DETAILS, TRL
 from runvitals.diagnostics.timeline import Timeline
 from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What no better than a coin means."""
+
+    accuracy: float = limit(0.55, "accuracy below which a reward model guesses", least=0.5, most=0.9)
+
 
 SPEC = RuleSpec(
     name="reward_model_at_chance",
@@ -36,6 +46,7 @@ SPEC = RuleSpec(
     false_alarms="Hard preference data reaches 0.6 at best: the line is below it for sure.",
     source="rule catalogue P7",
     needs="accuracy of pairs, 40 points",
+    limits=described(Limits),
 )
 
 _EVERY = 10
@@ -45,7 +56,8 @@ _ENOUGH = 40
 class _Detector(RowDetector):
     """The newest accuracies, of training and of evaluation."""
 
-    def __init__(self, timeline: Timeline) -> None:
+    def __init__(self, timeline: Timeline, limits: Limits) -> None:
+        self._limits = limits
         self._timeline = timeline
         self._train: deque[float] = deque(maxlen=100)
         self._held_out: deque[float] = deque(maxlen=3)
@@ -77,19 +89,22 @@ class _Detector(RowDetector):
     def _judge(self, step: int | None) -> Reading:
         found = estimate(self._train)
         mean, error = (fmean(self._held_out), 0.0) if len(self._held_out) == 3 else (found.mean, found.error)
-        if not (mean < 0.55 and mean + 3.0 * error < 0.6):
-            return OK if mean > 0.57 else NEAR
+        line = self._limits.accuracy
+        if not (mean < line and mean + 3.0 * error < line + 0.05):
+            return OK if mean > line + 0.02 else NEAR
         where = "held-out" if len(self._held_out) == 3 else "training"
         numbers = (
-            Number(label=f"Accuracy on {where} pairs", value=100 * mean, unit="%", expected="above 60"),
+            Number(
+                label=f"Accuracy on {where} pairs", value=100 * mean, unit="%", expected=f"above {100 * line + 5:g}"
+            ),
             Number(label="Accuracy on training pairs", value=100 * found.mean, unit="%"),
         )
         sentence = f"The reward model wins {mean:.0%} of {where} pairs {at(step)}, as a coin would."
         return bad("warning", sentence, numbers, since=None, step=step)
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector(Timeline.of_run(context))
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(Timeline.of_run(context), limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from dataclasses import dataclass
 from itertools import pairwise
 
+from runvitals.diagnostics.limits import Adjustable, described, in_order, limit
 from runvitals.diagnostics.rules.definition import (
     NEAR,
     OK,
     REINFORCED,
-    Definition,
     RowDetector,
     at,
     bad,
@@ -21,6 +22,18 @@ from runvitals.diagnostics.rules.reward_course import RewardCourse
 from runvitals.diagnostics.rules.sources import LENGTH, OVEROPTIMISATION
 from runvitals.diagnostics.signals import SIGNALS
 from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How far an evaluation may fall from its best."""
+
+    warning: float = limit(0.1, "share of the best, for a warning", least=0.01, most=10.0)
+    critical: float = limit(0.3, "share of the best, for a critical alert", least=0.01, most=10.0)
+
+    def __post_init__(self) -> None:
+        in_order(self, "warning", "critical")
+
 
 SPEC = RuleSpec(
     name="reward_overoptimisation",
@@ -51,6 +64,7 @@ SPEC = RuleSpec(
     false_alarms="Few evaluation prompts scatter: the noise between neighbouring evaluations is allowed for three times.",
     source="Goodhart's law; Gao et al., 2022; rule catalogue L2",
     needs="reward, and at least four evaluations of something independent",
+    limits=described(Limits),
 )
 
 _EVALUATIONS = 4
@@ -60,7 +74,8 @@ _GOLD = ("eval_reward", "score_margin")
 class _Measure:
     """The course of one independent measure, and the reward at its best."""
 
-    def __init__(self) -> None:
+    def __init__(self, share: float) -> None:
+        self._share = share
         self.values: deque[float] = deque(maxlen=16)
         self.first = math.nan
         self.best = -math.inf
@@ -83,17 +98,18 @@ class _Measure:
         return (self.values[-1] + self.values[-2]) / 2 if self.count > 1 else self.values[-1]
 
     def limit(self) -> float:
-        """How far below the best is more than noise: 10 % of it, and three times the usual step between neighbours."""
+        """How far below the best is more than noise: a share of it, and three times the usual step between neighbours."""
         steps = [abs(b - a) for a, b in pairwise(self.values)]
-        return max(0.1 * abs(self.best), 3.0 * sum(step / len(steps) for step in steps) if steps else 0.0)
+        return max(self._share * abs(self.best), 3.0 * sum(step / len(steps) for step in steps) if steps else 0.0)
 
 
 class _Detector(RowDetector):
     """The reward, and each measure that training does not see."""
 
-    def __init__(self, rewards: RewardCourse) -> None:
+    def __init__(self, rewards: RewardCourse, limits: Limits) -> None:
+        self._limits = limits
         self._rewards = rewards
-        self._measures = {name: _Measure() for name in (*_GOLD, "probe_margin")}
+        self._measures = {name: _Measure(limits.warning) for name in (*_GOLD, "probe_margin")}
 
     def update(self, sample: Sample) -> Reading | None:
         """Takes a row; says something where it holds an evaluation."""
@@ -118,7 +134,9 @@ class _Detector(RowDetector):
         value, fall = measure.now(), measure.best - measure.now()
         severity: Severity = "info"
         if name in _GOLD:
-            grave = measure.below >= 4 and fall > max(0.3 * abs(measure.best), 0.3 * (measure.best - measure.first))
+            grave = measure.below >= 4 and fall > self._limits.critical * max(
+                abs(measure.best), measure.best - measure.first
+            )
             severity = "critical" if grave else "warning"
         title = SIGNALS[name].title
         numbers = (
@@ -134,8 +152,8 @@ class _Detector(RowDetector):
         return bad(severity, sentence, numbers, since=measure.best_step, step=step)
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector(RewardCourse.of_run(context))
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(RewardCourse.of_run(context), limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

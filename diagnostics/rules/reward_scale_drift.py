@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from runvitals.diagnostics.rules.definition import NEAR, OK, Definition, RowDetector, at, bad, short, too_few
+from dataclasses import dataclass
+
+from runvitals.diagnostics.limits import Adjustable, described, limit
+from runvitals.diagnostics.rules.definition import NEAR, OK, RowDetector, at, bad, short, too_few
 from runvitals.diagnostics.rules.first_and_newest import FirstAndNewest
 from runvitals.diagnostics.rules.sources import RLHF_DETAILS, TRL
 from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How far the scale may move."""
+
+    moved: float = limit(5.0, "units, and times the margin, that the mean reward has moved", least=0.1, most=1000.0)
+    wider: float = limit(4.0, "times as wide as at the start", least=1.1, most=1000.0)
+
 
 SPEC = RuleSpec(
     name="reward_scale_drift",
@@ -30,6 +42,7 @@ SPEC = RuleSpec(
     false_alarms="Harmless where rewards are normalised before use.",
     source="Bradley-Terry is blind to shifts; rule catalogue P8, as information",
     needs="mean reward, 30 points",
+    limits=described(Limits),
 )
 
 _EVERY = 10
@@ -38,7 +51,8 @@ _EVERY = 10
 class _Detector(RowDetector):
     """Mean, range and margin at the start and now."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._mean = FirstAndNewest()
         self._range = FirstAndNewest()
         self._margin = FirstAndNewest(first=1)
@@ -56,23 +70,26 @@ class _Detector(RowDetector):
         moved = abs(self._mean.now() - self._mean.began())
         margin = abs(self._margin.now()) if self._margin.count else 0.0
         wider = self._range.now() / self._range.began() if self._range.full and self._range.began() > 0.0 else 0.0
-        if not (moved > max(5.0, 5.0 * margin) or wider > 4.0):
-            return OK if moved < max(4.0, 4.0 * margin) and wider < 3.0 else NEAR
+        line = self._limits.moved * max(1.0, margin)
+        if not (moved > line or wider > self._limits.wider):
+            return OK if moved < 0.8 * line and wider < 0.75 * self._limits.wider else NEAR
         numbers = [
             Number(label="Mean reward", value=self._mean.now(), expected="near 0"),
             Number(label="Mean reward at the start", value=self._mean.began()),
         ]
         if wider:
-            numbers.append(Number(label="Range against the start", value=wider, unit="×", expected="below 4"))
+            numbers.append(
+                Number(label="Range against the start", value=wider, unit="×", expected=f"below {self._limits.wider:g}")
+            )
         sentence = (
             f"The mean reward is {short(self._mean.now())} {at(sample.step)}, {short(self._mean.began())} at the start"
         )
-        sentence += f"; the range is {short(wider)} times as wide." if wider > 4.0 else "."
+        sentence += f"; the range is {short(wider)} times as wide." if wider > self._limits.wider else "."
         return bad("info", sentence, numbers, since=None, step=sample.step)
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector()
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

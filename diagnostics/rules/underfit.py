@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
-from runvitals.diagnostics.rules.definition import NEAR, OK, Definition, RowDetector, at, bad, short, too_few
+from runvitals.diagnostics.limits import Adjustable, described, limit
+from runvitals.diagnostics.rules.definition import NEAR, OK, RowDetector, at, bad, short, too_few
 from runvitals.diagnostics.rules.first_and_newest import FirstAndNewest
 from runvitals.diagnostics.rules.sources import PLAYBOOK, TRL
 from runvitals.diagnostics.timeline import Timeline
 from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How far the losses must have fallen."""
+
+    gain: float = limit(0.05, "share of the loss at the start", least=0.001, most=0.9)
+
 
 SPEC = RuleSpec(
     name="underfit",
@@ -35,6 +45,7 @@ SPEC = RuleSpec(
     false_alarms="A base model that fits the data already.",
     source="rule catalogue O2, as information",
     needs="loss, 40 points, and an epoch or the planned number of steps",
+    limits=described(Limits),
 )
 
 _EVERY = 10
@@ -44,7 +55,8 @@ _ENOUGH = 40
 class _Detector(RowDetector):
     """Losses of the start and of now."""
 
-    def __init__(self, timeline: Timeline) -> None:
+    def __init__(self, timeline: Timeline, limits: Limits) -> None:
+        self._limits = limits
         self._timeline = timeline
         self._train = FirstAndNewest(first=10, newest=20)
         self._held_out = FirstAndNewest(first=1, newest=1)
@@ -69,10 +81,11 @@ class _Detector(RowDetector):
             if self._held_out.count > 1 and self._held_out.began() > 0.0
             else 0.0
         )
-        if not (0.05 - noise > gain > -0.05 and held < 0.05):
-            return OK if gain > 0.06 or held > 0.06 else NEAR
+        least = self._limits.gain
+        if not (least - noise > gain > -least and held < least):
+            return OK if max(gain, held) > 1.2 * least else NEAR
         numbers = [
-            Number(label="Loss, median of the last 20", value=now, expected=f"below {short(0.95 * began)}"),
+            Number(label="Loss, median of the last 20", value=now, expected=f"below {short((1 - least) * began)}"),
             Number(label="Loss, median of the first 10", value=began),
             Number(label="Learning rate", value=timeline.rate),
         ]
@@ -80,8 +93,8 @@ class _Detector(RowDetector):
         return bad("info", sentence, [n for n in numbers if math.isfinite(n.value)], since=None, step=sample.step)
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector(Timeline.of_run(context))
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(Timeline.of_run(context), limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

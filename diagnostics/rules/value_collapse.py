@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
-from runvitals.diagnostics.rules.definition import NEAR, OK, Definition, RowDetector, at, bad, short, too_few
+from runvitals.diagnostics.limits import Adjustable, described, limit
+from runvitals.diagnostics.rules.definition import NEAR, OK, RowDetector, at, bad, short, too_few
 from runvitals.diagnostics.rules.first_and_newest import FirstAndNewest
 from runvitals.diagnostics.rules.reward_course import RewardCourse
 from runvitals.diagnostics.rules.sources import RLHF_DETAILS, SB3
 from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How far the value head may fail."""
+
+    times: float = limit(5.0, "times the value loss of the start", least=1.1, most=1000.0)
+    explained: float = limit(-0.5, "explained variance below which it is a warning", least=-100.0, most=0.0)
+
 
 SPEC = RuleSpec(
     name="value_collapse",
@@ -35,6 +46,7 @@ SPEC = RuleSpec(
     false_alarms="A head that starts at zero explains nothing at first; rewards that rise raise the loss.",
     source="Stable-Baselines3 (explained variance); rule catalogue L7",
     needs="value loss or explained variance, 20 points",
+    limits=described(Limits),
 )
 
 _EVERY = 3
@@ -44,7 +56,8 @@ _ENOUGH = 20
 class _Detector(RowDetector):
     """Value loss of the first rows, of the best stretch and of the newest; the newest explained variance."""
 
-    def __init__(self, rewards: RewardCourse) -> None:
+    def __init__(self, rewards: RewardCourse, limits: Limits) -> None:
+        self._limits = limits
         self._rewards = rewards
         self._loss = FirstAndNewest()
         self._explained = FirstAndNewest(first=1)
@@ -69,14 +82,15 @@ class _Detector(RowDetector):
         # Below the first loss nothing has failed, however good the best stretch was.
         grown = loss / self._loss.began() if self._loss.full and self._loss.began() > 0.0 else 0.0
         worse = explained < 0.0 and self._explained.count >= 40
-        if grown <= 5.0 and not worse:
-            if grown < 3.0:
+        line = self._limits.times
+        if grown <= line and not worse:
+            if grown < 0.6 * line:
                 self._since = None
-            return OK if grown < 3.0 else NEAR
+            return OK if grown < 0.6 * line else NEAR
         if self._since is None:
             self._since = step
-        hopeless = worse and explained < -0.5
-        severity: Severity = "warning" if hopeless or (grown > 5.0 and not self._rewards.gained()) else "info"
+        hopeless = worse and explained < self._limits.explained
+        severity: Severity = "warning" if hopeless or (grown > line and not self._rewards.gained()) else "info"
         numbers = [
             Number(label="Value loss, median of the last 10", value=loss, expected="falling"),
             Number(label="Value loss at the start", value=self._loss.began()),
@@ -84,15 +98,15 @@ class _Detector(RowDetector):
             Number(label="Explained variance, median of the last 10", value=explained, expected="above 0"),
         ]
         shown = [number for number in numbers if math.isfinite(number.value)]
-        if grown > 5.0:
+        if grown > line:
             sentence = f"Value loss is {short(loss)} {at(step)}, {short(grown)} times that of the start."
         else:
             sentence = f"The value head explains {short(explained)} of the returns' variance {at(step)}: worse than their mean."
         return bad(severity, sentence, shown, since=self._since, step=step)
 
 
-def _make(context: RunContext) -> _Detector:
-    return _Detector(RewardCourse.of_run(context))
+def _make(context: RunContext, limits: Limits) -> _Detector:
+    return _Detector(RewardCourse.of_run(context), limits)
 
 
-RULE = Definition(SPEC, _make)
+RULE = Adjustable(SPEC, Limits(), _make)

@@ -95,3 +95,62 @@ def test_spec_describes_every_number_that_a_rule_takes() -> None:
             "hold": rule.spec.hold,
             "clear": rule.spec.clear,
         } == values_of(rule)
+
+
+NUMBERS = [(rule.spec.name, one.name) for rule in default_rules() for one in rule.spec.limits]
+
+
+@pytest.mark.parametrize(("name", "number"), NUMBERS)
+def test_each_number_works_at_both_ends_of_its_range(name: str, number: str) -> None:
+    rule = RULES[name]
+    told = next(one for one in rule.spec.limits if one.name == number)
+    assert told.least <= told.default <= told.most
+    for value in (told.least, told.most):
+        try:
+            changed = adjusted(rule, {number: value})
+        except ValueError as error:  # it must stay below or above another number, and says so
+            assert "change either" in str(error)
+            continue
+        for fault in FAULTS.values():
+            engine = Engine([changed], RunContext(run_id="run", trainer=fault.trainer, max_steps=len(fault.rows)))
+            for row in fault.rows:
+                engine.feed(row)
+            assert engine.states()[0].error == ""
+
+
+def policy_rows(count: int = 120, **values: float) -> list[Row]:
+    """A policy whose reward stands still, with constant values from row 30 on and 1 before."""
+    logged = {key.replace("__", "/"): value for key, value in values.items()}
+    return [
+        Row(
+            time_s=1e9 + step,
+            step=step,
+            values={"reward": 0.5, **{key: value if step >= 30 else 1.0 for key, value in logged.items()}},
+        )
+        for step in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "wider"),
+    [
+        ("ratio_blowup", policy_rows(val__ratio=1.5), {"warning": 1.6}),
+        ("entropy_explosion", policy_rows(entropy=3.0), {"times": 3.5}),
+        ("length_hacking", policy_rows(completions__mean_length=4.0), {"longer": 5.0}),
+        ("value_collapse", policy_rows(loss__value_avg=6.0), {"times": 7.0}),
+        (
+            "engine_mismatch",
+            policy_rows(sampling__importance_sampling_ratio__mean=1.4),
+            {"info": 1.5, "warning": 1.6},
+        ),
+    ],
+)
+def test_a_wider_number_keeps_a_policy_rule_quiet(name: str, rows: list[Row], wider: dict[str, float]) -> None:
+    def fires(rule: Rule) -> bool:
+        engine = Engine([rule], RunContext(run_id="run", trainer="ppo", max_steps=len(rows)))
+        for row in rows:
+            engine.feed(row)
+        return bool(engine.alerts())
+
+    assert fires(RULES[name])
+    assert not fires(adjusted(RULES[name], wider))
