@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from runvitals.dashboard.alert_mutes import covering, scopes
 from runvitals.dashboard.component import plain
 from runvitals.dashboard.formatter import count
 from runvitals.dashboard.incidents import Incident, IncidentState
@@ -13,7 +14,7 @@ from runvitals.dashboard.query import Query, Subject
 from runvitals.diagnostics.catalogue import default_rules
 from runvitals.diagnostics.signals import SIGNALS
 from runvitals.diagnostics.types import RuleSpec
-from runvitals.store.types import AlertRow, RunInfo
+from runvitals.store.types import AlertRow, Mute, RunInfo
 
 _ALWAYS_ABOVE_0 = ("gradient norm", "learning rate")
 _OURS: Mapping[str, RuleSpec] = {rule.spec.name: rule.spec for rule in default_rules()}
@@ -39,10 +40,12 @@ def subject(incident: Incident, run: RunInfo | None) -> Subject:
     return Subject(words=words, numbers=numbers, config=run.config if run is not None else {})
 
 
-def cards(incidents: Iterable[Incident], runs: Mapping[str, RunInfo], query: Query) -> list[dict[str, Any]]:
-    """One small record for each incident that answers the query."""
+def cards(
+    incidents: Iterable[Incident], runs: Mapping[str, RunInfo], query: Query, mutes: Sequence[Mute] = ()
+) -> list[dict[str, Any]]:
+    """One small record for each incident that answers the query. mutes: those that stand, to say who made them."""
     return [
-        _card(incident, runs.get(incident.root.run_id))
+        _card(incident, runs.get(incident.root.run_id), mutes)
         for incident in incidents
         if query.matches(subject(incident, runs.get(incident.root.run_id)))
     ]
@@ -55,10 +58,15 @@ def full(
     *,
     onsets: Mapping[str, Any] | None = None,
     spec: RuleSpec | None = None,
+    history: Sequence[Mapping[str, Any]] = (),
+    mutes: Sequence[Mapping[str, Any]] = (),
+    answers: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """One alert with its evidence, causes, remedies and history, and the alerts that belong to the same incident.
 
     onsets: what moved first, of `first_moves.by_onset`. spec: the rule as it runs for the run's project, None where none of this name is known.
+    history: of `alert_history.history`. mutes: those that cover it now, of `alert_mutes.mute_json`. answers: how often each was given to
+    alerts of its rule.
     """
     detail = dict(alert.detail)
     found: dict[str, Any] = plain(
@@ -74,8 +82,12 @@ def full(
             "feedback": alert.feedback,
             "acknowledged_s": alert.acknowledged_s,
             "acknowledged_note": alert.acknowledged_note,
+            "acknowledged_by": alert.acknowledged_by,
             "muted_until_s": alert.muted_until_s,
-            "history": [dict(entry) for entry in alert.history],
+            "mutes": list(mutes),
+            "scopes": scopes(alert, incident, run),
+            "answers": dict(answers or {}),
+            "history": list(history),
             "rule": alert.rule,
             "hold": spec.hold if spec is not None else None,
             "clear": spec.clear if spec is not None else None,
@@ -102,7 +114,7 @@ def title(alert: AlertRow) -> str:
     return str(alert.detail.get("title") or alert.rule)
 
 
-def _card(incident: Incident, run: RunInfo | None) -> dict[str, Any]:
+def _card(incident: Incident, run: RunInfo | None, mutes: Sequence[Mute]) -> dict[str, Any]:
     root = incident.root
     causes = root.detail.get("causes") or []
     card: dict[str, Any] = plain(
@@ -114,10 +126,17 @@ def _card(incident: Incident, run: RunInfo | None) -> dict[str, Any]:
             "alerts": _told(incident),
             "members": [alert.id for alert in incident.alerts],
             "muted_until_s": root.muted_until_s,
+            "muted_by": _muted_by(root, run, mutes) if incident.state == "muted" else "",
             "cause": causes[0].get("text", "") if causes else "",
         }
     )
     return card
+
+
+def _muted_by(root: AlertRow, run: RunInfo | None, mutes: Sequence[Mute]) -> str:
+    """Who made the mute that lasts longest, "" where nobody said."""
+    mine = covering(mutes, root, run.project if run is not None else "")
+    return max(mine, key=lambda mute: mute.until_s).who if mine else ""
 
 
 def _told(incident: Incident) -> str:

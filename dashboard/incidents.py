@@ -30,7 +30,8 @@ class Incident:
 def group(alerts: Iterable[AlertRow], *, now_s: float) -> list[Incident]:
     """Incidents that fired at least once, worst first, then newest. Pending alerts show only beside one that fired.
 
-    A muted or acknowledged root speaks for its incident, for a person has seen it.
+    An acknowledged root speaks for its incident, for a person has seen it. A mute speaks for what it names and no more: an incident is
+    muted only where nothing is left that asks for somebody.
     """
     members: dict[tuple[str, str], list[AlertRow]] = {}
     for alert in alerts:
@@ -64,20 +65,14 @@ def _incident(alerts: list[AlertRow], now_s: float) -> Incident:
     ordered = sorted(alerts, key=lambda alert: (alert.onset_s, alert.id))
     fired = [alert for alert in ordered if alert.fired_s is not None]
     firing = [alert for alert in fired if alert.state == "firing"]
-    # What has resolved no longer speaks for what still fires: whoever acknowledges or mutes means the latter.
-    speaking = firing or fired
+    loud = [alert for alert in firing if not muted(alert, now_s=now_s)]
+    asking = [a for a in loud if a.severity != "info" and not a.detail.get("inhibited_by")]
+    hushed = not asking and len(loud) < len(firing)
+    # What has resolved or is muted no longer speaks for what still fires: whoever acknowledges means the latter.
+    speaking = (firing if hushed else loud) or fired
     root = next((alert for alert in speaking if alert.id == alert.incident), speaking[0])
-    severity = min((alert.severity for alert in firing or fired), key=_RANK.__getitem__)
-    asking = [
-        a for a in firing if a.severity != "info" and not a.detail.get("inhibited_by") and not muted(a, now_s=now_s)
-    ]
-    state = _state(root, firing, now_s)
+    severity = min((alert.severity for alert in speaking), key=_RANK.__getitem__)
+    state: IncidentState = "resolved"
+    if firing:
+        state = "muted" if hushed else "acknowledged" if root.acknowledged_s is not None else "open"
     return Incident(root=root, alerts=ordered, state=state, severity=severity, asking=len(asking))
-
-
-def _state(root: AlertRow, firing: Sequence[AlertRow], now_s: float) -> IncidentState:
-    if not firing:
-        return "resolved"
-    if muted(root, now_s=now_s):
-        return "muted"
-    return "acknowledged" if root.acknowledged_s is not None else "open"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Column, Connection, Row, Select, func, select, update
@@ -55,10 +55,24 @@ def _merged(stored: Row[Any] | None, row: AlertRow) -> dict[str, Any] | None:
 def _history(before: list[Any], row: AlertRow) -> str:
     """The history with the alert's present state appended, at the newest moment that the alert knows."""
     moments = {"resolved": row.resolved_s, "firing": row.fired_s, "pending": row.onset_s}
+    steps = {"resolved": row.resolved_step, "firing": row.fired_step, "pending": row.onset_step}
     time_s = moments[row.state] if moments[row.state] is not None else row.onset_s
+    step = steps[row.state]
+    # The severity rose: the engine froze the evidence anew at that step, and says no time of it.
+    rose = row.state == "firing" and any(str(entry["text"]).startswith("firing") for entry in before)
+    if rose:
+        step = _frozen_at(row)
     if before and before[-1]["time_s"] > time_s:
-        time_s = before[-1]["time_s"]  # a severity rose while firing: it cannot be earlier than what came before
-    return dumps([*before, {"time_s": time_s, "text": f"{row.state}, {row.severity}"}])
+        time_s = before[-1]["time_s"]  # it cannot be earlier than what came before
+    kind = "severity" if rose else row.state
+    entry = {"time_s": time_s, "step": step, "kind": kind, "text": f"{row.state}, {row.severity}", "who": ""}
+    return dumps([*before, entry])
+
+
+def _frozen_at(row: AlertRow) -> int | None:
+    """The step up to which the evidence goes."""
+    window = (row.detail.get("evidence") or {}).get("window") or (None, None)
+    return window[1] if isinstance(window[1], int) else None
 
 
 def list_alerts(
@@ -97,12 +111,22 @@ def _alert_row(row: Row[Any]) -> AlertRow:
     return AlertRow(**{**row._mapping, **decoded})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What somebody did with an alert: acknowledged, unacknowledged, feedback or tick; in words; and who, "" where nobody said."""
+
+    kind: str
+    text: str
+    who: str = ""
+
+
 def people_changed(
-    connection: Connection, alert_id: str, *, changes: Mapping[str, Any], now_s: float, text: str
+    connection: Connection, alert_id: str, *, changes: Mapping[str, Any], now_s: float, said: Said
 ) -> None:
     """Sets people's columns of an alert and appends to its history. Raises StoreError where no alert has this id."""
     row = _locked(connection, alert_id)
-    history = dumps([*loads(row.history), {"time_s": now_s, "text": text}])
+    entry = {"time_s": now_s, "step": None, "kind": said.kind, "text": said.text, "who": said.who}
+    history = dumps([*loads(row.history), entry])
     connection.execute(update(alerts).where(alerts.c.id == alert_id).values(**changes, history=history))
     touch_run(connection, row.run_id)
 
@@ -111,8 +135,8 @@ def tick(connection: Connection, alert_id: str, remedy: int, *, on: bool, now_s:
     """Marks a remedy, by its index, as tried or not. Raises StoreError where no alert has this id."""
     ticked = set(loads(_locked(connection, alert_id).ticked))
     ticked = ticked | {remedy} if on else ticked - {remedy}
-    text = f"remedy {remedy + 1} {'tried' if on else 'not tried'}"
-    people_changed(connection, alert_id, changes={"ticked": dumps(sorted(ticked))}, now_s=now_s, text=text)
+    said = Said(kind="tick", text=f"remedy {remedy + 1} {'tried' if on else 'not tried'}")
+    people_changed(connection, alert_id, changes={"ticked": dumps(sorted(ticked))}, now_s=now_s, said=said)
 
 
 def count_answers(connection: Connection) -> dict[str, dict[str, int]]:

@@ -23,12 +23,13 @@ class ByPeople:
         """Someone has seen the alert and says so. Raises StoreError where no alert has this id."""
         text = f"acknowledged: {note}" if note else "acknowledged"
         changes = {"acknowledged_s": now_s, "acknowledged_note": note, "acknowledged_by": who}
-        self._people(alert_id, now_s, text, **changes)
+        self._people(alert_id, now_s, alerts.Said(kind="acknowledged", text=text, who=who), **changes)
 
-    def unacknowledge(self, alert_id: str, now_s: float) -> None:
+    def unacknowledge(self, alert_id: str, now_s: float, who: str = "") -> None:
         """Takes an acknowledgement back."""
         gone = {"acknowledged_s": None, "acknowledged_note": "", "acknowledged_by": ""}
-        self._people(alert_id, now_s, "acknowledgement withdrawn", **gone)
+        said = alerts.Said(kind="unacknowledged", text="acknowledgement withdrawn", who=who)
+        self._people(alert_id, now_s, said, **gone)
 
     def mute(self, alert_id: str, until_s: float | None, now_s: float) -> None:
         """Mutes one alert until a time; None ends its own mutes, not those of its run, rule or project. Raises StoreError."""
@@ -53,9 +54,11 @@ class ByPeople:
         with self._database.reading() as connection:
             return mutes.list_mutes(connection)
 
-    def feedback(self, alert_id: str, answer: str, now_s: float) -> None:
-        """Keeps what someone thinks of the alert (helpful, wrong, …)."""
-        self._people(alert_id, now_s, f"feedback: {answer}", feedback=answer)
+    def feedback(self, alert_id: str, answer: str, now_s: float, who: str = "") -> None:
+        """Keeps what someone thinks of the alert: real, false_alarm or unsure; "" takes it back."""
+        self._people(
+            alert_id, now_s, alerts.Said(kind="feedback", text=f"feedback: {answer}", who=who), feedback=answer
+        )
 
     def answers(self) -> dict[str, dict[str, int]]:
         """How often each answer was given to alerts of each rule: `{rule: {answer: number}}`."""
@@ -67,9 +70,9 @@ class ByPeople:
         with self._database.writing() as connection:
             alerts.tick(connection, alert_id, remedy, on=on, now_s=now_s)
 
-    def _people(self, alert_id: str, now_s: float, text: str, **changes: Any) -> None:
+    def _people(self, alert_id: str, now_s: float, said: alerts.Said, **changes: Any) -> None:
         with self._database.writing() as connection:
-            alerts.people_changed(connection, alert_id, changes=changes, now_s=now_s, text=text)
+            alerts.people_changed(connection, alert_id, changes=changes, now_s=now_s, said=said)
 
     def add_note(self, run_id: str, text: str, step: int | None, now_s: float) -> None:
         """Keeps a person's note on a run. Raises UnknownRun."""
@@ -78,9 +81,10 @@ class ByPeople:
             connection.execute(insert(notes).values(run_id=run_id, time_s=now_s, step=step, text=text))
             runs.touch_run(connection, run_id)
 
-    def notes(self, run_id: str) -> list[Note]:
-        """A run's notes, oldest first."""
-        query = select(notes).where(notes.c.run_id == run_id).order_by(notes.c.id)
+    def notes(self, run_id: str | None = None) -> list[Note]:
+        """A run's notes, or those of all runs, oldest first."""
+        query = select(notes).order_by(notes.c.id)
+        query = query if run_id is None else query.where(notes.c.run_id == run_id)
         with self._database.reading() as connection:
             return [Note(**row._mapping) for row in connection.execute(query)]
 

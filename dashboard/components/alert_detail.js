@@ -1,19 +1,19 @@
 // One alert in full: sentence, evidence, causes, remedies, what people say of it, history.
 
-import { el, keyed, moment, mutedText, setAttribute, setText, severityLabel, swatch } from "./base.js";
+import { noteForm, muteForm, muteLine } from "./alert_people.js";
 import { onsetRows } from "./alert_onset.js";
+import { el, keyed, moment, setAttribute, setText, severityLabel, swatch } from "./base.js";
 import { evidencePanel, smoothing } from "./evidence.js";
 import { age, count, number, revive, signed } from "./format.js";
 
 const LIKELY = { likely: 0.82, possible: 0.38, unlikely: 0.08 };
 const ANSWERS = [["real", "Yes, a real fault"], ["false_alarm", "No, false alarm"], ["unsure", "Not sure"]];
-const MUTES = [["3600", "1 hour"], ["28800", "8 hours"], ["86400", "1 day"], ["604800", "1 week"]];
 
 /** The empty panel. `send(event, value)` tells the server. */
 export function makeDetail(send) {
   const panel = evidencePanel();
   const parts = {
-    top: el("div", { class: "top" }), sentence: el("p", { class: "sentence" }), moved: el("div"), note: el("form", { class: "note", hidden: true }),
+    top: el("div", { class: "top" }), sentence: el("p", { class: "sentence" }), moved: el("div"), note: el("form", { class: "note", hidden: true }), mutes: el("div", { class: "mutes" }),
     evidenceOf: el("span"), numbers: el("div", { class: "lines" }), causes: el("div", { class: "lines" }), remedies: el("div", { class: "lines" }),
     done: el("span"), answers: el("div", { class: "right" }), history: el("ol"), when: el("span", { class: "ink2" }),
   };
@@ -23,7 +23,7 @@ export function makeDetail(send) {
   const content = el(
     "div",
     {},
-    parts.top, parts.note, parts.sentence,
+    parts.top, parts.note, parts.mutes, parts.sentence,
     el("div", { class: "two" }, el("section", {}, heading("Evidence", parts.evidenceOf), panel.node), el("section", {}, heading("Numbers"), parts.numbers)),
     parts.movedSection, parts.half, parts.answers,
     el("section", { class: "history" }, el("h3", {}, "History"), parts.history),
@@ -42,7 +42,8 @@ export function drawDetail(detail, alert, { color, now_s }) {
   const { parts, panel } = detail;
   detail.muted = alert.muted_until_s !== null && alert.muted_until_s > now_s;
   if (other) parts.note.hidden = true;
-  part(parts.top, [alert.title, alert.severity, alert.state, alert.run, color, alert.acknowledged_s, detail.muted && alert.muted_until_s], () => top(detail, color));
+  part(parts.top, [alert.title, alert.severity, alert.state, alert.run, color, alert.acknowledged_s, alert.acknowledged_by, alert.acknowledged_note, detail.muted, alert.id], () => top(detail, color));
+  part(parts.mutes, [alert.mutes, alert.acknowledged_s, alert.acknowledged_by, alert.acknowledged_note], () => [acknowledgement(alert), ...alert.mutes.map((mute) => muteLine(mute, detail.send))]);
   setText(parts.sentence, alert.sentence || alert.title);
   parts.movedSection.hidden = alert.onsets === null;
   part(parts.moved, [alert.onsets, alert.id, color], () => (alert.onsets === null ? [] : onsetRows(alert.onsets, { shown: alert.id, color, select: (id) => detail.send("select", id) })));
@@ -58,12 +59,23 @@ export function drawDetail(detail, alert, { color, now_s }) {
   part(parts.remedies, [alert.remedies, alert.ticked, alert.id], () => alert.remedies.map((remedy, at) => remedyRow(detail, remedy, at)));
   setText(parts.done, alert.remedies.length ? `${count(alert.ticked.length)} of ${count(alert.remedies.length)} done` : "");
   parts.half.hidden = !alert.causes.length && !alert.remedies.length;
-  part(parts.answers, [alert.feedback, alert.id], () => answers(detail));
+  part(parts.answers, [alert.feedback, alert.answers, alert.rule, alert.id], () => answers(detail));
   keyed(parts.history, alert.history, {
     key: (entry) => `${entry.time_s} ${entry.text}`,
-    make: (entry) => el("li", {}, el("time", {}, moment(entry.time_s)), el("span", {}, entry.text)),
+    make: (entry) => historyLine(entry, (id) => detail.send("select", id)),
     update: () => {},
   });
+}
+
+function historyLine(entry, select) {
+  const text = entry.alert ? el("button", { class: "link", type: "button", onclick: () => select(entry.alert) }, entry.text) : entry.text;
+  const until = entry.until_s === null ? "" : `, until ${moment(entry.until_s).replace(/:\d\d$/, "")}`;
+  return el("li", {}, el("time", {}, moment(entry.time_s)), el("span", {}, text, until, entry.who ? ` · ${entry.who}` : "", entry.note ? ` · “${entry.note}”` : ""));
+}
+
+function acknowledgement(alert) {
+  if (alert.acknowledged_s === null) return null;
+  return el("p", { class: "ink2" }, `Acknowledged ${moment(alert.acknowledged_s)}${alert.acknowledged_by ? ` by ${alert.acknowledged_by}` : ""}${alert.acknowledged_note ? `: “${alert.acknowledged_note}”` : ""}`);
 }
 
 /** Draws a part anew only where what it shows changed. */
@@ -81,18 +93,18 @@ function meanOf(curve) {
 }
 
 function top(detail, color) {
-  const { alert, parts, send } = detail;
+  const { alert, parts } = detail;
+  const { send } = detail;
   const acknowledge = alert.acknowledged_s === null
-    ? el("button", { class: "button", type: "button", onclick: () => askNote(detail) }, "Acknowledge")
+    ? el("button", { class: "button", type: "button", onclick: () => noteForm(parts.note, detail.alert, send) }, "Acknowledge")
     : el("button", { class: "button", type: "button", onclick: () => send("unacknowledge", { id: alert.id }) }, "Take acknowledgement back");
-  const acts = alert.state === "resolved" ? null : el("div", { class: "acts" }, acknowledge, mute(detail));
+  const mute = el("button", { class: "button", type: "button", onclick: () => muteForm(parts.note, detail.alert, send) }, "Mute …");
   const hollow = alert.acknowledged_s !== null;
   return [
     severityLabel(alert.severity, { word: alert.title, hollow, muted: detail.muted }),
-    detail.muted ? el("span", { class: "ink2" }, mutedText(alert.muted_until_s)) : null,
     el("a", { class: "run", href: `./run?run=${encodeURIComponent(alert.run_id)}`, onclick: (event) => openRun(detail, event) }, swatch(color), el("span", { class: "cut" }, alert.run)),
     parts.when,
-    acts,
+    alert.state === "resolved" ? null : el("div", { class: "acts" }, acknowledge, mute),
   ];
 }
 
@@ -100,32 +112,6 @@ function openRun(detail, event) {
   if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
   event.preventDefault();
   detail.send("open", detail.alert.run_id);
-}
-
-function askNote(detail) {
-  const { parts, alert, send } = detail;
-  const field = el("input", { type: "text", placeholder: "A note for the others (may stay empty)", "aria-label": "Note", maxlength: 500 });
-  parts.note.replaceChildren(field, el("button", { class: "button primary", type: "submit" }, "Acknowledge"), el("button", { class: "button", type: "button", onclick: () => (parts.note.hidden = true) }, "Cancel"));
-  parts.note.onsubmit = (event) => {
-    event.preventDefault();
-    parts.note.hidden = true;
-    send("acknowledge", { id: alert.id, note: field.value.trim() });
-  };
-  parts.note.hidden = false;
-  field.focus();
-}
-
-function mute(detail) {
-  const { alert, send } = detail;
-  const { muted } = detail;
-  const choose = el(
-    "select",
-    { class: "mute", "aria-label": "Mute", onchange: () => choose.value && send("mute", { id: alert.id, for_s: choose.value === "end" ? null : Number(choose.value) }) },
-    el("option", { value: "" }, muted ? "Mute for longer …" : "Mute for …"),
-    MUTES.map(([seconds, words]) => el("option", { value: seconds }, words)),
-    muted ? el("option", { value: "end" }, "End the mute") : null,
-  );
-  return choose;
 }
 
 function numbers(detail) {
@@ -168,9 +154,18 @@ function remedyRow(detail, remedy, at) {
 function answers(detail) {
   const { alert, send } = detail;
   const buttons = ANSWERS.map(([answer, words]) =>
-    el("button", { class: "button", type: "button", "aria-pressed": String(alert.feedback === answer), onclick: () => send("feedback", { id: alert.id, answer }) }, words),
+    el("button", { class: "button", type: "button", "aria-pressed": String(alert.feedback === answer), onclick: () => send("feedback", { id: alert.id, answer: alert.feedback === answer ? "" : answer }) }, words),
   );
-  return [el("span", { class: "strong" }, "Was this right?"), ...buttons, el("span", { class: "ink2" }, "Kept with the alert. Changes nothing in training.")];
+  const counted = [["real", "real"], ["false_alarm", "false"], ["unsure", "not sure"]].filter(([answer]) => alert.answers[answer]).map(([answer, words]) => `${count(alert.answers[answer])} ${words}`);
+  const said = counted.length ? `${alert.rule} so far: ${counted.join(", ")}.` : `No answer on ${alert.rule} yet.`;
+  const test = el("a", { href: `./backtest?${new URLSearchParams({ rule: alert.rule, alert: alert.id })}`, onclick: (event) => openTest(detail, event) }, "Back-test this rule →");
+  return [el("span", { class: "strong" }, "Was this right?"), ...buttons, el("span", { class: "ink2 counted" }, said), test];
+}
+
+function openTest(detail, event) {
+  if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
+  event.preventDefault();
+  detail.send("backtest", { id: detail.alert.id, rule: detail.alert.rule });
 }
 
 function drawWhen(detail, now_s) {

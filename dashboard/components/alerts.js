@@ -1,6 +1,7 @@
 // The Alerts page: incidents at the left, one alert in full at the right.
 
 import { drawDetail, makeDetail } from "./alert_detail.js";
+import { muteLine } from "./alert_people.js";
 import { el, heartbeat, keyed, kept, mutedText, received, seriesColors, setAttribute, setText, severityLabel, severityMark, swatch } from "./base.js";
 import { age, count } from "./format.js";
 import { searchField } from "./search.js";
@@ -38,7 +39,8 @@ function build(parent) {
   state.list = el("div", { class: "list" });
   state.cards = el("div", { onkeydown: (event) => walk(event) });
   state.nothing = el("p", { class: "none", hidden: true });
-  state.list.append(state.cards, state.nothing);
+  state.standing = el("div", { class: "standing", hidden: true });
+  state.list.append(state.cards, state.nothing, state.standing);
   state.teaching = el("div", { class: "detail teaching", hidden: true }, LESSONS.map(([title, text]) => el("div", {}, el("h3", {}, title), el("p", { class: "ink2" }, text))));
   state.detail = makeDetail((event, value) => state.send(event, value));
   state.updated = el("span", { class: "updated" });
@@ -47,7 +49,7 @@ function build(parent) {
     "div",
     { class: "rv" },
     state.noticeBox,
-    el("div", { class: "title" }, el("h1", {}, "Alerts"), state.count, el("div", { class: "controls" }, state.tabs, state.search.node)),
+    el("div", { class: "title" }, el("h1", {}, "Alerts"), state.count, el("div", { class: "controls" }, el("a", { class: "button", href: "./backtest" }, "Back-test"), state.tabs, state.search.node)),
     state.troubles,
     el("div", { class: "panes" }, state.list, state.detail.node, state.teaching),
     el("div", { class: "foot" }, marks, el("span", { class: "mark" }, severityMark("critical", { hollow: true }), "acknowledged"), el("span", { class: "mark" }, severityMark("critical", { muted: true }), "muted"), state.updated),
@@ -83,6 +85,8 @@ function drawBody(state, body) {
   });
   setText(state.nothing, body.query ? noAnswer(body) : NOTHING[body.tab]);
   state.nothing.hidden = cards.length > 0;
+  state.standing.hidden = body.tab !== "muted" || !body.mutes.length;
+  keyed(state.standing, body.mutes, { key: (mute) => mute.id, make: (mute) => muteLine(mute, (event, value) => state.send(event, value)), update: () => {} });
   state.teaching.hidden = body.shown !== null;
   drawDetail(state.detail, body.shown, { color: body.shown ? colors[body.shown.color % colors.length] : "", now_s: serverNow(state) });
 }
@@ -105,7 +109,7 @@ function drawCard(node, card, colors, shown) {
   node.replaceChildren(
     el("div", { class: "line" }, severityLabel(card.severity, { word: card.title, hollow, muted }), when),
     el("div", { class: "line small" }, swatch(colors[card.color % colors.length]), el("span", { class: "cut" }, card.run), el("span", {}, card.alerts)),
-    muted ? el("div", { class: "under" }, mutedText(card.muted_until_s)) : "",
+    muted ? el("div", { class: "under" }, `${mutedText(card.muted_until_s)}${card.muted_by ? ` by ${card.muted_by}` : ""}`) : "",
     card.cause ? el("div", { class: "under cut" }, card.cause) : "",
   );
 }

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
 from runvitals.dashboard import head, live
-from runvitals.dashboard.alert_cards import STATES, cards, full, holding
+from runvitals.dashboard.alert_cards import STATES, cards, full, holding, title
+from runvitals.dashboard.alert_history import history
+from runvitals.dashboard.alert_mutes import covering, made, mute_json, standing
 from runvitals.dashboard.component import mount
 from runvitals.dashboard.data import Problem, read, settings
 from runvitals.dashboard.first_moves import by_onset
@@ -18,9 +21,12 @@ from runvitals.dashboard.navigation import go
 from runvitals.dashboard.query import Query, parse
 from runvitals.dashboard.rules_file import rules_file
 from runvitals.store import Store
-from runvitals.store.types import AlertRow, RunInfo
+from runvitals.store.types import AlertRow, Mute, RunInfo
 
 EVERY_S = 2.0
+LONGEST_NAME = 80
+LONGEST_NOTE = 500
+"""Characters of what people type; the fields take no more either."""
 
 Change = dict[str, Any]
 
@@ -49,17 +55,23 @@ def _live() -> None:
     sent = mount("alerts", key="alerts", data=data, events=_EVENTS)
     if sent.open:
         go("run", run=str(sent.open))
+    if sent.backtest:
+        go("backtest", rule=str(sent.backtest["rule"]), alert=str(sent.backtest["id"]))
 
 
 def _body(store: Store, query: Query, now_s: float) -> dict[str, Any]:
-    incidents = group(store.alerts(), now_s=now_s)
+    alerts = store.alerts()
+    incidents = group(alerts, now_s=now_s)
     runs = {run.id: run for run in store.runs()}
-    found = cards(incidents, runs, query)
+    mutes = store.mutes()
+    stand = standing(mutes, now_s=now_s)
+    found = cards(incidents, runs, query, stand)
     asked = st.query_params.get("alert", "")
     tab = _tab(incidents, asked)
     here = [card for card in found if card["incident_state"] == tab]
     held = holding(incidents, asked)
     shown = held or (holding(incidents, here[0]["id"]) if here else None)
+    titles = {alert.id: title(alert) for alert in alerts}
     return {
         "missing": asked if held is None else "",
         "tab": tab,
@@ -68,13 +80,39 @@ def _body(store: Store, query: Query, now_s: float) -> dict[str, Any]:
         "alerts": open_alerts(incidents),
         "query": query.text,
         "troubles": [{"term": trouble.term, "reason": trouble.reason} for trouble in query.troubles],
-        "shown": None if shown is None else _full(store, *shown, runs.get(shown[0].run_id)),
+        "mutes": [mute_json(mute, runs, titles) for mute in stand],
+        "shown": None if shown is None else _full(store, *shown, _Around(alerts, runs, mutes, titles, now_s)),
     }
 
 
-def _full(store: Store, alert: AlertRow, incident: Incident, run: RunInfo | None) -> dict[str, Any]:
-    spec = rules_file(settings().rules).spec(alert.rule, run.project if run is not None else "")
-    return full(alert, incident, run, onsets=by_onset(store, incident, run), spec=spec)
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What of the store an alert is shown with."""
+
+    alerts: Sequence[AlertRow]
+    runs: Mapping[str, RunInfo]
+    mutes: Sequence[Mute]
+    titles: Mapping[str, str]
+    now_s: float
+
+
+def _full(store: Store, alert: AlertRow, incident: Incident, around: _Around) -> dict[str, Any]:
+    run = around.runs.get(alert.run_id)
+    project = run.project if run is not None else ""
+    mine = covering(around.mutes, alert, project)
+    episodes = [
+        one for one in around.alerts if (one.run_id, one.rule, one.signal) == (alert.run_id, alert.rule, alert.signal)
+    ]
+    return full(
+        alert,
+        incident,
+        run,
+        onsets=by_onset(store, incident, run),
+        spec=rules_file(settings().rules).spec(alert.rule, project),
+        history=history(alert, episodes=episodes, mutes=mine, runs=around.runs, now_s=around.now_s),
+        mutes=[mute_json(mute, around.runs, around.titles) for mute in standing(mine, now_s=around.now_s)],
+        answers=store.answers().get(alert.rule),
+    )
 
 
 def _tab(incidents: Sequence[Incident], asked: str) -> str:
@@ -113,19 +151,29 @@ def _search() -> None:
 
 def store_change(event: str, change: Change, *, now_s: float) -> None:
     """Does in the store what a person asked for; a store that cannot shows its line at the next look."""
-    alert_id = str(change["id"])
+    alert_id, who = str(change.get("id", "")), str(change.get("who", ""))[:LONGEST_NAME]
+    note = str(change.get("note", ""))[:LONGEST_NOTE]
     acts: dict[str, Callable[[Store], None]] = {
-        "acknowledge": lambda store: store.acknowledge(alert_id, str(change["note"]), now_s),
-        "unacknowledge": lambda store: store.unacknowledge(alert_id, now_s),
-        "feedback": lambda store: store.feedback(alert_id, str(change["answer"]), now_s),
+        "acknowledge": lambda store: store.acknowledge(alert_id, note, now_s, who),
+        "unacknowledge": lambda store: store.unacknowledge(alert_id, now_s, who),
+        "feedback": lambda store: store.feedback(alert_id, str(change["answer"]), now_s, who),
         "tick": lambda store: store.tick(alert_id, int(change["remedy"]), bool(change["on"]), now_s),
-        "mute": lambda store: store.mute(alert_id, _until(change["for_s"], now_s), now_s),
+        "mute": lambda store: _mute(store, change, who=who, note=note, now_s=now_s),
+        "unmute": lambda store: store.end_mute(int(change["mute"]), who, now_s),
     }
     read(acts[event], now_s=now_s)
 
 
-def _until(for_s: float | None, now_s: float) -> float | None:
-    return None if for_s is None else now_s + float(for_s)
+def _mute(store: Store, change: Change, *, who: str, note: str, now_s: float) -> None:
+    until_s = float(change["until_s"]) if change.get("until_s") is not None else now_s + float(change["for_s"])
+    found = holding(group(store.alerts(), now_s=now_s), str(change["id"]))
+    if found is None or until_s <= now_s:
+        return
+    alert, incident = found
+    run = next(iter(store.runs(ids=[alert.run_id])), None)
+    scope = str(change.get("scope", "alert"))
+    for mute in made(scope, alert, incident, run, since_s=now_s, until_s=until_s, who=who, note=note):
+        store.add_mute(mute)
 
 
 def _keeps(event: str) -> Callable[[], None]:
@@ -144,7 +192,8 @@ _EVENTS: dict[str, Callable[[], None]] = {
     "tab": _choose_tab,
     "query": _search,
     "open": lambda: None,
+    "backtest": lambda: None,
     "resync": lambda: live.forget("alerts"),
-    **{event: _keeps(event) for event in ("acknowledge", "unacknowledge", "mute", "feedback", "tick")},
+    **{event: _keeps(event) for event in ("acknowledge", "unacknowledge", "mute", "unmute", "feedback", "tick")},
 }
 """What the browser may send. Each needs a callback, or Streamlit drops it."""

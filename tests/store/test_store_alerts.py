@@ -41,7 +41,8 @@ def test_an_alert_comes_back_with_its_evidence(run_store: Store) -> None:
     run_store.put_alerts([FIRING])
     (found,) = run_store.alerts()
     assert math.isnan(found.detail["evidence"]["value"])
-    assert found.history == [{"time_s": 100.0, "text": "firing, warning"}]
+    entry = {"time_s": 100.0, "step": 100, "kind": "firing", "text": "firing, warning", "who": ""}
+    assert found.history == [entry]
     assert replace(found, detail=FIRING.detail, history=()) == replace(FIRING, ticked=[])
 
 
@@ -86,6 +87,23 @@ def test_an_acknowledgement_and_a_mute_can_be_taken_back(run_store: Store) -> No
     (found,) = run_store.alerts()
     assert (found.acknowledged_s, found.muted_until_s) == (None, None)
     assert [entry["text"] for entry in found.history][-2:] == ["acknowledged", "acknowledgement withdrawn"]
+
+
+def test_history_says_what_happened_at_which_step_and_who_did_what(run_store: Store) -> None:
+    run_store.put_alerts([FIRING])
+    evidence = {"window": [90, 120]}
+    run_store.put_alerts([replace(FIRING, severity="critical", detail={**FIRING.detail, "evidence": evidence})])
+    run_store.acknowledge(FIRING.id, "seen", 130.0, "Ann")
+    run_store.feedback(FIRING.id, "real", 131.0, "Bo")
+    run_store.put_alerts([replace(RESOLVED, severity="critical")])
+    told = [(entry["kind"], entry["step"], entry["who"]) for entry in run_store.alerts()[0].history]
+    assert told == [
+        ("firing", 100, ""),
+        ("severity", 120, ""),
+        ("acknowledged", None, "Ann"),
+        ("feedback", None, "Bo"),
+        ("resolved", 140, ""),
+    ]
 
 
 def test_a_rising_severity_is_history(run_store: Store) -> None:
