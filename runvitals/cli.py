@@ -91,14 +91,11 @@ def watch(
 
 @notify_app.command("test", epilog="Example: [bold]runvitals notify test[/bold]")
 def notify_test(home: Home = None, notify: Notify = None) -> None:
-    """Send a test message to each receiver and say what came of it; ends with 1 where one did not take it."""
-    from runvitals.watch.command import make_notifiers
-    from runvitals.watch.try_receivers import try_receivers
+    """Send a test message to each receiver, those of runvitals.toml too, and say what came of it; ends with 1 where one did not take it."""
+    from runvitals.watch.try_receivers import try_all
 
-    told = try_receivers(make_notifiers((*_settings(home).notify, *(notify or ()))))
-    for receiver, problem in told.items():
-        typer.echo(f"{receiver}: {problem or 'taken'}")
-    raise typer.Exit(1 if any(told.values()) else 0)
+    settings = _settings(home)
+    raise typer.Exit(try_all(settings, (*settings.notify, *(notify or ()))))
 
 
 @app.command(epilog="Example: [bold]runvitals dashboard --host 0.0.0.0 --port $PORT[/bold]")
@@ -211,6 +208,30 @@ def demo(
     from runvitals.demo import run_demo
 
     raise typer.Exit(run_demo(home.absolute(), host=host, port=port, once=once, stop=_stop_event()))
+
+
+@app.command(
+    epilog="Examples: [bold]runvitals report dpo-7b[/bold] · [bold]runvitals report dpo-7b --incident margin_stagnant[/bold] · "
+    "[bold]runvitals report dpo-7b --markdown --out ticket.md[/bold]"
+)
+def report(
+    run: Annotated[str, typer.Argument(help="Id or name, as `runvitals runs` lists it.", show_default=False)],
+    incident: Annotated[
+        str | None,
+        typer.Option("--incident", help="Only this incident: its id, that of one of its alerts, or a rule's name."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write, or folder for it (default: here, named after the run).")
+    ] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Markdown, its charts as SVG files in a folder beside it.")
+    ] = False,
+    home: Home = None,
+) -> None:
+    """Write a run, or one incident of it, to one HTML file with charts, to attach to a ticket. It needs no network and no script."""
+    from runvitals.report import write_report
+
+    raise typer.Exit(write_report(_settings(home), run, incident=incident, out=out, markdown=markdown))
 
 
 @bench_app.command("rules", epilog="Example: [bold]runvitals bench rules --runs ./labelled --json[/bold]")

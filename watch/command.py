@@ -3,38 +3,50 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from runvitals.errors import SettingsError
+from runvitals.diagnostics.user_rules.user_rules import UserRules
 from runvitals.settings import Settings
 from runvitals.store.open import open_store
 from runvitals.watch.loop import Watcher
-from runvitals.watch.notify import AppriseNotifier, Console, Notifier
+from runvitals.watch.notify import Console, Notifier
+from runvitals.watch.receivers import make_receivers
+from runvitals.watch.redaction import guard_logs
+from runvitals.watch.routes import load_routes, plain_addresses
 from runvitals.watch.user_rules import load
 
 
-def make_notifiers(receivers: Sequence[str]) -> list[Notifier]:
-    """The console and one notifier for each Apprise URL. Raises SettingsError for a URL that Apprise does not know."""
-    notifiers: list[Notifier] = [Console(_say)]
-    for number, url in enumerate(receivers, start=1):
-        notifier = AppriseNotifier(url)
-        if not notifier.valid:
-            raise SettingsError(
-                f"--notify or RUNVITALS_NOTIFY: address number {number} (scheme {url.split(':', 1)[0]!r}) is none that Apprise knows; "
-                "see Apprise's list of services for the spelling"
-            )
-        notifiers.append(notifier)
-    return notifiers
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """Who is told, by what rules. problems: a line for each thing that is wrong, which stops nothing else."""
+
+    receivers: list[Notifier]
+    rules: UserRules
+    problems: tuple[str, ...]
+
+
+def who_is_told(settings: Settings, urls: Sequence[str], environ: Mapping[str, str]) -> Told:
+    """The receivers of these addresses and of the user's file, beside the console, and the rules of that file."""
+    guard_logs()
+    rules = load(settings.rules)
+    routes = load_routes(settings.rules, rules, environ)
+    receivers, problems = make_receivers((*plain_addresses(urls), *routes.addresses))
+    rules = replace(rules, faults=(*rules.faults, *routes.faults))
+    console: Notifier = Console(_say)
+    return Told(receivers=[console, *receivers], rules=rules, problems=tuple(problems))
 
 
 def make_watcher(settings: Settings, receivers: Sequence[str]) -> Watcher:
-    """A watcher over the journals and the store of these settings."""
-    rules = load(settings.rules)
-    for fault in rules.faults:
-        print(f"runvitals: {fault}", file=sys.stderr)  # noqa: T201 - the command's own output
-    return Watcher(settings.journals, open_store(settings.store), notifiers=make_notifiers(receivers), rules=rules)
+    """A watcher over the journals and the store of these settings. receivers: addresses besides those of the user's file."""
+    told = who_is_told(settings, receivers, os.environ)
+    for line in (*map(str, told.rules.faults), *told.problems):
+        print(f"runvitals: {line}", file=sys.stderr)  # noqa: T201 - the command's own output
+    store = open_store(settings.store)
+    return Watcher(settings.journals, store, notifiers=told.receivers, rules=told.rules, problems=told.problems)
 
 
 def watch_once(settings: Settings, receivers: Sequence[str]) -> int:

@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from runvitals.diagnostics.user_rules.user_rules import UserRules
@@ -17,9 +17,10 @@ from runvitals.errors import RunvitalsError, StoreError, StoreUnreachable
 from runvitals.store.store import Store
 from runvitals.store.types import WatcherInfo
 from runvitals.watch import removal
+from runvitals.watch.desk import Desk
 from runvitals.watch.leases import LEASE_S, Leases
 from runvitals.watch.monitor import Alive, RunMonitor
-from runvitals.watch.notify import Desk, Notifier, due
+from runvitals.watch.notify import Notifier
 from runvitals.watch.processes import is_alive
 from runvitals.watch.user_rules import fault_line
 
@@ -56,6 +57,7 @@ class Watcher:
     """Takes journals into the store, diagnoses, tells. One thread; several watchers share runs by leases.
 
     rules: what the user changed of our rules and added to them; what is wrong with their file is part of the watcher's message.
+    problems: what is wrong with the receivers, a line each; part of the message too.
     clock: seconds since 1970; timer: seconds that only go forward; alive: says whether a writer's process exists.
     """
 
@@ -66,6 +68,7 @@ class Watcher:
         *,
         notifiers: Sequence[Notifier] = (),
         rules: UserRules = OUR_RULES,
+        problems: Sequence[str] = (),
         clock: Callable[[], float] = time.time,
         timer: Callable[[], float] = time.monotonic,
         alive: Alive = is_alive,
@@ -78,14 +81,14 @@ class Watcher:
         self._alive = alive
         self._leases = Leases(store, self.id, clock=clock, timer=timer)
         self._turns = 0
-        self._desk = Desk(store, notifiers, clock=clock)
+        self._desk = Desk(store, notifiers, hold=self._leases.holds, clock=clock)
         self._monitors: dict[str, RunMonitor] = {}
-        self._names: dict[str, str] = {}
         self._odd: dict[str, str] = {}
         self._started_s = clock()
         self._beat_s = 0.0
         self._message = ""
         self._rules = rules
+        self._problems = tuple(problems)
 
     def others(self) -> list[str]:
         """Other watchers that gave a sign of life within a lease, as host and process id."""
@@ -189,34 +192,17 @@ class Watcher:
         if not monitor.caught_up:
             return
         done.alerts += monitor.judge(self._clock(), alive=alive)
-        self._tell(monitor)
-        is_done = monitor.is_over and monitor.is_closed(self._clock()) and not monitor.damage
-        if is_done and not self._desk.waits_for(monitor.run_id):
+        if monitor.news:
+            self._desk.changed(monitor.run_id)
+            monitor.news = False
+        if monitor.is_over and monitor.is_closed(self._clock()) and not monitor.damage:
             monitor.remove_journals()
             del self._monitors[monitor.run_id]
             self._leases.forget(monitor.run_id)
 
-    def _tell(self, monitor: RunMonitor) -> None:
-        """Hands what changed to the desk. An alert stays untold until it was handed over, whatever the store does meanwhile."""
-        if not monitor.untold:
-            return
-        now_s = self._clock()
-        for row in self._store.alerts(run_id=monitor.run_id):
-            if row.id in monitor.untold:
-                message = due(row, run_name=self._name(row.run_id), now_s=now_s)
-                if message:
-                    self._desk.tell(message, run_id=row.run_id)
-                monitor.untold.discard(row.id)
-        monitor.untold.clear()
-
-    def _name(self, run_id: str) -> str:
-        if run_id not in self._names:
-            self._names[run_id] = self._store.run(run_id).name
-        return self._names[run_id]
-
     def _beat(self, done: Pass) -> None:
         now_s = self._clock()
-        message = " · ".join(line for line in (fault_line(self._rules), *done.failed.values()) if line)
+        message = " · ".join(line for line in (fault_line(self._rules), *self._problems, *done.failed.values()) if line)
         if abs(now_s - self._beat_s) < BEAT_EVERY_S and message == self._message:
             return
         self._beat_s, self._message = now_s, message
@@ -230,6 +216,7 @@ class Watcher:
                 behind_bytes=self._behind_bytes(),
                 rules=len(self._rules.rules_for("")),
                 message=message,
+                receivers=[asdict(one) for one in self._desk.health()],
             )
         )
 
@@ -272,8 +259,10 @@ class Watcher:
                 break
             pause(0.5)
             patience_s -= 0.5
-        self._desk.drain(timeout_s=20.0)
-        self.step()  # removes journals that waited for their messages
+        # Nobody may come later, so no alert waits for others of its incident.
+        self._desk.drain(timeout_s=20.0, wait_s=0.0)
+        self._beat_s = 0.0
+        self._beat(total)
         self._leases.release()
         return total
 

@@ -26,7 +26,7 @@ Alive = Callable[[Mapping[str, Any]], bool | None]
 class RunMonitor:
     """Everything the watcher knows of one run. `alive` says whether the process of a writer exists.
 
-    untold: ids of alerts that changed in the store and that nobody was told of yet; who tells takes them out.
+    news: whether alerts changed in the store since this was last set to False.
     turn: when the loop last gave this run a turn, as a count.
     """
 
@@ -44,7 +44,7 @@ class RunMonitor:
         self._replayed = False
         self._shown: dict[str, Any] = {}
         self.status: Status = "starting"
-        self.untold: set[str] = set()
+        self.news = False
         self.turn = 0
 
     # ── taking in ────────────────────────────────────────────────────────────────────────────────────────
@@ -112,7 +112,7 @@ class RunMonitor:
         return any(self._alive(start.info) is True for start in self._replaced())
 
     def judge(self, now_s: float, *, alive: bool | None) -> int:
-        """Brings status, health and alerts in the store up to date; the number of alerts that changed, which `untold` names.
+        """Brings status, health and alerts in the store up to date; the number of alerts that changed, which `news` tells too.
 
         alive: what `is_alive` said before the journal was read; asked afterwards, a process that ended well in between would
         look like one that was killed.
@@ -177,7 +177,7 @@ class RunMonitor:
         if changed:
             self._store.put_alerts(changed)
             self._written.update((row.id, row) for row in changed)
-            self.untold.update(row.id for row in changed)
+            self.news = True
         self._seen.update((alert.id, alert) for alert in moved)
         return len(changed)
 

@@ -12,10 +12,18 @@ LONGEST_FILE = 256 * 1024
 
 def load(path: Path) -> UserRules:
     """The rules of a file; none where it is not there. What cannot be read or used is among the faults and raises nothing."""
+    text = read_text(path)
+    if text is None:
+        return UserRules()
+    return UserRules(faults=(text,)) if isinstance(text, Fault) else read_user_rules(text, file=path.name)
+
+
+def read_text(path: Path) -> str | Fault | None:
+    """The text of a file, what is wrong where it is none, or None where it is not there."""
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        return UserRules()
+        return None
     except OSError as error:
         return _unusable(path, f"expected a file that can be read, got: {error.strerror}; the built-in rules go on")
     if len(raw) > LONGEST_FILE:
@@ -23,14 +31,14 @@ def load(path: Path) -> UserRules:
             path, f"expected at most {LONGEST_FILE // 1024} KiB, got {len(raw) // 1024} KiB; is it the right file?"
         )
     try:
-        return read_user_rules(raw.decode("utf-8-sig"), file=path.name)
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         return _unusable(path, "expected text in UTF-8, got other bytes; save the file as UTF-8", line=line)
 
 
-def _unusable(path: Path, problem: str, *, line: int = 0) -> UserRules:
-    return UserRules(faults=(Fault(file=path.name, line=line, key="", problem=problem),))
+def _unusable(path: Path, problem: str, *, line: int = 0) -> Fault:
+    return Fault(file=path.name, line=line, key="", problem=problem)
 
 
 def fault_line(rules: UserRules) -> str:

@@ -185,7 +185,7 @@ def test_watcher_killed_before_or_after_any_step_changes_nothing(recorded: Path,
         told, was_told = found.pop("told"), expected["told"]
         assert found == {key: value for key, value in expected.items() if key != "told"}, (at, moment)
         # What was on its way when the watcher was killed may have been told: better twice than never.
-        asked, marked = (calm.moments[: at + 1].count(moment) for moment in ("before sent", "after mark_sent"))
+        asked, marked = (calm.moments[: at + 1].count(moment) for moment in ("before told", "after mark_told"))
         assert was_told <= told <= Counter({line: 2 * times for line, times in was_told.items()}), (at, moment)
         if not asked or marked == was_told.total():
             assert told == was_told, (at, moment)

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from runvitals.watch.notify import Console, Message
+import threading
+
+from runvitals.watch.message import Message
+from runvitals.watch.notify import Answer, Console
+from runvitals.watch.routes import EVERYTHING
 from runvitals.watch.try_receivers import try_receivers
 
 
 class Broken:
     """A receiver whose library raises with the address in its text."""
 
-    receiver = "json-broken"
+    receiver = label = "json-broken"
+    routes = EVERYTHING
 
-    def send(self, message: Message) -> bool:
+    def send(self, message: Message) -> Answer:
         raise OSError("cannot reach json://user:secret@host")
 
 
-class Deaf:
-    """A receiver that takes nothing."""
+class Hanging:
+    """A receiver that never answers."""
 
-    receiver = "json-deaf"
+    receiver = label = "json-hanging"
+    routes = EVERYTHING
 
-    def send(self, message: Message) -> bool:
-        return False
+    def send(self, message: Message) -> Answer:
+        threading.Event().wait()
+        raise AssertionError
 
 
-def test_one_failing_receiver_hides_no_other_and_shows_no_secret() -> None:
+def test_receivers_that_fail_or_hang_hide_no_other_and_show_no_secret() -> None:
     lines: list[str] = []
-    told = try_receivers([Broken(), Deaf(), Console(lines.append)])
+    told = dict(try_receivers([Broken(), Hanging(), Console(lines.append)], within_s=0.05))
     assert told["json-broken"] == "failed with OSError"
-    assert told["json-deaf"].startswith("not taken")
+    assert told["json-hanging"].startswith("no answer within")
     assert told["console"] == ""
     assert len(lines) == 1

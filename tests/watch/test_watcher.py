@@ -204,7 +204,7 @@ def test_alert_of_an_earlier_watcher_that_no_longer_holds_is_resolved(scene: Any
     run.finish()
 
 
-@pytest.mark.parametrize("method", ["set_run", "sent", "mark_sent", "run", "put_alerts", "alerts"])
+@pytest.mark.parametrize("method", ["set_run", "told", "mark_told", "run", "put_alerts", "alerts"])
 def test_alert_is_told_once_whatever_the_store_fails_at(scene: Any, method: str) -> None:
     run = scene.run()
     run.event("trainer", {"kind": "sft", "max_steps": 100})
