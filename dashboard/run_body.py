@@ -8,11 +8,14 @@ from typing import Any
 from runvitals.dashboard import families
 from runvitals.dashboard.incidents import Incident, group
 from runvitals.dashboard.live_charts import Want
-from runvitals.dashboard.panels import ON_POLICY, OTHERS, Section, chart_json, error_keys
+from runvitals.dashboard.panel_json import chart_json, error_keys
+from runvitals.dashboard.panels import ON_POLICY, OTHERS, PINNED, Section
+from runvitals.dashboard.rate_changes import rate_changes
 from runvitals.dashboard.run_devices import device_sections
-from runvitals.dashboard.run_facts import facts, incident_json
+from runvitals.dashboard.run_facts import beside_json, facts, incident_json
+from runvitals.dashboard.run_map import Measure, measures
+from runvitals.dashboard.signal_keys import picks
 from runvitals.dashboard.verdicts import SectionWords, agreed, chart_sentence, section_words, title_of
-from runvitals.diagnostics.signals import best_key
 from runvitals.store.types import LIVE, AlertRow, Envelope, EventRow, Health, Latest, RunInfo
 
 _CLOCK_SIGNALS = ("loss", "learning_rate", "grad_norm", "reward", "step_time_s", "reward_margin")
@@ -23,7 +26,8 @@ MOST_MARKS = 200
 
 def clock_key(keys: Mapping[str, Latest]) -> str:
     """The series that says which step was at which time: the densest of those that every step logs."""
-    found = [key for signal in _CLOCK_SIGNALS if (key := best_key(signal, keys)) is not None]
+    best = picks(keys)
+    found = [best[signal] for signal in _CLOCK_SIGNALS if signal in best]
     stepped = found or [key for key, latest in keys.items() if latest.step >= 0]
     return max(stepped, key=lambda key: keys[key].count, default="")
 
@@ -32,7 +36,7 @@ def wants(run: RunInfo, keys: Mapping[str, Latest], drawn: Sequence[Section]) ->
     """All series that the page needs: charts, devices, the clock and the tokens axis."""
     charted = [line.key for section in drawn for chart in section.charts for line in chart.lines]
     timed = [key for section in device_sections(run, keys) for key in section.keys]
-    extra = [key for key in (clock_key(keys), best_key("tokens", keys), *error_keys(keys).values()) if key]
+    extra = [key for key in (clock_key(keys), picks(keys).get("tokens"), *error_keys(keys).values()) if key]
     names = list(dict.fromkeys([*charted, *extra, *timed]))
     return [
         Want(id=key, run_id=run.id, key=key, timed=keys[key].step < 0, zero_s=run.created_s)
@@ -42,14 +46,23 @@ def wants(run: RunInfo, keys: Mapping[str, Latest], drawn: Sequence[Section]) ->
 
 
 def frame(
-    run: RunInfo, keys: Mapping[str, Latest], drawn: Sequence[Section], incident: Incident | None
+    run: RunInfo,
+    keys: Mapping[str, Latest],
+    drawn: Sequence[Section],
+    incident: Incident | None,
+    *,
+    said: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
-    """The page's frame: head, sections and charts."""
-    tokens = best_key("tokens", keys)
+    """The page's frame: head, sections and charts. said: sections of what the policy said, after the training's own."""
+    tokens = picks(keys).get("tokens")
+    others = [_section_json(section, run, keys) for section in drawn if section.id == OTHERS]
+    drawn = [section for section in drawn if section.id != OTHERS]
     sections = [_section_json(section, run, keys) for section in drawn]
     if run.trainer in ON_POLICY and incident is not None and len(incident.alerts) > 1:
         _place_onset(sections)
-    sections += [section.json() for section in device_sections(run, keys)]
+    devices = [section.json() for section in device_sections(run, keys)]
+    mapped = [_map_json(measures(tuple(keys)))] if measures(tuple(keys)) else []
+    sections += [*said, *devices[:1], *mapped, *devices[1:], *others]
     return {
         "page": "run",
         "head": {
@@ -59,6 +72,7 @@ def frame(
             "chips": _chips(run),
             "live": run.status in LIVE,
             "axes": ["step", "time", *(["tokens"] if tokens else [])],
+            "signals": len(keys),
         },
         "clocks": {
             "run": {"steps": clock_key(keys), "tokens": tokens, "start_s": run.created_s, "total": run.max_steps}
@@ -74,8 +88,20 @@ def _section_json(section: Section, run: RunInfo, keys: Mapping[str, Latest]) ->
         blocks = [
             {"id": f"{section.id}-missing", "kind": "note", "title": "Not logged", "text": section.missing, "span": 12}
         ]
+    if section.id == PINNED and not section.charts:
+        blocks = [{"id": "pinned-none", "kind": "note", "title": "Not logged", "text": section.sentence, "span": 12}]
     fold = {"count": section.folds, "open": bool(section.charts)} if section.folds else None
-    return {"id": section.id, "title": section.title, "fold": fold, "blocks": blocks}
+    return {"id": section.id, "title": section.title, "sentence": section.sentence, "fold": fold, "blocks": blocks}
+
+
+def _map_json(choices: Sequence[Measure]) -> dict[str, Any]:
+    """The map's place; what it shows comes apart from the frame."""
+    named = {"device": "Devices", "rank": "Ranks", "host": "Hosts"}
+    kinds = list(dict.fromkeys(named[measure.of] for measure in choices))
+    title = (" and ".join([", ".join(kinds[:-1]), kinds[-1]]) if len(kinds) > 1 else kinds[0]).capitalize()
+    listed = [{"id": measure.id, "of": named[measure.of], "title": measure.title} for measure in choices]
+    block = {"id": "map", "kind": "map", "span": 12, "choices": listed, "rows": max(len(one.rows) for one in choices)}
+    return {"id": "map", "title": title, "blocks": [block]}
 
 
 def _place_onset(sections: list[dict[str, Any]]) -> None:
@@ -106,6 +132,7 @@ def _foot() -> list[dict[str, str]]:
         {"mark": "firing", "text": "firing"},
         {"mark": "▵", "text": "eval"},
         {"mark": "▪", "text": "checkpoint"},
+        {"mark": "⋈", "text": "learning rate changed"},
         {"mark": "↻", "text": "resume"},
         {"mark": "×", "text": "not a number"},
     ]
@@ -128,8 +155,11 @@ def words(
     return {
         "facts": facts(run, series, health=health, incidents=incidents, now_s=now_s),
         "incident": incident_json(incident, now_s=now_s) if incident and incident.state != "resolved" else None,
+        "beside": beside_json(incidents, incident),
         "sections": {
-            section.id: agreed(said.get(section.id, SectionWords()), section, alerts).json() for section in drawn
+            section.id: agreed(said.get(section.id, SectionWords()), section, alerts).json()
+            for section in drawn
+            if section.id not in (OTHERS, PINNED)
         },
         "charts": {
             chart.id: {
@@ -143,7 +173,7 @@ def words(
         "blocks": {"onset": {"alerts": [_bar(alert) for alert in incident.alerts], "last_step": run.last_step or 1}}
         if incident
         else {},
-        "marks": _marks(events),
+        "marks": _marks(events, series.get("learning_rate")),
     }
 
 
@@ -157,7 +187,7 @@ def _chart_alerts(signals: Sequence[str], section: Section, alerts: Sequence[Ale
     """Alerts on the chart's own curves with their tint; without any, the lines of the section's first one."""
     seen = families.shown(alerts)
     own = families.about(signals, seen)
-    if own or section.id == OTHERS:
+    if own or section.id in (OTHERS, PINNED):
         return [_alert_json(alert, own=True) for alert in own]
     beside = [alert for alert in families.about(section.signals, seen) if alert.fired_s is not None]
     beside.sort(key=lambda alert: alert.onset_s)
@@ -187,7 +217,7 @@ def _note(signals: Sequence[str], alerts: Sequence[AlertRow]) -> str:
     return f"the log hides NaN since {hiding[0].onset_step}"
 
 
-def _marks(events: Sequence[EventRow]) -> dict[str, Any]:
+def _marks(events: Sequence[EventRow], rate: Envelope | None) -> dict[str, Any]:
     steps: dict[str, list[int]] = {"checkpoint": [], "eval": []}
     resumes = []
     for event in events:
@@ -201,5 +231,6 @@ def _marks(events: Sequence[EventRow]) -> dict[str, Any]:
     return {
         "checkpoints": sorted(set(steps["checkpoint"]))[-MOST_MARKS:],
         "evals": sorted(set(steps["eval"]))[-MOST_MARKS:],
+        "rates": rate_changes(rate)[-MOST_MARKS:] if rate is not None else [],
         "resumes": resumes[-20:],
     }

@@ -9,7 +9,7 @@ import numpy as np
 
 from runvitals.dashboard.formatter import age, count, duration, number, percent, signed
 from runvitals.dashboard.incidents import Incident, counted, open_alerts
-from runvitals.dashboard.panels import value_kind
+from runvitals.dashboard.signal_facts import value_kind
 from runvitals.dashboard.tokens import SEVERITIES
 from runvitals.dashboard.verdicts import title_of
 from runvitals.diagnostics.signals import SIGNALS
@@ -98,16 +98,19 @@ def _last_step(run: RunInfo, usual_s: float | None) -> dict[str, Any]:
     return fact
 
 
+_RATES = (("tokens_per_s", "Tokens/s"), ("samples_per_s", "Samples/s"))
+
+
 def _throughput(series: Mapping[str, Envelope]) -> dict[str, Any] | None:
-    logged = series.get("tokens_per_s")
-    if logged is None:
-        return None
-    finite = logged.mean[np.isfinite(logged.mean)]
-    if not finite.size:
-        return None
-    now, usual = float(finite[-1]), float(np.median(finite))
-    small = _change(now / usual - 1) if usual > 0 else ""
-    return {"id": "throughput", "label": "Tokens/s", "text": number(now), "small": small}
+    """The newest rate beside the usual one: of tokens, or of samples where nobody counts tokens."""
+    for signal, label in _RATES:
+        finite = series[signal].mean if signal in series else np.empty(0)
+        finite = finite[np.isfinite(finite)]
+        if finite.size:
+            now, usual = float(finite[-1]), float(np.median(finite))
+            small = _change(now / usual - 1) if usual > 0 else ""
+            return {"id": "throughput", "label": label, "text": number(now), "small": small}
+    return None
 
 
 def _change(fraction: float) -> str:
@@ -136,6 +139,27 @@ def _open_alerts(incidents: Sequence[Incident]) -> dict[str, Any]:
     parts = [f"in {count(many)} incident{'s' if many > 1 else ''}"] if many else []
     parts += [f"{count(number)} {word}" for word, number in told.items() if number]
     return {"id": "alerts", "label": "Open alerts", "text": count(open_alerts(incidents)), "small": ", ".join(parts)}
+
+
+MOST_BESIDE = 3
+"""Further incidents named beside the main one; the Alerts page has all."""
+
+
+def beside_json(incidents: Sequence[Incident], shown: Incident | None) -> dict[str, Any]:
+    """The open incidents that the page is not about, each by its root, worst first, and how many more there are."""
+    others = [one for one in incidents if one is not shown and one.state == "open" and one.severity != "info"]
+    return {
+        "roots": [
+            {
+                "id": one.root.id,
+                "severity": one.severity,
+                "acknowledged": False,
+                "text": f"{title_of(one.root)}{_at(one.root)}",
+            }
+            for one in others[:MOST_BESIDE]
+        ],
+        "more": max(0, len(others) - MOST_BESIDE),
+    }
 
 
 def incident_json(incident: Incident, *, now_s: float) -> dict[str, Any]:

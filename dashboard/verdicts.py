@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from runvitals.dashboard import families
-from runvitals.dashboard.formatter import number, percent, signed
-from runvitals.dashboard.panels import ON_POLICY, OTHERS, Section, value_kind
+from runvitals.dashboard.formatter import duration, number, percent, signed
+from runvitals.dashboard.panels import ON_POLICY, OTHERS, PINNED, Section
+from runvitals.dashboard.signal_facts import value_kind
+from runvitals.dashboard.signal_keys import picks
 from runvitals.diagnostics.margin import MarginSettings, MarginVerdict, verdict
-from runvitals.diagnostics.signals import SIGNALS, best_key
+from runvitals.diagnostics.signals import SIGNALS
 from runvitals.store.types import AlertRow, Envelope, Floats, Latest, RunInfo
 
 MARGIN_SIGNALS = (
@@ -31,7 +33,9 @@ MARGIN_SIGNALS = (
     "learning_rate",
 )
 POLICY_SIGNALS = ("reward", "sequence_kl", "kl", "sequence_entropy", "entropy", "eos_tokens")
-OTHER_SIGNALS = (*POLICY_SIGNALS, "step_time_s", "data_wait_s", "tokens_per_s")
+PART_SIGNALS = ("data_wait_s", "optimizer_time_s", "generation_time_s")
+BESIDE_SIGNALS = ("evaluation_time_s", "save_time_s")
+OTHER_SIGNALS = (*POLICY_SIGNALS, "step_time_s", *PART_SIGNALS, *BESIDE_SIGNALS, "tokens_per_s", "samples_per_s")
 NEUTRAL = "neutral"
 """In place of a severity: the verdict is a word without a mark."""
 
@@ -55,8 +59,8 @@ class SectionWords:
 
 def keys_read(keys: Mapping[str, Latest]) -> dict[str, str]:
     """Signal → key of the series that the verdicts read."""
-    chosen = {signal: best_key(signal, keys) for signal in (*MARGIN_SIGNALS, *OTHER_SIGNALS)}
-    return {signal: key for signal, key in chosen.items() if key is not None}
+    best = picks(keys)
+    return {signal: best[signal] for signal in (*MARGIN_SIGNALS, *OTHER_SIGNALS) if signal in best}
 
 
 def margin_verdict(run: RunInfo, series: Mapping[str, Envelope]) -> MarginVerdict:
@@ -71,7 +75,7 @@ def margin_verdict(run: RunInfo, series: Mapping[str, Envelope]) -> MarginVerdic
 
 def section_words(run: RunInfo, series: Mapping[str, Envelope]) -> dict[str, SectionWords]:
     """For each section what it says of itself, before any alert is heard; see `agreed`."""
-    words = {"optimisation": _optimisation(series)}
+    words = {"optimisation": _optimisation(series), "throughput": _throughput(series)}
     margin = margin_verdict(run, series)
     shown = SectionWords(severity=_mark(margin), word=margin.title, sentence=margin.sentence)
     if "eval_reward_margin" in series:
@@ -99,7 +103,7 @@ def agreed(words: SectionWords, section: Section, alerts: Sequence[AlertRow]) ->
 
     Beside a critical alert on other curves of the run a good verdict keeps its word, and loses the mark of health.
     """
-    if section.id == OTHERS:
+    if section.id in (OTHERS, PINNED):
         return words
     seen = families.shown(alerts)
     worst = families.worst_firing(families.about(section.signals, seen))
@@ -135,17 +139,32 @@ def _optimisation(series: Mapping[str, Envelope]) -> SectionWords:
     if norms.size >= 5:
         low, high = np.quantile(norms, [0.1, 0.9])
         parts.append(f"gradient norm {number(float(norms[-1]))}, usually {number(float(low))} to {number(float(high))}")
-    share = _wait_share(series)
-    if share is not None:
-        parts.append(f"{percent(share)} of step time waits for data")
     return SectionWords(sentence="; ".join(parts))
 
 
-def _wait_share(series: Mapping[str, Envelope]) -> float | None:
-    if "step_time_s" not in series or "data_wait_s" not in series:
-        return None
-    steps, waits = _finite(series["step_time_s"].mean), _finite(series["data_wait_s"].mean)
-    return float(waits.sum() / steps.sum()) if steps.size and steps.sum() > 0 else None
+_PART_WORDS = {
+    "data_wait_s": "waits for data",
+    "optimizer_time_s": "is the optimiser's",
+    "generation_time_s": "is generation",
+}
+_BESIDE_WORDS = {"evaluation_time_s": "an evaluation takes", "save_time_s": "a checkpoint"}
+
+
+def _throughput(series: Mapping[str, Envelope]) -> SectionWords:
+    """How long a step takes, which part of it goes where, and what comes on top."""
+    steps = _finite(series["step_time_s"].mean) if "step_time_s" in series else np.empty(0)
+    if not steps.size or steps.sum() <= 0:
+        return SectionWords()
+    parts = [f"a step takes {duration(float(np.median(steps)))}"]
+    for signal, words in _PART_WORDS.items():
+        values = _finite(series[signal].mean) if signal in series else np.empty(0)
+        if values.size:
+            parts.append(f"{percent(float(values.mean() / steps.mean()))} of it {words}")
+    for signal, words in _BESIDE_WORDS.items():
+        values = _finite(series[signal].mean) if signal in series else np.empty(0)
+        if values.size:
+            parts.append(f"{words} {duration(float(np.median(values)))}")
+    return SectionWords(sentence=", ".join(parts))
 
 
 def chart_sentence(signal: str, envelope: Envelope | None) -> str:

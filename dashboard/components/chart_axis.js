@@ -119,7 +119,7 @@ export function signalAxes(specs) {
   const found = new Map();
   for (const spec of specs) {
     if (spec.stack) continue;
-    const lines = spec.series.filter((one) => one.style !== "rings");
+    const lines = spec.series.filter((one) => one.style !== "rings" && !one.held);
     const alone = new Set(lines.map((one) => one.clock)).size === lines.length;
     for (const one of lines) {
       const id = alone ? spec.id : one.id;

@@ -152,14 +152,14 @@ function edgeTrace(x, y, marker) {
   return { ...quiet, type: "scatter", mode: "markers", x, y: x.map(() => y), yaxis: "y2", marker };
 }
 
-// Filled areas one above the other. A series that is the total reaches up to its own value: what no other part explains.
+// Filled areas one above the other.
 function stackTraces(seen) {
   const below = [];
   return seen.map(({ part, spec }, i) => {
-    const y = part.columns.mean.map((value, at) => (below[at] = spec.total ? Math.max(below[at] ?? 0, value ?? 0) : (below[at] ?? 0) + Math.max(0, value ?? 0)));
+    const y = part.columns.mean.map((value, at) => (below[at] = (below[at] ?? 0) + Math.max(0, value ?? 0)));
     return {
       ...quiet, type: "scatter", mode: "lines", x: part.xs, y, fill: i ? "tonexty" : "tozeroy",
-      fillcolor: withAlpha(spec.color, 0.85), line: { width: 0 },
+      fillcolor: withAlpha(spec.color, 0.85), line: { width: 0, shape: "hvh" },
     };
   });
 }
@@ -181,14 +181,16 @@ export function traces(chart, shown, { theme, yTo }) {
   const seen = shown.filter((one) => !one.hidden);
   const out = chart.stack ? stackTraces(seen) : curveTraces(seen, theme);
   for (const { part, spec } of seen) {
+    if (spec.style === "faint") continue;
     if (part.columns.kinds.some((kind) => kind > 0)) out.push(crossTrace(part, theme.critical));
     if (!chart.stack) out.push(...beyondTraces(part, yTo, { color: spec.color, log: chart.log }));
   }
   return out;
 }
 
-function curveTraces(seen, theme) {
-  const out = [];
+function curveTraces(all, theme) {
+  const out = all.filter(({ spec }) => spec.style === "faint").map(({ part }) => lineTrace(part, part.line, { color: theme.ink3, width: 1, alpha: 0.38 }));
+  const seen = all.filter(({ spec }) => spec.style !== "faint");
   for (const { superseded } of seen) if (superseded) out.push(...supersededTraces(superseded, theme));
   for (const { part, spec } of seen) {
     if (spec.style === "rings") continue;
@@ -198,7 +200,7 @@ function curveTraces(seen, theme) {
   }
   for (const { part, spec } of seen) {
     if (spec.style === "rings") out.push(ringTrace(part, spec.color, theme.bg));
-    else if (part.raw || !part.scattered) out.push(lineTrace(part, part.line, { color: spec.color, width: 2, dash: spec.dash, dots: !part.raw && single(part) }));
+    else if (part.raw || !part.scattered) out.push(lineTrace(part, part.line, { color: spec.color, width: spec.thin ? 1.2 : 2, dash: spec.dash, dots: !part.raw && single(part) }));
     if (spec.points && part.xs.length <= MOST_RINGS) out.push(ringTrace(part, spec.color, theme.bg));
   }
   return out;

@@ -16,7 +16,8 @@ export function figure(chart) {
   const { page, spec, shown, yTo } = chart;
   const range = page.range();
   const at = (step) => page.placeOf(step, spec.series[0]);
-  const context = { at, end: range[1], range, theme: page.theme, withAlpha, font: page.theme.font, width: chart.width };
+  const placed = (place) => (page.heldAxis !== page.view.axis ? null : !page.view.log ? place : place > 0 ? Math.log10(place) : null);
+  const context = { at, placed, end: range[1], range, theme: page.theme, withAlpha, font: page.theme.font, width: chart.width };
   // Marks stand at a step; against a signal a step has no one place.
   const marked = isSignal(page.view.axis) ? { ...spec, alerts: [], parted: [] } : spec;
   const marks = isSignal(page.view.axis) ? NO_MARKS : page.marks;
@@ -53,7 +54,7 @@ function layout(chart, { marked, marks, context }) {
 function endLabels({ spec, shown, yTo: [low, high] }, font) {
   if (!spec.endLabels) return [];
   const pixels = spec.height - MARGIN.t - MARGIN.b;
-  const labels = shown.filter((one) => !one.hidden && one.part.xs.length).map((one) => ({
+  const labels = shown.filter((one) => !one.hidden && one.spec.style !== "faint" && !one.spec.thin && one.part.xs.length).map((one) => ({
     x: latest(one.part.xs), y: latest(one.part.line), xref: "x", yref: "y", xanchor: "left", xshift: 6, showarrow: false,
     text: value(spec.values, latest(one.part.line)), font: { ...font, size: 11.5, color: one.spec.color },
   })).filter((label) => label.x !== null && label.y !== null && label.text !== MISSING && !(spec.log && label.y <= 0));

@@ -3,7 +3,9 @@
 import { el } from "./base.js";
 import { keySwatch } from "./chart_dom.js";
 import { precise } from "./chart_words.js";
-import { clock, count, duration } from "./format.js";
+import { isSignal } from "./chart_axis.js";
+import { nearerOnly, placeText } from "./compare_lines.js";
+import { clock, count } from "./format.js";
 
 const DRAG_PX = 4;
 const GAP_PX = 8;
@@ -109,14 +111,11 @@ export class Hover {
   }
 
   fill(chart, place, share) {
-    const rows = [];
-    let head = null;
-    for (const { part, spec, hidden } of chart.shown) {
-      const i = hidden ? -1 : nearest(part.xs, place);
-      if (i < 0) continue;
-      head ??= { step: part.columns.step[i], time: part.columns.time[i], late_s: this.page.clockOf(spec).late_s };
-      rows.push(this.row(chart, part, { spec, i }));
-    }
+    const found = chart.shown.filter(({ spec, hidden }) => !hidden && spec.style !== "faint").map(({ part, spec }) => ({ part, spec, i: nearest(part.xs, place) }))
+      .filter(({ i }) => i >= 0).map((one) => ({ ...one, away: Math.abs(one.part.xs[one.i] - place) }));
+    const [first] = found;
+    const head = first && { step: first.part.columns.step[first.i], time: first.part.columns.time[first.i], late_s: this.page.clockOf(first.spec).late_s, place };
+    const rows = nearerOnly(found).map(({ part, spec, i }) => this.row(chart, part, { spec, i }));
     chart.box.style.display = head ? "block" : "none";
     if (!head) return;
     chart.box.replaceChildren(el("div", { class: "hover-head" }, this.headText(head)), ...rows);
@@ -134,10 +133,9 @@ export class Hover {
   }
 
   headText(head) {
+    if (this.page.compares && !isSignal(this.page.view.axis)) return placeText(this.page.view, head.place);
     const step = head.step === null || head.step < 0 ? "" : `step ${count(head.step)} · `;
-    const { startS, clocks, view } = this.page;
-    // The time of day, unless runs of different times stand over one another.
-    return step + (Object.keys(clocks).length > 1 && view.axis !== "time" ? duration(head.time) : clock(startS + head.late_s + head.time));
+    return step + clock(this.page.startS + head.late_s + head.time);
   }
 
   row(chart, part, { spec, i }) {
@@ -146,6 +144,7 @@ export class Hover {
     const texts = [el("span", { class: "hover-label" }, spec.label || "value"), el("b", {}, this.shownValue(kind, columns, i))];
     if (part.raw) texts.push(el("span", { class: "hover-more" }, `mean ${precise(kind, part.line[i])}`));
     if (columns.count[i] > 1) texts.push(el("span", { class: "hover-more" }, `${precise(kind, columns.low[i])} to ${precise(kind, columns.high[i])}`));
+    if (spec.group) texts.push(el("span", { class: "hover-more" }, `n ${count(columns.count[i])}`));
     return el("div", { class: "hover-row" }, keySwatch(chart.spec.stack ? "area" : spec.style ?? "line", spec.color, spec.dash), ...texts);
   }
 

@@ -22,7 +22,7 @@ export function drawKey(chart) {
 
 export function keyEntries(chart) {
   const { page, spec, shown } = chart;
-  const entries = shown.map((one) => seriesEntry(chart, one));
+  const entries = shown.filter((one) => !one.spec.thin).map((one) => seriesEntry(chart, one));
   if (!spec.stack && spec.series.some((one) => page.supersededColumns(one.id))) {
     entries.push({ ...SUPERSEDED, kind: "line", color: "var(--ink3)", dash: "solid", text: "", hidden: page.isHidden(spec.id, SUPERSEDED) });
   }
@@ -45,6 +45,7 @@ function edgeEntries({ spec, shown, yTo }) {
 
 function seriesEntry({ page, spec, shown }, { spec: one, part, hidden }) {
   let { label } = one;
+  if (label && spec.sizes?.[one.id]) label = `${label}, ${spec.sizes[one.id]}`;
   if (part.raw && one.tell) label = `${label ? `${label}, ` : ""}${part.said}`;
   else if (part.banded && one.tell) label = `${label ? `${label}, ` : ""}mean and min–max`;
   let text = spec.stack ? share(shown, one) : value(spec.values, latest(part.line));
@@ -52,14 +53,11 @@ function seriesEntry({ page, spec, shown }, { spec: one, part, hidden }) {
   return { id: one.id, kind: one.style ?? "line", color: one.color, dash: one.dash, label, text: one.plain ? "" : text, hidden, loading: page.loading(one.id) };
 }
 
-// A stacked part's share of the whole that is shown, in percent; the total's own share is what no other part explains.
+// A stacked part's share of all that is shown, in percent.
 function share(shown, spec) {
-  const sum = ({ part }) => part.columns.mean.reduce((total, mean, i) => total + Math.max(0, mean ?? 0) * part.columns.count[i], 0);
-  const sums = shown.map((one) => [one.spec, sum(one)]);
-  const parts = sums.filter(([one]) => !one.total).reduce((total, [, own]) => total + own, 0);
-  const all = sums.find(([one]) => one.total)?.[1] ?? parts;
-  const own = spec.total ? Math.max(0, all - parts) : sums.find(([one]) => one === spec)[1];
-  return all > 0 ? percent(own / all) : MISSING;
+  const sum = ({ part }) => part.columns.mean.reduce((total, mean, i) => total + (mean ?? 0) * part.columns.count[i], 0);
+  const all = shown.reduce((total, one) => total + sum(one), 0);
+  return all > 0 ? percent(sum(shown.find((one) => one.spec === spec)) / all) : MISSING;
 }
 
 function keyNode(chart, entry) {

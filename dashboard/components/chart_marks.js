@@ -4,13 +4,13 @@ const AXIS_Y = 0.03;
 const TINT = { holding: [0.03, 0.055], firing: [0.06, 0.085] };
 
 // Shapes (lines, tints) of a chart; `at(step)` gives the place on the current axis, `end` the right edge.
-export function shapes(chart, marks, { at, end, theme, withAlpha }) {
+export function shapes(chart, marks, { at, placed, end, theme, withAlpha }) {
   const out = [];
   for (const reference of chart.references ?? []) out.push(across(reference.value, theme.ink3, "4px,3px"));
   if (chart.zero) out.push({ ...across(0, theme.line, "solid"), layer: "below" });
   for (const alert of chart.alerts ?? []) out.push(...alertShapes(alert, { at, end, theme, withAlpha }));
   for (const resume of marks.resumes ?? []) out.push(upright(at(resume.step), theme.ink3, { dash: "4px,3px", width: 1 }));
-  for (const parted of chart.parted ?? []) out.push(upright(at(parted.step), theme.ink3, { dash: "4px,3px", width: 1.5 }));
+  for (const parted of chart.parted ?? []) out.push(upright(placed(parted.place), theme.ink3, { dash: "4px,3px", width: 1.5 }));
   return out;
 }
 
@@ -76,10 +76,10 @@ const ROW_PX = 14;
 
 // Words above the plot: where training resumed, where runs parted. Those that would overlap stand one below the other.
 // Plotly reads markup in text, so it is escaped.
-export function annotations(chart, marks, { at, range, theme, font, width }) {
+export function annotations(chart, marks, { at, placed, range, theme, font, width }) {
   const said = [
     ...(marks.resumes ?? []).map((resume) => ({ x: at(resume.step), text: resume.from === null ? "↻ resumed" : `↻ resumed from ${resume.from}` })),
-    ...(chart.parted ?? []).map((parted) => ({ x: at(parted.step), text: parted.label })),
+    ...(chart.parted ?? []).map((parted) => ({ x: placed(parted.place), text: parted.label })),
   ].filter(({ x, text }) => text && x !== null && x >= range[0] && x <= range[1]).sort((a, b) => a.x - b.x);
   const ends = [];
   return said.map(({ x, text }) => {

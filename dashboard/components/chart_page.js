@@ -19,6 +19,7 @@ export class ChartPage extends ChartSight {
     this.series = new Map();
     this.superseded = new Map();
     this.versions = new Map();
+    this.held = new Map();
     this.merged = new Map();
     this.hidden = new Set();
     this.fine = null;
@@ -75,6 +76,19 @@ export class ChartPage extends ChartSight {
       this.versions.set(id, `${data.epoch}.0`);
     }
     if (this.view.range) this.askFiner();
+  }
+
+  // Series that the server has worked out whole and placed on the page's axis (groups, thin lines of a comparison), apart from the live ones.
+  hold(wire, version) {
+    if (version === this.heldVersion) return;
+    this.heldVersion = version;
+    this.held = new Map(Object.entries(wire).map(([id, columns]) => [id, unpacked({ ...columns, time: columns.step })]));
+    this.later();
+  }
+
+  // A held series; nothing of it while the page is on another axis than the one it was made for.
+  heldOf(id) {
+    return this.held.has(id) && this.heldAxis !== this.view.axis ? NOTHING : this.held.get(id);
   }
 
   // The charts' specs and marks. A chart that stays keeps its elements, and with them zoom, focus and pointer.
@@ -136,18 +150,19 @@ export class ChartPage extends ChartSight {
   }
 
   clock(name, { steps, tokens, total, start_s: start_s }) {
-    const columns = (id) => this.series.get(id)?.columns ?? NOTHING;
+    const columns = (id) => this.heldOf(id) ?? this.series.get(id)?.columns ?? NOTHING;
     const { axis } = this.view;
     const signals = new Map(isSignal(axis) ? [[axis, this.columns(this.axisSeries(name))]] : []);
     return new Clock(columns(steps), { tokens: columns(tokens), total: total || 1, late_s: start_s - this.startS, signals });
   }
 
   version(id) {
+    if (this.held.has(id)) return this.heldVersion;
     return this.versions.get(id) ?? "";
   }
 
   loading(id) {
-    return !this.series.has(id);
+    return !this.series.has(id) && !this.held.has(id);
   }
 
   clockOf(spec) {
@@ -167,7 +182,7 @@ export class ChartPage extends ChartSight {
 
   // A series as it is shown: finer data where the zoom has it, and what arrived since.
   columns(id) {
-    const held = this.series.get(id)?.columns ?? NOTHING;
+    const held = this.heldOf(id) ?? this.series.get(id)?.columns ?? NOTHING;
     const finer = this.finer()?.series[id];
     if (!finer || !finer.step.length) return held;
     const [version, columns] = this.merged.get(id) ?? [];

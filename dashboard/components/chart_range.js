@@ -13,9 +13,7 @@ function drawn(chart, shown) {
 
 function sums(seen) {
   const out = [];
-  for (const { part, spec } of seen) {
-    part.columns.mean.forEach((value, i) => (out[i] = spec.total ? Math.max(out[i] ?? 0, value ?? 0) : (out[i] ?? 0) + (value ?? 0)));
-  }
+  for (const { part } of seen) part.columns.mean.forEach((value, i) => (out[i] = (out[i] ?? 0) + (value ?? 0)));
   return out;
 }
 

@@ -3,11 +3,14 @@
 import { el, keyed, setClass, setText, severityMark } from "./base.js";
 import { count } from "./format.js";
 import { drawDiffers } from "./compare_differs.js";
+import { drawOutcome } from "./compare_outcome.js";
 import { drawTable } from "./compare_table.js";
+import { drawCompletions } from "./run_completions.js";
+import { drawMap } from "./run_map.js";
 import { drawOnset } from "./run_onset.js";
 import { drawSmall } from "./small_multiples.js";
 
-const BLOCKS = { onset: drawOnset, small: drawSmall, differs: drawDiffers, table: drawTable, note: drawNote };
+const BLOCKS = { onset: drawOnset, small: drawSmall, differs: drawDiffers, table: drawTable, outcome: drawOutcome, note: drawNote, map: drawMap, completions: drawCompletions };
 
 export function drawSections(parent, { state, frame, words }) {
   keyed(parent, frame.sections, {
@@ -34,9 +37,9 @@ function drawHead(node, section, state) {
 }
 
 // A section that folds: nothing is read, sent or drawn for it until it is opened.
-function foldHead({ title, fold }, state) {
+function foldHead({ id, title, fold }, state) {
   const words = `${title} (${count(fold.count)})`;
-  return el("h2", {}, el("button", { class: "fold", type: "button", "aria-expanded": String(fold.open), onclick: () => state.trigger("more", !fold.open) }, el("span", { "aria-hidden": "true" }, fold.open ? "▾" : "▸"), words));
+  return el("h2", {}, el("button", { class: "fold", type: "button", "aria-expanded": String(fold.open), onclick: () => state.layout.toggleOpen(id) }, el("span", { "aria-hidden": "true" }, fold.open ? "▾" : "▸"), words));
 }
 
 function drawBlocks(grid, { section, state, words }) {

@@ -2,10 +2,14 @@
 
 import { isSignal } from "./chart_axis.js";
 import { prepared, withInterval } from "./chart_build.js";
+import { faintPart, groupPart } from "./compare_lines.js";
 import { MARGIN, figure } from "./chart_figure.js";
 import { SUPERSEDED, drawKey } from "./chart_key.js";
 import { ChartMenu } from "./chart_menu.js";
+import { PinButton } from "./run_pin.js";
 import { yRange } from "./chart_range.js";
+import { stacked } from "./chart_stack.js";
+import { explain, spoken } from "./chart_about.js";
 import { el } from "./base.js";
 
 const LOG_SCALE = "log scale";
@@ -26,10 +30,12 @@ export class ChartView {
     this.keyText = "";
     this.words = el("div", { class: "chart-words" });
     this.menu = new ChartMenu(this);
-    this.title = el("div", { class: "chart-title" }, this.words, this.menu.button);
+    this.pin = new PinButton(this);
+    this.title = el("div", { class: "chart-title" }, this.words, this.pin.button, this.menu.button);
     this.root = el("figure", { tabindex: "0" }, this.title, this.key, this.frame);
     this.root.dataset.chart = spec.id;
     this.given = spec;
+    explain({ over: this.words, focus: this.root, root: page.root, facts: () => this.spec.about });
     this.placed();
     this.describe(spec);
   }
@@ -59,11 +65,12 @@ export class ChartView {
     this.look = settings.for(given.id);
     const log = !given.stack && (this.look.y === "auto" ? Boolean(given.log) : this.look.y === "log");
     this.spec = { ...given, log, clip: this.look.clip, unit: this.unit(given, log) };
-    this.root.className = `chart span-${given.span ?? 3}${given.big ? " big" : ""}`;
+    this.root.className = `chart span-${given.span ?? 3}${given.big ? " big" : ""}${given.crowded ? " crowded" : ""}`;
     this.plot.style.height = `${given.height}px`;
     const words = JSON.stringify([given.title, this.spec.unit, given.note, given.absent, given.verdict]);
     if (words !== this.wordsText) this.drawWords();
     this.wordsText = words;
+    this.pin.draw();
   }
 
   unit(given, log) {
@@ -76,6 +83,7 @@ export class ChartView {
     const { spec } = this;
     const label = spec.verdict ? `${spec.title}: ${spec.verdict}` : spec.title;
     for (const node of [this.root, this.plot]) node.setAttribute("aria-label", label);
+    this.root.setAttribute("aria-description", spoken(spec.about));
     this.words.replaceChildren(el("b", {}, spec.title), el("span", { class: "unit", title: spec.unit }, spec.unit ?? ""));
     if (spec.note) this.words.append(el("span", { class: "note" }, spec.note));
     if (spec.absent) this.words.append(el("span", { class: "absent", title: spec.absent }, spec.absent));
@@ -110,6 +118,7 @@ export class ChartView {
       part: this.part(one, this.columns(one), { smooth: this.smoothing(one), auto: one.smooth, band: spec.band && one.smooth }),
       superseded: this.superseded(one),
     }));
+    if (spec.stack) this.shown = stacked(this.shown);
     this.yTo = yRange(spec, this.shown);
   }
 
@@ -121,7 +130,10 @@ export class ChartView {
 
   part(one, columns, how) {
     const { page } = this;
-    return prepared(columns, page.view, { clock: page.clockOf(one), pixels: this.width, range: page.range(), ...how });
+    const where = { clock: page.clockOf(one), pixels: this.width, range: page.range() };
+    if (one.style === "faint") return faintPart(columns, page.view, where);
+    if (one.group) return groupPart(columns, page.view, where);
+    return prepared(columns, page.view, { ...where, ...how });
   }
 
   // What a resume or a rollback took the place of, as it was; null where there is nothing of it or it is hidden.

@@ -6,6 +6,8 @@ import { ChartPage } from "./chart_page.js";
 import { drawCompareHead } from "./compare_head.js";
 import { drawFoot } from "./chart_foot.js";
 import { drawRunHead } from "./run_head.js";
+import { RunLayout } from "./run_layout.js";
+import { SignalSearch } from "./run_search.js";
 import { drawSections } from "./chart_sections.js";
 
 const PLOTLY = new URL("../plotly.script/plotly.min.js", import.meta.url).href;
@@ -28,10 +30,10 @@ function loadPlotly() {
 }
 
 function mounted(parent) {
-  const parts = { notices: el("div", { class: "notices" }), head: el("header"), empty: el("div", { class: "empty", hidden: true }), view: el("div", { class: "view-row", role: "group", "aria-label": "How charts are drawn" }), body: el("main"), foot: el("footer", { class: "foot" }) };
-  const root = el("div", { class: "rv page" }, parts.notices, parts.head, parts.empty, parts.view, parts.body, parts.foot);
+  const parts = { notices: el("div", { class: "notices" }), head: el("header"), empty: el("div", { class: "empty", hidden: true }), find: el("div", { class: "find-row", hidden: true }), view: el("div", { class: "view-row", role: "group", "aria-label": "How charts are drawn" }), body: el("main"), foot: el("footer", { class: "foot" }) };
+  const root = el("div", { class: "rv page" }, parts.notices, parts.head, parts.empty, el("div", { class: "tools" }, parts.find, parts.view), parts.body, parts.foot);
   parent.append(root);
-  const state = { root, parts, empty: parts.empty, frame: {}, words: {}, page: new ChartPage(root), received_ms: performance.now(), every_s: 1 };
+  const state = { root, parts, empty: parts.empty, frame: {}, words: {}, curves: {}, views: {}, page: new ChartPage(root), received_ms: performance.now(), every_s: 1 };
   state.stopHeartbeat = heartbeat(state, (silent_s) => beat(state, silent_s));
   loadPlotly().then(() => state.page.later(), (error) => (state.loadError = error.message));
   return state;
@@ -43,14 +45,19 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   state.trigger = setTriggerValue;
   state.page.askFor = (zoom) => setStateValue("zoom", zoom);
   state.page.askFile = (wanted) => setTriggerValue("csv", wanted);
+  state.tellLayout = (layout) => setStateValue("layout", layout);
   const resync = (part) => ask(state, part, setTriggerValue);
   Object.assign(state, { every_s: data.every_s, now_s: data.now_s, notices: data.notices });
   if (data.frame) {
     const frame = newest(state.frame, data.frame, () => resync("frame"));
     const words = newest(state.words, data.words, () => resync("words"));
+    for (const part of ["map", "signals"]) if (data[part]) newest((state[part] ??= {}), data[part], () => resync(part));
     if (frame && words) draw(state, frame, words);
+    const curves = data.curves ? newest(state.curves, data.curves, () => resync("curves")) : {};
+    if (curves) state.page.hold(curves, state.curves.digest);
+    if (data.views) newest(state.views, data.views, () => resync("views"));
     const taken = state.page.receive(data.charts);
-    if (!frame || !words) resync("all");
+    if (!frame || !words || !curves) resync("all");
     else if (!taken) resync("charts");
   }
   drawEmpty(state, data.empty);
@@ -86,12 +93,15 @@ function newest(kept, sent, ask) {
 function draw(state, frame, words) {
   const { page, parts } = state;
   if (frame.page === "run" && !new URLSearchParams(location.search).has("run")) named(frame.head.id);
+  if (frame.page === "run") arrange(state, frame);
   state.name ??= lookedAt(page, `${frame.page}:${frame.head.id ?? ""}`);
   const specs = frame.sections.flatMap((section) => section.blocks.filter((block) => block.kind === "chart"))
     .map((spec) => ({ ...spec, ...words.charts?.[spec.id] }));
   page.specify(specs, { clocks: frame.clocks, marks: words.marks ?? {} });
   state.said = words;
   page.title = frame.head.name ?? frame.page;
+  page.compares = frame.page === "compare";
+  page.heldAxis = frame.head.axis;
   page.onMoved = () => {
     HEADS[frame.page](parts.head, { state, frame, words: state.said });
     parts.view.hidden = !page.charts.length;
@@ -101,6 +111,21 @@ function draw(state, frame, words) {
   page.onMoved();
   drawSections(parts.body, { state, frame, words });
   drawFoot(parts.foot, { state, frame });
+}
+
+// What only a run's page has: pins, and the search that finds what to pin.
+function arrange(state, frame) {
+  const { page, parts } = state;
+  state.layout ??= page.layout = new RunLayout(location.search, (layout) => {
+    state.tellLayout(layout);
+    page.viewVersion++;
+    page.later();
+    page.onMoved();
+  });
+  state.search ??= new SignalSearch(state);
+  if (!parts.find.firstChild) parts.find.append(state.search.node);
+  parts.find.hidden = !frame.head.signals;
+  state.search.draw(frame.head, state.signals?.body);
 }
 
 // Puts the run into an address that names none, so that a copy of it leads here. In place of the entry, so that Back still leads back.

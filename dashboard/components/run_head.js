@@ -9,11 +9,12 @@ const MODES = { whole: "Whole run", last: "Last 50 steps", follow: "Follow" };
 const ENDED_MODES = { whole: MODES.whole, last: MODES.last };
 
 export function drawRunHead(parent, { state, frame, words }) {
-  if (!parent.firstChild) parent.append(...["title run-title", "facts", "incidents"].map((name) => el("div", { class: name })));
-  const [title, facts, incidents] = parent.children;
+  if (!parent.firstChild) parent.append(...["title run-title", "facts", "incidents", "beside"].map((name) => el("div", { class: name })));
+  const [title, facts, incidents, beside] = parent.children;
   drawTitle(title, { state, head: frame.head });
   drawFacts(facts, words.facts ?? []);
   drawIncidents(incidents, { state, incidents: words.incident ? [words.incident] : [] });
+  drawBeside(beside, { state, beside: words.beside });
   state.ages = (node, silent_s) => setText(node, `${age(state.now_s + silent_s - Number(node.dataset.since))} ago`);
 }
 
@@ -90,19 +91,33 @@ function drawIncidents(parent, { state, incidents }) {
 }
 
 function incidentWords(incident, state) {
-  const goTo = (alert) => (event) => {
-    event.preventDefault();
-    state.trigger("go", { page: "alerts", alert });
-  };
   const chain = incident.chain.flatMap((alert, i) => [
     i ? el("span", { class: "ink3", "aria-hidden": "true" }, "→") : null,
-    el("a", { class: "onset-link", href: `alerts?alert=${encodeURIComponent(alert.id)}`, onclick: goTo(alert.id) }, severityMark(alert.severity, { hollow: alert.acknowledged }), el("span", {}, alert.text)),
+    alertLink(alert, state),
   ]);
   return el("div", { class: "grow" },
     el("div", { class: "row" }, el("span", { class: `mark ${incident.severity}` }, severityMark(incident.severity, { hollow: incident.acknowledged, muted: incident.muted_until_s !== null }), incident.title),
       incident.muted_until_s === null ? null : el("span", { class: "strong" }, mutedText(incident.muted_until_s)), el("span", { class: "ink2" }, incident.times)),
     el("p", { class: "incident-sentence" }, incident.sentence, " ", incident.cause ? el("b", {}, incident.cause) : null),
     incident.chain.length > 1 ? el("div", { class: "row onset" }, el("span", { class: "ink2" }, "By onset"), chain) : null);
+}
+
+function alertLink(alert, state) {
+  const go = (event) => {
+    event.preventDefault();
+    state.trigger("go", { page: "alerts", alert: alert.id });
+  };
+  return el("a", { class: "onset-link", href: `alerts?alert=${encodeURIComponent(alert.id)}`, onclick: go }, severityMark(alert.severity, { hollow: alert.acknowledged }), el("span", {}, alert.text));
+}
+
+// Open incidents beside the one that the page is about: each by its root, so that none is out of sight.
+function drawBeside(parent, { state, beside }) {
+  const text = JSON.stringify(beside ?? null);
+  if (parent.dataset.text === text) return;
+  parent.dataset.text = text;
+  parent.hidden = !beside?.roots.length;
+  if (parent.hidden) return parent.replaceChildren();
+  parent.replaceChildren(el("span", { class: "ink2" }, "Also open"), ...beside.roots.map((root) => alertLink(root, state)), beside.more ? el("span", { class: "ink2" }, `and ${beside.more} more`) : "");
 }
 
 function incidentButtons(incident, state) {

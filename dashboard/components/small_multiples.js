@@ -1,6 +1,7 @@
 // Small multiples of devices and host: name and value, a curve on a fixed scale, a bar for memory, numbers below.
 
 import { el, keyed, setAttribute, setText, svg } from "./base.js";
+import { explain, spoken } from "./chart_about.js";
 import { latest } from "./chart_build.js";
 import { places } from "./chart_axis.js";
 import { thinned, visible } from "./chart_data.js";
@@ -18,9 +19,11 @@ const [WIDTH, HEIGHT] = [140, 34];
 export function drawSmall(node, { block, state }) {
   keyed(node, block.items, {
     key: (item) => item.id,
-    make: () => {
+    make: (item) => {
       const picture = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" }, svg("path", { class: "small-area" }), svg("path", { class: "small-line", "vector-effect": "non-scaling-stroke" }));
-      return el("div", { class: "small-item", tabindex: "0", role: "img" }, el("div", { class: "small-title" }, el("b"), el("b")), picture, el("div", { class: "bar" }, el("div")), el("div", { class: "small-feet" }));
+      const node = el("div", { class: "small-item", tabindex: "0", role: "img", "aria-description": spoken(item.about) }, el("div", { class: "small-title" }, el("b"), el("span", { class: "unit" }), el("b")), picture, el("div", { class: "bar" }, el("div")), el("div", { class: "small-feet" }));
+      explain({ over: node.firstChild, focus: node, root: state.root, facts: () => item.about });
+      return node;
     },
     update: (one, item) => updateItem(one, { item, page: state.page }),
   });
@@ -30,8 +33,9 @@ function updateItem(node, { item, page }) {
   const [title, picture, bar, feet] = node.children;
   const now = latest(page.columns(item.series).mean);
   setText(title.firstChild, item.title);
+  setText(title.children[1], item.of ?? "");
   setText(title.lastChild, written(now, item.unit));
-  setAttribute(node, "aria-label", `${item.title}: ${written(now, item.unit)}`);
+  setAttribute(node, "aria-label", `${item.title}${item.of ? ` of ${item.of}` : ""}: ${written(now, item.unit)}`);
   const version = `${page.version(item.series)}|${page.viewVersion}`;
   if (node.dataset.version !== version) drawCurve(picture, { item, page });
   node.dataset.version = version;

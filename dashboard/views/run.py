@@ -17,8 +17,12 @@ from runvitals.dashboard.data import Problem, read, shown_health
 from runvitals.dashboard.incidents import group
 from runvitals.dashboard.live_charts import Feed, Zoom
 from runvitals.dashboard.navigation import go
-from runvitals.dashboard.panels import folded, sections
+from runvitals.dashboard.panels import OTHERS, folded, pinned, sections
 from runvitals.dashboard.run_body import frame, main_incident, wants, words
+from runvitals.dashboard.run_completions import Completions
+from runvitals.dashboard.run_keys import RunKeys, search_json
+from runvitals.dashboard.run_layout import Layout
+from runvitals.dashboard.run_map import CELLS, map_json, measures
 from runvitals.dashboard.verdicts import BUCKETS, keys_read
 from runvitals.store import Store
 from runvitals.store.types import LIVE, Envelope, Latest, RunInfo
@@ -31,8 +35,8 @@ READ_EVERY_S = 3.0
 
 MARKED_EVENTS = ("checkpoint", "eval", "resume")
 
-_MORE = "more"
-"""In the address while the section of all that the page has no plan for is open."""
+MAP_EVERY_S = 10.0
+"""How often the map of devices and ranks of a live run is made anew: samples come every five seconds."""
 
 _NO_RUN = {
     "title": "No run yet.",
@@ -54,12 +58,19 @@ class _Page:
     read_s: float = 0.0
     read_keys: tuple[str, ...] = ()
     series: Mapping[str, Envelope] = field(default_factory=dict)
+    layout: Layout = field(default_factory=Layout)
+    keys: RunKeys = field(default_factory=RunKeys)
+    said: Completions = field(default_factory=Completions)
+    map: dict[str, Any] = field(default_factory=dict)
+    map_read_s: float = 0.0
+    searched: bool = False
 
 
 def page() -> None:
     """Draws the page; its fragment runs again every `EVERY_S`. The address names the run; without one, the newest is shown."""
+    asked = {name: st.query_params.get_all(name) for name in ("pin", "open", "map")}
     st.session_state["runvitals.run"] = _Page(
-        run_id=st.query_params.get("run", ""), feed=Feed(epoch=uuid.uuid4().hex[:8])
+        run_id=st.query_params.get("run", ""), feed=Feed(epoch=uuid.uuid4().hex[:8]), layout=Layout.of_query(asked)
     )
     _forget()
     _live()
@@ -92,21 +103,45 @@ def _data(store: Store, state: _Page, seen: head.Look, now_s: float) -> dict[str
             return {"empty": _NO_RUN}
         state.run_id = newest[0].id
     run = store.run(state.run_id)
-    keys = store.keys(run.id)
+    keys = state.keys.read(store, run, now_s=now_s)
     alerts = store.alerts(run_id=run.id)
-    drawn = sections(run, keys)
-    if not st.query_params.get(_MORE):
-        drawn = folded(drawn)
+    whole = sections(run, keys)
+    drawn = whole if OTHERS in state.layout.open else folded(whole)
+    top = pinned(state.layout.pins, keys, whole)
+    drawn = [*([top] if top else []), *drawn]
     _read_series(store, state, run, keys, now_s)
+    state.said.read(store, run.id)
     events = store.events(run.id, kinds=MARKED_EVENTS)
     health = shown_health(run, watched=seen.watching.alive)
-    said = words(run, drawn, series=state.series, alerts=alerts, events=events, health=health, now_s=now_s)
+    told = words(run, drawn, series=state.series, alerts=alerts, events=events, health=health, now_s=now_s)
     incident = main_incident(group(alerts, now_s=now_s))
-    return {
-        "frame": live.changed("run.frame", frame(run, keys, drawn, incident)),
-        "words": live.changed("run.words", said),
+    found = {
+        "frame": live.changed("run.frame", frame(run, keys, drawn, incident, said=state.said.sections())),
+        "words": live.changed("run.words", told),
+        "map": live.changed("run.map", _map(store, state, run, keys, now_s)),
         "charts": state.feed.message(store, wants(run, keys, drawn), Zoom.of_state(_told("zoom"))),
     }
+    if state.searched:
+        found["signals"] = live.changed("run.signals", search_json(keys), standing_for=state.keys.digest)
+    return found
+
+
+def _map(store: Store, state: _Page, run: RunInfo, keys: Mapping[str, Latest], now_s: float) -> dict[str, Any]:
+    """The map of devices, ranks and hosts, made anew every `MAP_EVERY_S`, and at once where another measure is asked for."""
+    choices = measures(tuple(keys))
+    if not choices:
+        return {}
+    chosen = next((one for one in choices if one.id == state.layout.measure), choices[0])
+    same = state.map.get("measure") == chosen.id
+    if same and (run.status not in LIVE or now_s - state.map_read_s < MAP_EVERY_S):
+        return state.map
+    span_s = (run.created_s, max(keys[row.key].time_s for row in chosen.rows))
+
+    def read_rows(names: list[str]) -> Mapping[str, Envelope]:
+        return store.envelope(run.id, names, n=CELLS, axis="time")
+
+    state.map, state.map_read_s = map_json(chosen, read_rows, span_s=span_s, zero_s=run.created_s), now_s
+    return state.map
 
 
 def _read_series(store: Store, state: _Page, run: RunInfo, keys: Mapping[str, Latest], now_s: float) -> None:
@@ -129,7 +164,9 @@ def _mounted(data: dict[str, Any]) -> None:
     events = {
         "zoom": _nothing,
         "go": _nothing,
-        "more": _unfold,
+        "layout": _arrange,
+        "search": _search,
+        "completion": _choose,
         "resync": _resync,
         "csv": _export,
         "acknowledge": lambda: _mark("acknowledge"),
@@ -151,18 +188,30 @@ def _mark(action: str) -> None:
         read(lambda store: store.unacknowledge(alert_id, now_s), now_s=now_s)
 
 
-def _unfold() -> None:
-    """Opens or folds the section of what else was logged; the address remembers it."""
-    if _told("more"):
-        st.query_params[_MORE] = "1"
-    elif _MORE in st.query_params:
-        del st.query_params[_MORE]
+def _arrange() -> None:
+    """Takes the layout that the browser tells; the browser has put it into the address."""
+    layout = Layout.told(_told("layout"))
+    if layout is not None:
+        st.session_state["runvitals.run"].layout = layout
+
+
+def _search() -> None:
+    """Somebody is about to look for a signal: from now on the page tells the names of all."""
+    st.session_state["runvitals.run"].searched = True
+    live.forget("run.signals")
+
+
+def _choose() -> None:
+    """Shows another set of completions."""
+    read(lambda store: st.session_state["runvitals.run"].said.choose(store, _told("completion")), now_s=time.time())
 
 
 def _forget() -> None:
     """Makes the next message a whole one."""
     live.forget("run.frame")
     live.forget("run.words")
+    live.forget("run.map")
+    live.forget("run.signals")
     st.session_state["runvitals.run"].feed.resync()
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from runvitals.dashboard.panels import chart_json, sections
+from dataclasses import replace
+
+from runvitals.dashboard.panel_json import chart_json
+from runvitals.dashboard.panel_plans import Chart
+from runvitals.dashboard.panels import MOST_OTHERS, pinned, sections
 from runvitals.dashboard.run_body import clock_key, frame, wants
 from runvitals.store.types import Latest, RunInfo
 
@@ -51,10 +55,102 @@ def test_metrics_of_the_users_own_are_drawn_and_summaries_of_one_row_are_not() -
     assert charts(run("sft"), logged)["others"] == ["key:my/metric"]
 
 
+def spans(logged: dict[str, Latest], section: str) -> list[int]:
+    drawn = next(one for one in sections(run("sft"), logged) if one.id == section)
+    return [chart.span for chart in drawn.charts]
+
+
 def test_no_row_of_charts_is_left_half_empty() -> None:
-    many = keys("loss", "grad_norm", "learning_rate", "mean_token_accuracy", "perf/step_time_s")
-    drawn = next(section for section in sections(run("sft"), many) if section.id == "optimisation")
-    assert [chart.span for chart in drawn.charts] == [4, 4, 4, 6, 6]
+    assert spans(keys("loss", "grad_norm", "learning_rate", "mean_token_accuracy", "nll_loss"), "optimisation") == [
+        4,
+        4,
+        4,
+        6,
+        6,
+    ]
+    rates = ("perf/tokens_per_s", "perf/samples_per_s", "mfu")
+    for many in range(4):
+        logged = keys("perf/step_time_s", "perf/data_wait_s", *rates[:many])
+        assert sum(spans(logged, "throughput")) == 12
+
+
+def parts(of: RunInfo, logged: dict[str, Latest]) -> Chart:
+    drawn = next(one for one in sections(of, logged) if one.id == "throughput")
+    return drawn.charts[0]
+
+
+def test_the_parts_of_a_step_are_stacked_and_what_was_not_logged_is_said() -> None:
+    some = parts(run("sft"), keys("perf/step_time_s", "perf/data_wait_s"))
+    assert [line.label for line in some.lines] == ["data wait", "forward, backward, optimiser"]
+    assert some.absent == "not logged: optimiser, eval, save"
+    whole = keys(
+        *(f"perf/{part}" for part in ("step_time_s", "data_wait_s", "optimizer_time_s", "eval_time_s", "save_time_s"))
+    )
+    every = parts(run("sft"), whole)
+    assert [line.label for line in every.lines] == ["data wait", "optimiser", "forward, backward", "eval", "save"]
+    assert [line.total for line in every.lines] == [False, False, True, False, False], (
+        "what comes after the step lies beside it"
+    )
+    assert every.absent == ""
+
+
+def test_a_policys_parts_are_generation_and_update() -> None:
+    ppo = parts(run("ppo"), keys("perf/step_time_s", "perf/generation_time_s"))
+    assert [line.label for line in ppo.lines] == ["generate", "update"]
+    grpo = parts(run("grpo"), keys("perf/step_time_s", "perf/data_wait_s"))
+    assert grpo.lines[-1].label.startswith("generate") and "generation" in grpo.absent
+
+
+def test_a_step_whose_parts_nobody_logged_is_one_curve() -> None:
+    alone = parts(run("ppo"), keys("perf/step_time_s"))
+    assert (alone.id, alone.stack, [line.total for line in alone.lines]) == ("step_time_s", False, [False])
+
+
+def test_chosen_rejected_and_margin_share_a_chart_in_three_colours_whatever_the_runs_own_is() -> None:
+    logged = keys("rewards/margins", "rewards/chosen", "rewards/rejected")
+    for color in range(10):
+        of = replace(run(), color=color)
+        margin = next(one for one in sections(of, logged) if one.id == "margin")
+        chart = next(one for one in margin.charts if one.id == "chosen_rejected")
+        series = chart_json(chart, of, logged)["series"]
+        assert [line["label"] for line in series] == ["chosen", "rejected", "margin"]
+        assert len({line["color"] for line in series}) == 3
+
+
+def test_a_margin_alone_is_not_drawn_twice() -> None:
+    assert charts(run("reward"), keys("margin"))["margin"] == ["reward_margin"]
+
+
+def test_each_metric_carries_its_meaning_unit_range_and_direction() -> None:
+    logged = keys("loss", "my/metric")
+    loss = next(one for one in sections(run(), logged) if one.id == "optimisation").charts[0]
+    (fact,) = chart_json(loss, run(), logged)["about"]
+    assert fact["unit"] == "nat" and fact["better"] == "lower is better" and fact["meaning"] and fact["healthy"]
+    mine = next(one for one in sections(run(), logged) if one.id == "others").charts[0]
+    (fact,) = chart_json(mine, run(), logged)["about"]
+    assert fact["title"] == "my/metric" and "no rule reads it" in fact["meaning"]
+
+
+def test_pins_stand_at_the_top_and_what_a_run_lacks_is_counted() -> None:
+    logged = keys("loss", "my/metric", "rank/3/loss")
+    top = pinned(["loss", "key:my/metric", "key:rank/3/loss", "key:gone", "loss"], logged, sections(run(), logged))
+    assert top is not None
+    assert [chart.id for chart in top.charts] == ["pin:loss", "pin:key:my/metric", "pin:key:rank/3/loss"]
+    assert [chart_json(chart, run(), logged)["title"] for chart in top.charts] == ["Loss", "my/metric", "rank/3/loss"]
+    assert top.sentence == "1 more is pinned and not logged by this run"
+    assert pinned([], logged, []) is None
+
+
+def test_copies_of_ranks_and_samples_of_machines_are_no_metrics_of_the_users_own() -> None:
+    logged = keys("loss", "mine", "rank/1/mine", "rank/1/loss", "node/b/host/cpu_percent", "host/cpu_percent")
+    assert charts(run("sft"), logged)["others"] == ["key:mine"]
+
+
+def test_of_ten_thousand_keys_a_few_are_drawn_and_all_are_counted() -> None:
+    logged = keys("loss", *(f"layer/{number}/norm" for number in range(10_000)))
+    others = sections(run("sft"), logged)[-1]
+    assert (len(others.charts), others.folds) == (MOST_OTHERS, 10_000)
+    assert "search" in others.sentence
 
 
 def test_ln_2_is_drawn_for_preference_losses_only() -> None:
