@@ -8,6 +8,7 @@ from functools import partial
 from itertools import islice, pairwise
 from statistics import median
 
+from runvitals.diagnostics.margin_fall import orders_worse
 from runvitals.diagnostics.margin_held_out import accuracy_over, margin_over, opposed, pairs_read, reading_error
 from runvitals.diagnostics.margin_history import (
     Block,
@@ -411,7 +412,8 @@ def _course(tracker: MarginTracker, measured: Measured) -> Ruling:
     direction = measured.recent.direction
     dropped = measured.peak - measured.last > max(0.3 * abs(measured.peak), tracker.settings.material)
     if direction < 0 and dropped and _beyond_error(tracker, measured, measured.peak - measured.last):
-        severity: Severity | None = "warning" if tracker.settings.optimises else None
+        is_fault = tracker.settings.optimises and orders_worse(tracker)
+        severity: Severity | None = "warning" if is_fault else None
         return Ruling(state="falling", severity=severity, onset_step=_recent_step(tracker))
     if direction > 0 and _beyond_error(tracker, measured, measured.last):
         return Ruling(state="rising")

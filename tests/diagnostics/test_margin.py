@@ -200,8 +200,13 @@ def test_chosen_answers_far_below_the_reference_and_falling_are_displaced() -> N
 
 
 def test_margin_that_loses_what_it_had_is_falling() -> None:
-    found = judged(rows(lambda share, noise: 1 - abs(share - 0.5) * 1.6 + noise.gauss(0, 0.02), accuracy=winning))
-    assert (found.state, found.severity) == ("falling", "warning")
+    def course(share: float, noise: random.Random) -> float:
+        return 1 - abs(share - 0.5) * 1.6 + noise.gauss(0, 0.02)
+
+    losing = judged(rows(course, accuracy=lambda share, noise: 0.5 + 0.4 * course(share, noise)))
+    assert (losing.state, losing.severity) == ("falling", "warning")
+    holding = judged(rows(course, accuracy=winning))
+    assert (holding.state, holding.severity) == ("falling", None)
 
 
 def test_flat_held_out_margin_is_no_fault_where_training_does_not_optimise_it() -> None:

@@ -96,11 +96,27 @@ def test_margin_that_loses_what_it_had_is_a_warning(seed: int) -> None:
         {
             "loss": 0.4,
             "rewards/margins": min(step, 300 - step) / 100 + draw.gauss(0, 0.05),
-            "rewards/accuracies": 0.8,
+            "rewards/accuracies": 0.5 + min(step, 300 - step) / 400 + draw.gauss(0, 0.05),
         }
         for step in range(300)
     ]
     assert ("margin_falling", "warning") in {(alert.rule, alert.severity) for alert in alerts(rows)}
+    without = [{key: value for key, value in row.items() if key != "rewards/accuracies"} for row in rows]
+    assert ("margin_falling", "warning") in {(alert.rule, alert.severity) for alert in alerts(without)}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_margin_that_only_loses_scale_while_as_many_pairs_are_won_is_no_alert(seed: int) -> None:
+    draw = random.Random(seed)
+    rows: list[Values] = [
+        {
+            "loss": 0.5,
+            "rewards/margins": (1.6 if 20 < step < 40 else 0.8) + draw.gauss(0, 0.2),
+            "rewards/accuracies": 0.78 + draw.gauss(0, 0.07),
+        }
+        for step in range(250)
+    ]
+    assert [alert for alert in alerts(rows) if alert.rule == "margin_falling"] == []
 
 
 @pytest.mark.parametrize("seed", range(10))
