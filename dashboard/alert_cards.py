@@ -142,17 +142,18 @@ def _muted_by(root: AlertRow, run: RunInfo | None, mutes: Sequence[Mute]) -> str
 def _told(incident: Incident) -> str:
     """How many alerts the incident has, and how many of them ask nothing of anybody by now: "2 alerts, 1 resolved"."""
     over = incident.state == "resolved"
-    kinds = Counter("" if over else _quiet(alert) for alert in incident.alerts)
+    asking = {alert.id for alert in incident.asking_alerts}
+    kinds = Counter("" if over or alert.id in asking else _quiet(alert) for alert in incident.alerts)
     loud = kinds.pop("", 0)
     parts = [f"{count(loud)} alert{'' if loud == 1 else 's'}"] if loud or not kinds else []
     return ", ".join(parts + [f"{count(number)} {word}" for word, number in kinds.items()])
 
 
 def _quiet(alert: AlertRow) -> str:
-    """Why an alert of a going incident is not counted among the open ones; empty where it is."""
+    """Why an alert of a going incident asks for nobody."""
     if alert.state != "firing":
         return alert.state
-    return "info" if alert.severity == "info" else "explained" if alert.detail.get("inhibited_by") else ""
+    return "info" if alert.severity == "info" else "explained" if alert.detail.get("inhibited_by") else "muted"
 
 
 def _alert(alert: AlertRow) -> dict[str, Any]:
@@ -168,6 +169,7 @@ def _alert(alert: AlertRow) -> dict[str, Any]:
         "resolved_step": alert.resolved_step,
         "resolved_s": alert.resolved_s,
         "signal": alert.signal,
+        "muted_until_s": alert.muted_until_s,
     }
 
 

@@ -44,9 +44,10 @@ def _began(alert: AlertRow) -> list[dict[str, Any]]:
 
 def _entry(alert: AlertRow, entry: Mapping[str, Any]) -> dict[str, Any]:
     text = str(entry.get("text", ""))
-    _, _, severity = text.partition(", ")
-    at = _at(entry.get("step"))
-    kind = str(entry.get("kind", ""))
+    state, _, severity = text.partition(", ")
+    kind = str(entry.get("kind") or (state if state in ("firing", "resolved") else ""))  # older entries have words only
+    steps = {"firing": alert.fired_step, "resolved": alert.resolved_step}
+    at = _at(entry.get("step", steps.get(kind)))
     told = {
         "firing": f"fired{at}, {severity}",
         "severity": f"{severity}{at}: it became worse",

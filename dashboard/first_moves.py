@@ -77,7 +77,10 @@ def by_onset(store: Store, incident: Incident, run: RunInfo | None) -> dict[str,
         return None
     row_s = max((run.last_step_s - run.created_s) / max(run.last_step or 1, 1), 1e-3)
     stop_s = _stop_s(incident, row_s)
-    alerts = tuple((alert.id, alert.onset_s, alert.fired_s, alert.resolved_s) for alert in incident.alerts)
+    alerts = tuple(
+        (alert.id, alert.onset_s, alert.fired_s, alert.resolved_s, alert.acknowledged_s, alert.muted_until_s)
+        for alert in incident.alerts
+    )
     asked = (run.id, alerts, min(run.last_step_s, stop_s))
     with _lock:
         kept = _kept.setdefault(store, OrderedDict())
@@ -228,6 +231,7 @@ def _alert_row(alert: AlertRow, window: _Window) -> dict[str, Any]:
         "severity": alert.severity,
         "state": alert.state,
         "acknowledged": alert.acknowledged_s is not None,
+        "muted_until_s": alert.muted_until_s,
         "onset_s": alert.onset_s,
         "onset": _place(alert.onset_step, alert.onset_s, window),
         "fired": None if alert.fired_s is None else _place(alert.fired_step, alert.fired_s, window),

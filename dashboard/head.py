@@ -11,11 +11,16 @@ import streamlit as st
 from runvitals.dashboard import watcher
 from runvitals.dashboard.data import Problem, Watching, overview, read, settings, watching
 from runvitals.dashboard.formatter import age, count
-from runvitals.dashboard.incidents import counted, group, worst
+from runvitals.dashboard.incidents import Incident, counted, group, worst
 from runvitals.dashboard.tokens import SEVERITIES
 from runvitals.store import Store
 from runvitals.store.types import AlertRow
 
+NEWS_S = 900.0
+"""An alert that fired longer ago is no news: whoever opens a page in the morning is not told of the night one by one."""
+
+_MOST_NEWS = 20
+_NEWS_SHOWN = 240
 _SHOWN = "runvitals.open_shown"
 _NAME_SHOWN = 60
 _MOST_NAMED = 3
@@ -24,13 +29,17 @@ _MOST_NAMED = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """One look at the store: who watches, what fires, and the open incidents with the worst severity among them."""
+    """One look at the store: who watches, what fires, and the open incidents with the worst severity among them.
+
+    news: what a browser may notify of, of the last `NEWS_S`: alerts that ask for somebody, with their run's name.
+    """
 
     watching: Watching
     beside: bool
     firing: Sequence[AlertRow]
     open: int
     worst: str | None
+    news: Sequence[dict[str, str]] = ()
 
 
 def look(*, now_s: float) -> Look | Problem:
@@ -44,8 +53,14 @@ def look(*, now_s: float) -> Look | Problem:
 def pulse(seen: Look | Problem, *, now_s: float, every_s: float) -> dict[str, Any]:
     """The small part of a page's data that changes with every message: time, watcher, notices."""
     if isinstance(seen, Problem):
-        return {"now_s": now_s, "every_s": every_s, "watch": None, "notices": [_store_notice(seen)]}
-    return {"now_s": now_s, "every_s": every_s, "watch": _watch(seen), "notices": _notices(seen)}
+        return {"now_s": now_s, "every_s": every_s, "watch": None, "notices": [_store_notice(seen)], "news": []}
+    return {
+        "now_s": now_s,
+        "every_s": every_s,
+        "watch": _watch(seen),
+        "notices": _notices(seen),
+        "news": list(seen.news),
+    }
 
 
 def unknown(what: str, names: Sequence[str]) -> dict[str, str]:
@@ -92,7 +107,29 @@ def _look(store: Store, now_s: float) -> Look:
         firing=firing,
         open=counted(incidents, "open"),
         worst=worst(incidents),
+        news=_news(store, incidents, now_s),
     )
+
+
+def _news(store: Store, incidents: Sequence[Incident], now_s: float) -> list[dict[str, str]]:
+    fresh = [
+        (incident, alert)
+        for incident in incidents
+        if incident.state == "open"
+        for alert in incident.asking_alerts
+        if alert.fired_s is not None and alert.fired_s > now_s - NEWS_S
+    ]
+    names = {run.id: run.name for run in store.runs(ids=sorted({alert.run_id for _, alert in fresh}))} if fresh else {}
+    return [
+        {
+            "id": alert.id,
+            "incident": incident.root.incident,
+            "severity": alert.severity,
+            "title": f"{SEVERITIES[alert.severity].shape} {alert.detail.get('title') or alert.rule}",
+            "text": f"{names.get(alert.run_id, alert.run_id)}: {alert.detail.get('sentence', '')}"[:_NEWS_SHOWN],
+        }
+        for incident, alert in fresh[:_MOST_NEWS]
+    ]
 
 
 def _watch(seen: Look) -> dict[str, Any]:

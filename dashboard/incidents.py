@@ -17,14 +17,19 @@ _RANK = {"critical": 0, "warning": 1, "info": 2}
 class Incident:
     """Alerts of one run that belong together. root: the alert the others follow from, of those that fire; alerts: all, by onset.
 
-    asking: how many of them ask for somebody: warnings and criticals that fire, are not muted and not explained by another.
+    asking_alerts: those that ask for somebody: warnings and criticals that fire, are not muted and not explained by another.
     """
 
     root: AlertRow
     alerts: Sequence[AlertRow]
     state: IncidentState
     severity: str
-    asking: int
+    asking_alerts: Sequence[AlertRow]
+
+    @property
+    def asking(self) -> int:
+        """How many alerts ask for somebody."""
+        return len(self.asking_alerts)
 
 
 def group(alerts: Iterable[AlertRow], *, now_s: float) -> list[Incident]:
@@ -75,4 +80,4 @@ def _incident(alerts: list[AlertRow], now_s: float) -> Incident:
     state: IncidentState = "resolved"
     if firing:
         state = "muted" if hushed else "acknowledged" if root.acknowledged_s is not None else "open"
-    return Incident(root=root, alerts=ordered, state=state, severity=severity, asking=len(asking))
+    return Incident(root=root, alerts=ordered, state=state, severity=severity, asking_alerts=asking)

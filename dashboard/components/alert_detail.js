@@ -46,7 +46,7 @@ export function drawDetail(detail, alert, { color, now_s }) {
   part(parts.mutes, [alert.mutes, alert.acknowledged_s, alert.acknowledged_by, alert.acknowledged_note], () => [acknowledgement(alert), ...alert.mutes.map((mute) => muteLine(mute, detail.send))]);
   setText(parts.sentence, alert.sentence || alert.title);
   parts.movedSection.hidden = alert.onsets === null;
-  part(parts.moved, [alert.onsets, alert.id, color], () => (alert.onsets === null ? [] : onsetRows(alert.onsets, { shown: alert.id, color, select: (id) => detail.send("select", id) })));
+  part(parts.moved, [alert.onsets, alert.id, color, alert.members.map((member) => member.muted_until_s > now_s)], () => (alert.onsets === null ? [] : onsetRows(alert.onsets, { shown: alert.id, color, now_s, select: (id) => detail.send("select", id) })));
   part(panel.node, [alert.evidence, alert.fired_step, alert.resolved_step, alert.acknowledged_s, color], () => {
     panel.update(alert.evidence.curves, alert, color);
     return null;

@@ -7,12 +7,12 @@ const HEIGHT = 22;
 const FAR_APART = 20;
 const WRITE = { signed, rate, count, percent: (share) => percent(share, 1) };
 
-/** The section's rows. `onsets`: what `first_moves.by_onset` gives; `shown`: id of the alert in view; `color`: the run's. */
-export function onsetRows(onsets, { shown, color, select }) {
+/** The section's rows. `onsets`: what `first_moves.by_onset` gives; `shown`: id of the alert in view; `color`: the run's; `now_s`: by the server's clock. */
+export function onsetRows(onsets, { shown, color, select, now_s }) {
   const from = revive(onsets.from);
   const to = revive(onsets.to);
   const place = Number.isFinite(from) && Number.isFinite(to) && to > from ? (step) => Math.max(0, Math.min(1, (step - from) / (to - from))) : null;
-  const rows = onsets.rows.map((row, at) => oneRow(row, { at, place, shown, color, select }));
+  const rows = onsets.rows.map((row, at) => oneRow(row, { at, place, shown, color, select, now_s }));
   const axis = place ? el("div", { class: "moved-row moved-axis", "aria-hidden": "true" }, el("span"), el("span"), el("span"), el("div", { class: "moved-track" }, ticks(from, to).map((step) => el("span", { style: { left: `${100 * place(step)}%` } }, count(step))))) : null;
   const rest = [
     onsets.still.length ? `Kept its course: ${names(onsets.still)}.` : "",
@@ -26,9 +26,10 @@ function names(words, lower = true) {
   return words.map((word, at) => (lower && at ? word.charAt(0).toLowerCase() + word.slice(1) : word)).join(", ");
 }
 
-function oneRow(row, { at, place, shown, color, select }) {
+function oneRow(row, { at, place, shown, color, select, now_s }) {
+  const muted = row.muted_until_s > now_s;
   const title = row.alert
-    ? el("button", { type: "button", "aria-current": String(row.alert === shown), onclick: () => select(row.alert) }, severityMark(row.severity, { hollow: row.state !== "firing" || row.acknowledged, size: 10 }), el("span", { class: "cut" }, row.title))
+    ? el("button", { type: "button", "aria-current": String(row.alert === shown), onclick: () => select(row.alert) }, severityMark(row.severity, { hollow: row.state !== "firing" || row.acknowledged, muted, size: 10 }), el("span", { class: "cut" }, row.title), muted ? el("span", { class: "ink3" }, "muted") : null)
     : el("span", { class: "what" }, el("span", { class: "cut" }, row.title), el("span", { class: "ink3" }, became(row)));
   const onset = revive(row.onset);
   const step = onset === null ? "" : `step ${count(Math.round(onset))}`;

@@ -4,6 +4,7 @@ import { drawDetail, makeDetail } from "./alert_detail.js";
 import { muteLine } from "./alert_people.js";
 import { el, heartbeat, keyed, kept, mutedText, received, seriesColors, setAttribute, setText, severityLabel, severityMark, swatch } from "./base.js";
 import { age, count } from "./format.js";
+import { notifyButton } from "./notifications.js";
 import { searchField } from "./search.js";
 import { drawState, serverNow, takePulse, updatedText } from "./watch.js";
 
@@ -49,7 +50,7 @@ function build(parent) {
     "div",
     { class: "rv" },
     state.noticeBox,
-    el("div", { class: "title" }, el("h1", {}, "Alerts"), state.count, el("div", { class: "controls" }, el("a", { class: "button", href: "./backtest" }, "Back-test"), state.tabs, state.search.node)),
+    el("div", { class: "title" }, el("h1", {}, "Alerts"), state.count, el("div", { class: "controls" }, notifyButton(), el("a", { class: "button", href: "./backtest" }, "Back-test"), state.tabs, state.search.node)),
     state.troubles,
     el("div", { class: "panes" }, state.list, state.detail.node, state.teaching),
     el("div", { class: "foot" }, marks, el("span", { class: "mark" }, severityMark("critical", { hollow: true }), "acknowledged"), el("span", { class: "mark" }, severityMark("critical", { muted: true }), "muted"), state.updated),

@@ -9,6 +9,8 @@ import { drawRunHead } from "./run_head.js";
 import { RunLayout } from "./run_layout.js";
 import { SignalSearch } from "./run_search.js";
 import { drawSections } from "./chart_sections.js";
+import { tellNews } from "./notifications.js";
+
 
 const PLOTLY = new URL("../plotly.script/plotly.min.js", import.meta.url).href;
 // How each page was last looked at, for the rare case that Streamlit mounts it anew (a lost connection).
@@ -48,6 +50,7 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   state.tellLayout = (layout) => setStateValue("layout", layout);
   const resync = (part) => ask(state, part, setTriggerValue);
   Object.assign(state, { every_s: data.every_s, now_s: data.now_s, notices: data.notices });
+  tellNews(data.news ?? []);
   if (data.frame) {
     const frame = newest(state.frame, data.frame, () => resync("frame"));
     const words = newest(state.words, data.words, () => resync("words"));

@@ -2,6 +2,7 @@
 
 import { drawNotices, el, setText, severityMark, staleNotice } from "./base.js";
 import { age, clock, count, dataSize } from "./format.js";
+import { tellNews } from "./notifications.js";
 
 const WATCHER = { healthy: "Watcher alive", warning: "Watcher silent", unknown: "Watcher unknown" };
 
@@ -39,6 +40,7 @@ export function serverNow(state) {
 /** Takes in the part of a message that changes with every message. */
 export function takePulse(state, data) {
   Object.assign(state, { now_s: data.now_s, every_s: data.every_s, watch: data.watch, notices: data.notices, received_ms: performance.now() });
+  tellNews(data.news ?? []);
 }
 
 /** Draws notices and says whether values are stale. */
