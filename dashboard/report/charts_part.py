@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from runvitals.dashboard import families
-from runvitals.dashboard.panels import OTHERS, Chart, Section, chart_json
+from runvitals.dashboard.formatter import count
+from runvitals.dashboard.panel_json import chart_json
+from runvitals.dashboard.panel_plans import Chart
+from runvitals.dashboard.panels import OTHERS, Section
 from runvitals.dashboard.report.document import Block, Figure, Figures, Heading, Mark, Paragraph, Quiet
 from runvitals.dashboard.report.gather import Gathered
 from runvitals.dashboard.report.svg_chart import Curve, Plan, draw
+from runvitals.dashboard.tokens import DASHES
 from runvitals.dashboard.verdicts import NEUTRAL, SectionWords, agreed, chart_sentence, section_words
-from runvitals.store.types import AlertRow, Envelope
+from runvitals.store.types import AlertRow, Envelope, Floats
 
 SIGNS = {"checkpoint": "▪", "eval": "▵", "resume": "↻"}
 
@@ -21,14 +28,22 @@ def charts_part(found: Gathered) -> list[Block]:
     """The sections with their verdicts in words and their charts."""
     if not found.keys:
         return [Heading(2, ["Curves"]), Paragraph(["The run has logged nothing yet."])]
-    first, last = found.span
-    where = f"Steps {first:.0f} to {last:.0f}, around the incident." if found.incident else ""
-    blocks: list[Block] = [Heading(2, ["Curves"]), Paragraph([Quiet(where)])] if where else [Heading(2, ["Curves"])]
+    blocks: list[Block] = [Heading(2, ["Curves"]), Paragraph([Quiet(_intro(found))])]
     said = section_words(found.run, found.series)
     for section in found.sections:
         words = agreed(said.get(section.id, SectionWords()), section, found.alerts)
         blocks += _section(section, words, found)
     return [*blocks, Paragraph([Quiet(_KEY)])]
+
+
+def _intro(found: Gathered) -> str:
+    first, last = found.span
+    most = max((int(one.count.max()) for one in found.curves.values() if one.count.size), default=1)
+    where = f"Steps {count(first)} to {count(last)}, around the incident. " if found.incident is not None else ""
+    places = (
+        f"Each place of a curve is the mean of up to {count(most)} values; the band spans their smallest and largest."
+    )
+    return where + (places if most > 1 else "Every value is drawn.")
 
 
 _KEY = (
@@ -54,7 +69,10 @@ def _section(section: Section, words: SectionWords, found: Gathered) -> list[Blo
 
 def _figure(chart: Chart, section: Section, found: Gathered) -> Figure | None:
     spec = chart_json(chart, found.run, found.keys)
-    curves = [_curve(line, found, stack=spec["stack"]) for line in spec["series"] if line["id"] in found.curves]
+    curves: list[Curve] = []
+    for line in spec["series"]:
+        if line["id"] in found.curves:
+            curves.append(_told_apart(_curve(line, found, stack=spec["stack"]), curves))
     if not curves:
         return None
     plan = Plan(
@@ -97,14 +115,30 @@ def _curve(line: dict[str, Any], found: Gathered, *, stack: bool) -> Curve:
         color=line["color"],
         envelope=found.curves[line["id"]],
         older=found.older.get(line["id"]),
+        error=_error(line.get("error"), found.curves[line["id"]], found),
         dash=line["dash"],
         rings=line["style"] == "rings",
     )
 
 
+def _error(key: str | None, envelope: Envelope, found: Gathered) -> Floats | None:
+    """The standard error at the places of the envelope; None where none was logged."""
+    logged = found.curves.get(key or "")
+    if logged is None or not np.isfinite(logged.mean).any():
+        return None
+    known = np.isfinite(logged.mean)
+    return np.interp(envelope.x, logged.x[known], logged.mean[known])
+
+
+def _told_apart(curve: Curve, before: Sequence[Curve]) -> Curve:
+    """The curve, dotted where its run happens to have the colour of another line on the chart."""
+    alike = any((one.color, one.dash) == (curve.color, curve.dash) and not one.rings for one in before)
+    return replace(curve, dash=DASHES[-1]) if alike and not curve.rings else curve
+
+
 def _key(curves: Sequence[Curve]) -> str:
     """Which curve is which, in words: colour alone tells nobody on paper."""
-    looks = {"solid": "solid", "6px 3px": "dashed", "2px 3px": "dotted"}
+    looks = dict(zip(DASHES, ("solid", "dashed", "dotted"), strict=True))
     return ", ".join(
         f"{curve.label} {'rings' if curve.rings else looks.get(curve.dash, 'dashed')}"
         for curve in curves

@@ -10,7 +10,9 @@ from runvitals.dashboard import families
 from runvitals.dashboard.data import shown_health, watching
 from runvitals.dashboard.first_moves import by_onset
 from runvitals.dashboard.incidents import Incident, group
-from runvitals.dashboard.panels import Chart, Section, sections
+from runvitals.dashboard.panel_json import error_keys
+from runvitals.dashboard.panel_plans import Chart
+from runvitals.dashboard.panels import Section, sections
 from runvitals.dashboard.run_devices import device_sections
 from runvitals.dashboard.verdicts import BUCKETS, keys_read, title_of
 from runvitals.errors import SettingsError
@@ -79,7 +81,8 @@ def gather(
     if incident is not None:
         drawn = _about(incident, drawn)
     span = _span(run, keys, incident)
-    asked = list(dict.fromkeys(line.key for section in drawn for chart in section.charts for line in chart.lines))
+    charted = [line.key for section in drawn for chart in section.charts for line in chart.lines]
+    asked = list(dict.fromkeys([*charted, *error_keys(keys).values()]))
     curves, older = _curves(store, run.id, asked, span if incident is not None else None, progress)
     chosen = keys_read(keys)
     by_key = store.envelope(run.id, list(chosen.values()), n=BUCKETS)

@@ -10,7 +10,6 @@ import numpy as np
 
 from runvitals.dashboard.formatter import count, number, signed
 from runvitals.dashboard.incidents import Incident
-from runvitals.dashboard.panels import value_kind
 from runvitals.dashboard.report.charts_part import file_word
 from runvitals.dashboard.report.document import (
     Block,
@@ -24,11 +23,13 @@ from runvitals.dashboard.report.document import (
     Mark,
     Paragraph,
     Piece,
+    Pieces,
     Quiet,
     Table,
 )
 from runvitals.dashboard.report.moment import moment
 from runvitals.dashboard.report.svg_chart import Curve, Plan, draw
+from runvitals.dashboard.signal_facts import value_kind
 from runvitals.dashboard.tokens import SERIES
 from runvitals.dashboard.verdicts import title_of
 from runvitals.diagnostics.signals import SIGNALS
@@ -51,14 +52,16 @@ def incident_part(incident: Incident, moved: Mapping[str, Any] | None, *, color:
     if len(incident.alerts) > 1:
         blocks.append(_members(incident))
     shown = [root, *(alert for alert in incident.alerts if alert.id != root.id and alert.fired_s is not None)]
+    advised: set[str] = set()
     for alert in shown:
-        blocks += _alert(alert, color=color, alone=len(shown) == 1)
+        blocks += _alert(alert, color=color, alone=len(shown) == 1, advise=alert.rule not in advised)
+        advised.add(alert.rule)
     return blocks
 
 
 def _members(incident: Incident) -> Table:
     """All alerts of the incident by onset."""
-    rows = [
+    rows: list[list[Pieces]] = [
         [
             [Mark(alert.severity, title_of(alert)), *(_root_mark(alert, incident))],
             [Code(alert.rule)],
@@ -83,7 +86,8 @@ def _place(step: int | None, time_s: float | None) -> str:
     return f"step {count(step)}, {moment(time_s)}" if step is not None else moment(time_s)
 
 
-def _alert(alert: AlertRow, *, color: int, alone: bool) -> list[Block]:
+def _alert(alert: AlertRow, *, color: int, alone: bool, advise: bool) -> list[Block]:
+    """advise: also causes and remedies, which an earlier alert of the same rule may have told."""
     detail = alert.detail
     blocks: list[Block] = []
     if not alone:
@@ -93,8 +97,10 @@ def _alert(alert: AlertRow, *, color: int, alone: bool) -> list[Block]:
         blocks.append(Paragraph([sentence]))
     blocks.append(Paragraph([Quiet(_times(alert))]))
     blocks += _evidence(alert, color)
-    blocks += _causes(detail.get("causes") or [])
-    blocks += _remedies(alert)
+    if advise:
+        blocks += _causes(detail.get("causes") or [])
+    if advise or alert.ticked:
+        blocks += _remedies(alert)
     return [*blocks, *_people(alert)]
 
 
@@ -195,7 +201,7 @@ def _exact(steps: Sequence[int], values: Floats) -> Envelope:
         last=mean,
         count=ones,
         nonfinite=lost.astype(np.int64),
-        kinds=kinds_of(values),
+        kinds=kinds_of(values).astype(np.uint8),
         exact=True,
     )
 

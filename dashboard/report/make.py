@@ -88,6 +88,7 @@ def document(found: Gathered) -> Document:
         *head,
         *_findings(found),
         *charts_part(found),
+        *(_judged(found) if incident is None and found.all_incidents else []),
         *course_part(found),
         *(devices_part(found) if incident is None else []),
         *notes_part(found),
@@ -116,7 +117,11 @@ def _findings(found: Gathered) -> list[Block]:
     ]
     for one in found.incidents:
         blocks += incident_part(one, found.first_moves.get(one.root.incident), color=run.color, level=2)
-    return [*blocks, Heading(2, ["What was judged"]), *judged_part(found)]
+    return blocks
+
+
+def _judged(found: Gathered) -> list[Block]:
+    return [Heading(2, ["What was judged"]), *judged_part(found)]
 
 
 def _made(found: Gathered) -> list[Block]:

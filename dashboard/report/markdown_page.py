@@ -27,7 +27,7 @@ from runvitals.dashboard.report.plain import NAME_LENGTH, plain
 from runvitals.dashboard.tokens import SEVERITIES
 
 _UNFIT_FOR_ADDRESS = re.compile(r"[<>\s\\]")
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~$<>&:=^\"'/])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>&|~$#!]|:(?=//)|(?<=www)\.|^\s*[-+=>]|(?<=\d)[.)](?=\s))")
 
 
 def markdown_page(document: Document, *, charts: str) -> tuple[str, dict[str, str]]:
@@ -50,9 +50,10 @@ def _block(block: Block, charts: str, pictures: dict[str, str]) -> str:
     if isinstance(block, Table):
         return _table(block)
     if isinstance(block, Items):
-        ticks = block.ticked or [None] * len(block.rows)
-        signs = {None: "-", True: "- [x]", False: "- [ ]"}
-        return "\n".join(f"{signs[done]} {_pieces(row)}" for done, row in zip(ticks, block.rows, strict=True))
+        boxes = (
+            ["" for _ in block.rows] if block.ticked is None else ["[x] " if one else "[ ] " for one in block.ticked]
+        )
+        return "\n".join(f"- {box}{_pieces(row)}" for box, row in zip(boxes, block.rows, strict=True))
     if isinstance(block, Preformatted):
         return _fenced(plain(block.text, most=20_000))
     return _figures(block, charts, pictures)
@@ -86,7 +87,9 @@ def _pieces(pieces: Pieces, *, in_table: bool = False) -> str:
 
 def _piece(piece: Piece, *, in_table: bool) -> str:
     if isinstance(piece, Bold):
-        return f"**{_text(piece.text, most=NAME_LENGTH)}**" if piece.text.strip() else ""
+        text = _text(piece.text.strip(), most=NAME_LENGTH)
+        # A space inside the stars would leave them stars.
+        return f"**{text}**{' ' if piece.text.endswith(' ') else ''}" if text else ""
     if isinstance(piece, Code):
         return _code(piece.text).replace("|", "\\|") if in_table else _code(piece.text)
     if isinstance(piece, Mark):

@@ -13,7 +13,7 @@ HIDDEN = "[hidden: looks like a secret]"
 
 _SECRET_NAME = re.compile(
     r"(^|[^a-z])(password|passwd|passphrase|secrets?|credentials?|api_?key|access_?key|private_?key|secret_?key"
-    r"|(hub|hf|auth|access|api|bearer|refresh|session|wandb|github|gitlab|huggingface|security)_token|token)$"
+    r"|(hub|hf|auth|access|api|bearer|refresh|session|wandb|github|gitlab|huggingface|security)_token)$|^_*token$"
 )
 _SECRET_TEXT = re.compile(
     r"(?<![A-Za-z0-9])(hf_[A-Za-z0-9]{16,}|sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{16,}"
@@ -33,7 +33,7 @@ def plain(text: str, *, most: int = TEXT_LENGTH) -> str:
 
 def is_secret_name(name: str) -> bool:
     """True for a setting whose name says that its value is nobody's business: `hub_token`, `wandb.api_key`."""
-    return _SECRET_NAME.search(name.lower()) is not None
+    return _SECRET_NAME.search(name.lower().replace("-", "_")) is not None
 
 
 def without_secret_values(words: list[str]) -> list[str]:

@@ -59,10 +59,15 @@ def judged_part(found: Gathered) -> list[Block]:
     rules = found.run.rules
     if not rules:
         return [Paragraph(["No rule has judged this run yet: that no alert has fired says nothing."])]
-    broken = [rule for rule in rules if rule.get("error")]
-    unsure = [rule for rule in rules if rule.get("state") == "unknown" and not rule.get("error")]
-    told = len(rules) - len(broken) - len(unsure)
-    sentence = f"{count(told)} of {count(len(rules))} rules have judged the run; {count(len(unsure))} could not."
+    apart = [rule for rule in rules if str(rule.get("reason", "")).endswith(f"not for {found.run.trainer}")]
+    asked = [rule for rule in rules if rule not in apart]
+    broken = [rule for rule in asked if rule.get("error")]
+    unsure = [rule for rule in asked if rule.get("state") == "unknown" and not rule.get("error")]
+    told = len(asked) - len(broken) - len(unsure)
+    others = f" {count(len(apart))} more are for other trainers." if apart else ""
+    sentence = (
+        f"{count(told)} of {count(len(asked))} rules have judged the run; {count(len(unsure))} could not.{others}"
+    )
     blocks: list[Block] = [Paragraph([sentence])]
     if live_but_unwatched(found):
         blocks.append(Paragraph(["Nobody watches this run, so its health is unknown."]))
@@ -70,7 +75,9 @@ def judged_part(found: Gathered) -> list[Block]:
         rows: list[Pieces] = [[Code(str(rule.get("rule"))), f" failed: {rule.get('error')}"] for rule in broken]
         blocks.append(Items(rows))
     if unsure:
-        cells = [[[Code(str(rule.get("rule")))], [str(rule.get("reason") or "has not been asked")]] for rule in unsure]
+        cells: list[list[Pieces]] = [
+            [[Code(str(rule.get("rule")))], [str(rule.get("reason") or "has not been asked")]] for rule in unsure
+        ]
         blocks.append(Table(("Rule that could not judge", "Because"), cells))
     return blocks
 

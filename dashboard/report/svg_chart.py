@@ -24,20 +24,32 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 8, 20, 24
 MOST_MARKS = 24
 """Crosses, carets and signs of one kind on a chart; of more, every so many-th is drawn, and the caption counts all."""
 
+_NORMAL_95 = 1.96
 _CLIP_AT = 12.0
 """The whole span of values may be this many times that of the middle 98 % before the rest is cut off at the edges."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """One series. rings: evaluations, points without a line. older: what a later generation of its steps has superseded."""
+    """One series. rings: evaluations, points without a line. older: what a later generation of its steps has superseded.
+
+    error: the standard error of each place of the envelope, of which a band of 95 % is drawn.
+    """
 
     label: str
     color: str
     envelope: Envelope
     older: Envelope | None = None
+    error: Floats | None = None
     dash: str = "solid"
     rings: bool = False
+
+    @property
+    def band(self) -> tuple[Floats, Floats] | None:
+        """Lower and upper edge of the band around the line, None without one."""
+        if self.error is not None:
+            return self.envelope.mean - _NORMAL_95 * self.error, self.envelope.mean + _NORMAL_95 * self.error
+        return None if self.envelope.exact else (self.envelope.low, self.envelope.high)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +121,9 @@ def value_range(plan: Plan) -> tuple[float, float, list[float]]:
     low, high = min([low, *near]), max([high, *near])
     if plan.log and low > 0:
         return (low / 1.15, high * 1.15, beyond) if high > low else (low / 2, high * 2, beyond)
-    room = (high - low) * 0.06 if high > low else max(abs(high) * 0.1, 0.05)
+    # A span that floats can hardly tell from none is none.
+    flat = high / 2 - low / 2 <= max(1e-290, 1e-13 * max(abs(low), abs(high)))
+    room = max(abs(high) * 0.1, 0.05) if flat else (high - low) * 0.06
     if not math.isfinite(room):
         room = 0.0
     return low - room, high + room, beyond
@@ -145,10 +159,9 @@ def _curve(curve: Curve, x: Scale, y: Scale) -> Iterator[str]:
             if math.isfinite(value):
                 yield f'<circle class="ring" cx="{x(step):.1f}" cy="{y(value):.1f}" r="3" stroke="{color}"/>'
         return
-    if not envelope.exact:
-        for low, high in zip(
-            _pieces(envelope.x, envelope.low, x, y), _pieces(envelope.x, envelope.high, x, y), strict=True
-        ):
+    if curve.band is not None:
+        edges = [_pieces(envelope.x, edge, x, y) for edge in curve.band]
+        for low, high in zip(*edges, strict=True):
             yield f'<path class="band" fill="{color}" d="M{" ".join([*low, *reversed(high)])}Z"/>'
     dash = f' stroke-dasharray="{escape(curve.dash.replace("px", ""))}"' if curve.dash != "solid" else ""
     yield from _lines(_pieces(envelope.x, envelope.mean, x, y), f'class="line" stroke="{color}"{dash}', dot=color)
@@ -229,11 +242,8 @@ def _signs(plan: Plan, x: Scale) -> Iterator[str]:
 
 
 def _caption(plan: Plan, beyond: Sequence[float], *, log: bool) -> str:
-    """What the picture cannot say: how many points a place stands for, what is no number, what lies beyond the axis."""
+    """What the picture cannot say: how much is no number, what lies beyond the axis, what the grey is."""
     words = []
-    most = max((int(curve.envelope.count.max()) for curve in plan.curves if curve.envelope.count.size), default=1)
-    if most > 1:
-        words.append(f"each place is the mean of up to {count(most)} values, the band their smallest and largest")
     lost = sum(int(curve.envelope.nonfinite.sum()) for curve in plan.curves)
     if lost:
         words.append(f"× {count(lost)} value{'s are' if lost > 1 else ' is'} not a number")
