@@ -119,28 +119,28 @@ def measure(name: str, home: Path, *, rounds: int) -> None:
 
 def opened(page: Page, url: str, ready: Callable[[Page], bool], server: psutil.Process) -> tuple[float, float]:
     """Wall and processor seconds until the page is ready; closes it."""
-    processes = [server, *psutil.Process().children(recursive=True)]
-    before_cpu_s, before_s = cpu_s(processes), time.perf_counter()
+    before_cpu_s, before_s = cpu_s(server), time.perf_counter()
     page.goto(url, wait_until="commit")
     while not ready(page):
         if time.perf_counter() - before_s > LONGEST_S:
             raise SystemExit(f"{url}: nothing was drawn within {LONGEST_S:.0f} s")
         page.wait_for_timeout(POLL_MS)
     took_s = time.perf_counter() - before_s
-    took_cpu_s = cpu_s([server, *psutil.Process().children(recursive=True)]) - before_cpu_s
+    # By process: one of an earlier page may end in between, and take its seconds out of the sum.
+    took_cpu_s = sum(spent_s - before_cpu_s.get(pid, 0.0) for pid, spent_s in cpu_s(server).items())
     page.close()
     return took_s, took_cpu_s
 
 
-def cpu_s(processes: list[psutil.Process]) -> float:
-    """Processor seconds of all of them so far, each counted once."""
-    spent = 0.0
-    for process in {one.pid: one for one in processes}.values():
+def cpu_s(server: psutil.Process) -> dict[int, float]:
+    """Processor seconds so far of the server and of every process of the browser, by process."""
+    spent = {}
+    for process in (server, *server.children(recursive=True), *psutil.Process().children(recursive=True)):
         try:
             times: Any = process.cpu_times()
         except psutil.NoSuchProcess:
             continue
-        spent += times.user + times.system
+        spent[process.pid] = times.user + times.system
     return spent
 
 
