@@ -78,6 +78,7 @@ def describe_probe(probe: MarginProbe) -> dict[str, Any]:
     """What a reader of the margin must know."""
     return {
         "pairs": probe.pairs.count,
+        "pairs_digest": probe.pairs.digest,
         "beta": probe.beta,
         "budget": probe.budget,
         "reference": probe.reference.kind if probe.reference else None,

@@ -1,34 +1,55 @@
-// The head of the comparison: count, axis, link, and one chip for each run, the first being the baseline.
+// The head of the comparison: count, axis, views, link; one chip for each run or group in colour, the first being the baseline; the choices.
 
 import { el, severityMark } from "./base.js";
-import { keySwatch } from "./chart_dom.js";
 import { axisControl, axisControlText } from "./chart_controls.js";
+import { keySwatch } from "./chart_dom.js";
+import { choicesRow } from "./compare_choices.js";
+import { choose, first, mirror } from "./compare_state.js";
+import { viewsControl } from "./compare_views.js";
+import { count } from "./format.js";
 
 const AXES = ["step", "tokens", "since", "share"];
 const COPIED_MS = 2000;
 
 export function drawCompareHead(parent, { state, frame }) {
   const { page } = state;
-  const text = JSON.stringify([frame.head, axisControlText(page), page.view.mode === "whole"]);
+  askForAxis(state, frame);
+  mirror(frame.head.query);
+  const views = state.views.body?.views ?? [];
+  const text = JSON.stringify([frame.head, views, axisControlText(page), page.view.mode === "whole"]);
   if (parent.dataset.text === text) return;
   parent.dataset.text = text;
-  const { runs, others, sentence } = frame.head;
-  const focused = parent.getRootNode().activeElement?.dataset?.choice;
+  const { head } = frame;
+  const old = parent.getRootNode().activeElement?.dataset?.choice;
+  const open = parent.querySelector("details.views")?.open ?? false;
   const reset = page.view.mode === "whole" ? null : el("button", { class: "button", type: "button", onclick: () => page.zoom(null) }, "Whole run");
-  const title = el("div", { class: "title" }, el("h1", {}, "Compare"), el("span", { class: "count" }, sentence), el("div", { class: "controls" },
-    reset, axisControl(page, AXES, ["time"]), copyButton(runs)));
-  const chips = el("div", { class: "run-chips" }, runs.map((run, i) => chip(run, { baseline: i === 0, runs, state })), others.length ? adder(others, { runs, state }) : null);
-  parent.replaceChildren(title, chips);
-  if (focused) parent.querySelector(`[data-choice="${focused}"]`)?.focus({ preventScroll: true });
+  const title = el("div", { class: "title" }, el("h1", {}, "Compare"), el("span", { class: "count" }, head.sentence), el("div", { class: "controls" },
+    reset, axisControl(page, AXES, ["time"]), viewsControl(views, { state, open }), copyButton()));
+  const coloured = head.entries.slice(0, head.colours);
+  const more = head.entries.length - coloured.length;
+  const chips = el("div", { class: "run-chips" }, coloured.map((entry, i) => chip(entry, { baseline: i === 0, head, state })),
+    more > 0 ? el("span", { class: "row ink2 more-runs" }, keySwatch("line", "var(--ink3)"), `${count(more)} more, thin and grey`) : null,
+    head.others.length && head.runs.length < head.most ? adder(head, state) : null);
+  parent.replaceChildren(title, chips, ...(head.runs.length > 1 ? [choicesRow(head, state)] : []));
+  if (old) parent.querySelector(`[data-choice="${CSS.escape(old)}"]`)?.focus({ preventScroll: true });
 }
 
-function copyButton(runs) {
+// The charts keep the axis; what the server has placed on it is asked for anew, once, when it changes.
+function askForAxis(state, frame) {
+  const { axis } = state.page.view;
+  if (axis === frame.head.axis || state.askedAxis === axis) {
+    if (axis === frame.head.axis) state.askedAxis = null;
+    return;
+  }
+  state.askedAxis = axis;
+  choose(state, {}, frame.head.query);
+}
+
+function copyButton() {
   const button = el("button", { class: "button", type: "button" }, "Copy link");
   button.addEventListener("click", async () => {
-    const link = new URL("compare", document.baseURI);
-    link.searchParams.set("compare", runs.map((run) => run.id).join(","));
     try {
-      await navigator.clipboard.writeText(link.href);
+      await navigator.clipboard.writeText(location.href);
       button.textContent = "Copied";
     } catch {
       // Without a secure context there is no clipboard: the address bar holds the same link.
@@ -39,24 +60,29 @@ function copyButton(runs) {
   return button;
 }
 
-function chip(run, { baseline, runs, state }) {
-  const choose = (list) => state.trigger("runs", list.map((one) => one.id));
-  const rest = runs.filter((one) => one.id !== run.id);
+function chip(entry, { baseline, head, state }) {
+  const ids = entry.members.map((place) => head.runs[place]);
+  const rest = head.runs.filter((id) => !ids.includes(id));
   const lead = baseline
     ? el("span", { class: "chip" }, "baseline")
-    : el("button", { class: "chip", type: "button", title: "Make this the baseline", onclick: () => choose([run, ...rest]) }, "as baseline");
-  const bad = ["warning", "critical"].includes(run.health) ? severityMark(run.health) : null;
-  const open = (event) => {
-    event.preventDefault();
-    state.trigger("go", { page: "run", run: run.id });
-  };
-  const remove = el("button", { class: "chip-remove", type: "button", "aria-label": `Remove ${run.name}`, onclick: () => choose(rest) }, "×");
-  return el("div", { class: `run-chip${baseline ? " baseline" : ""}` }, keySwatch("line", run.color, run.dash),
-    el("a", { class: "run-chip-name cut", href: `run?run=${encodeURIComponent(run.id)}`, onclick: open, title: run.name }, run.label), bad, lead, runs.length > 1 ? remove : null);
+    : el("button", { class: "chip", type: "button", "data-choice": `base:${entry.id}`, title: "Make this the baseline", onclick: () => choose(state, { compare: first(head.runs, ids) }, head.query) }, "as baseline");
+  const bad = ["warning", "critical"].includes(entry.health) ? severityMark(entry.health) : null;
+  const remove = el("button", { class: "chip-remove", type: "button", "aria-label": `Remove ${entry.name}`, onclick: () => choose(state, { compare: rest.join(",") }, head.query) }, "×");
+  return el("div", { class: `run-chip${baseline ? " baseline" : ""}` }, keySwatch("line", entry.color, entry.dash), named(entry, state), bad, lead, rest.length ? remove : null);
 }
 
-function adder(others, { runs, state }) {
-  const list = el("select", { class: "run-add", "aria-label": "Add run", onchange: () => state.trigger("runs", [...runs.map((run) => run.id), list.value]) },
-    el("option", { value: "" }, "+ Add run"), others.map((run) => el("option", { value: run.id }, run.name)));
+// A run's name leads to it; a group has no page, but a number of runs.
+function named(entry, state) {
+  if (!entry.run) return el("span", { class: "run-chip-name cut", title: entry.name }, entry.label, el("span", { class: "unit" }, ` n ${count(entry.members.length)}`));
+  const open = (event) => {
+    event.preventDefault();
+    state.trigger("go", { page: "run", run: entry.run });
+  };
+  return el("a", { class: "run-chip-name cut", href: `run?run=${encodeURIComponent(entry.run)}`, onclick: open, title: entry.name }, entry.label);
+}
+
+function adder(head, state) {
+  const list = el("select", { class: "run-add", "aria-label": "Add run", "data-choice": "add", onchange: () => choose(state, { compare: [...head.runs, list.value].join(",") }, head.query) },
+    el("option", { value: "" }, "+ Add run"), head.others.map((run) => el("option", { value: run.id }, run.name)));
   return list;
 }

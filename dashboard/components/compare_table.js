@@ -1,22 +1,85 @@
-// The table against the baseline: for each run value, difference and, only where a signal has a direction, better or worse.
+// The table against the baseline: value, difference and, only where a signal has a direction, better or worse. A few runs or groups are
+// columns; many are rows, which a click on a head sorts.
 
 import { el } from "./base.js";
 import { keySwatch } from "./chart_dom.js";
+import { choose, first } from "./compare_state.js";
 
-export function drawTable(node, { block }) {
-  const text = JSON.stringify(block);
+const MOST_COLUMNS = 6;
+
+export function drawTable(node, { block, state }) {
+  const kept = (node.runvitals ??= { by: null, down: true });
+  const text = JSON.stringify([block, kept.by, kept.down]);
   if (node.dataset.text === text) return;
   node.dataset.text = text;
-  const heads = block.runs.map((run, i) => el("th", { scope: "col", colspan: i ? 3 : 1 }, el("span", { class: `row${i ? "" : " end"}` }, keySwatch("line", run.color, run.dash), el("span", { class: "cut", title: run.name }, i ? run.label : `${run.label}, baseline`))));
-  const rows = block.rows.map((row) => el("tr", {},
-    el("th", { scope: "row" }, row.title, row.unit ? el("span", { class: "unit" }, ` ${row.unit}`) : null),
-    row.cells.flatMap((cell, i) => cells(cell, i === 0))));
-  node.replaceChildren(el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Against the baseline" }, el("table", { class: "against-table" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Signal"), heads)), el("tbody", {}, rows))));
+  const focused = node.getRootNode().activeElement?.dataset?.choice;
+  const table = block.runs.length > MOST_COLUMNS ? tall(block, { state, kept, again: () => drawTable(node, { block, state }) }) : wide(block);
+  const scrolled = node.querySelector(".scroll");
+  const [left, top] = [scrolled?.scrollLeft ?? 0, scrolled?.scrollTop ?? 0];
+  node.replaceChildren(el("div", { class: "scroll against", tabindex: "0", role: "region", "aria-label": "Against the baseline" }, table));
+  Object.assign(node.firstChild, { scrollLeft: left, scrollTop: top });
+  if (focused) node.querySelector(`[data-choice="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
 }
 
-function cells(cell, first) {
-  const best = cell.best ? el("span", { class: "best" }, `best ${cell.best}`) : null;
-  const value = el("td", { class: cell.missing ? "ink3 number" : "number" }, cell.text, best);
-  if (first) return [value];
+function wide({ runs, rows }) {
+  const heads = runs.map((run, i) => el("th", { scope: "col", colspan: i ? 3 : 1 }, el("span", { class: `row${i ? "" : " end"}` }, keySwatch("line", run.color, run.dash), el("span", { class: "cut", title: run.name }, i ? run.label : `${run.label}, baseline`))));
+  const body = rows.map((row) => el("tr", {}, el("th", { scope: "row" }, title(row)), row.cells.flatMap((cell, i) => cells(cell, i === 0))));
+  return el("table", { class: "against-table" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Signal"), heads)), el("tbody", {}, body));
+}
+
+function title(row) {
+  return [row.title, row.unit ? el("span", { class: "unit" }, ` ${row.unit}`) : null];
+}
+
+function valueOf(cell) {
+  return [cell.text, cell.spread ? el("span", { class: "ink2" }, ` ${cell.spread}`) : null, cell.note ? el("span", { class: "best" }, cell.note) : null];
+}
+
+function cells(cell, baseline) {
+  const value = el("td", { class: cell.missing ? "ink3 number" : "number" }, valueOf(cell));
+  if (baseline) return [value];
   return [value, el("td", { class: "number ink2" }, cell.delta ?? ""), el("td", { class: "ink2 verdict-cell" }, cell.verdict ?? "")];
+}
+
+function tall({ runs, rows }, { state, kept, again }) {
+  const order = sorted(runs.map((_, i) => i), rows, kept);
+  const sort = (name) => () => {
+    Object.assign(kept, kept.by === name ? (kept.down ? { down: false } : { by: null, down: true }) : { by: name, down: true });
+    again();
+  };
+  const heads = rows.map((row) => el("th", { scope: "col", "aria-sort": kept.by === row.name ? (kept.down ? "descending" : "ascending") : "none" },
+    el("button", { class: "sort", type: "button", "data-choice": `sort:${row.name}`, onclick: sort(row.name) }, row.title, kept.by === row.name ? (kept.down ? " ↓" : " ↑") : "", row.unit ? el("span", { class: "unit" }, ` ${row.unit}`) : null)));
+  const body = order.map((place) => el("tr", { class: place ? "" : "baseline" }, el("th", { scope: "row" }, who(runs[place], { place, state })),
+    rows.map((row) => el("td", { class: row.cells[place].missing ? "ink3 number" : "number" }, valueOf(row.cells[place]), beside(row.cells[place])))));
+  return el("table", { class: "against-table tall" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Run or group"), heads)), el("tbody", {}, body));
+}
+
+function beside(cell) {
+  return cell.delta ? el("span", { class: "best" }, cell.delta, cell.verdict ? ` ${cell.verdict}` : "") : null;
+}
+
+// The baseline stays on top; what has no value stands last.
+function sorted(places, rows, { by, down }) {
+  const row = rows.find(({ name }) => name === by);
+  if (!row) return places;
+  const value = (place) => row.cells[place].value ?? (down ? -Infinity : Infinity);
+  return [0, ...places.slice(1).sort((a, b) => (down ? value(b) - value(a) : value(a) - value(b)) || a - b)];
+}
+
+function who(run, { place, state }) {
+  const coloured = place < MOST_COLUMNS;
+  const query = () => state.frame.body.head;
+  const recolour = () => {
+    const { runs, query: shown } = query();
+    const ids = run.members.map((at) => runs[at]);
+    const baseline = state.frame.body.head.entries[0].members.map((at) => runs[at]);
+    choose(state, { compare: first(runs, [...baseline, ...ids]) }, shown);
+  };
+  const open = (event) => {
+    event.preventDefault();
+    state.trigger("go", { page: "run", run: run.run });
+  };
+  const name = run.run ? el("a", { class: "cut", href: `run?run=${encodeURIComponent(run.run)}`, title: run.name, onclick: open }, run.label) : el("span", { class: "cut", title: run.name }, run.label);
+  return el("span", { class: "row who" }, keySwatch("line", coloured ? run.color : "var(--ink3)", coloured ? run.dash : "solid"), name,
+    place === 0 ? el("span", { class: "chip" }, "baseline") : coloured || !run.run ? null : el("button", { class: "chip", type: "button", "data-choice": `colour:${run.id}`, title: "Show in colour", onclick: recolour }, "in colour"));
 }

@@ -1,21 +1,23 @@
-"""The Compare page: several runs over one another; the first is the baseline. `?compare=a,b` names them."""
+"""The Compare page: up to fifty runs or groups of runs over one another; the first is the baseline. All of its state is in its address."""
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import streamlit as st
 
-from runvitals.dashboard import head, live
+from runvitals.dashboard import compare_views, head, live
 from runvitals.dashboard.chart_files import offer_csv
-from runvitals.dashboard.compare_body import MOST_RUNS, frame, wants, words
+from runvitals.dashboard.compare_body import Reader, frame, words
+from runvitals.dashboard.compare_charts import wants
+from runvitals.dashboard.compare_state import Shown, of_query
 from runvitals.dashboard.component import mount
-from runvitals.dashboard.data import Problem, read
-from runvitals.dashboard.live_charts import Feed, Zoom
+from runvitals.dashboard.data import Problem, overview, read
+from runvitals.dashboard.live_charts import Feed, Want, Zoom
 from runvitals.dashboard.navigation import go
 from runvitals.store import Store
 from runvitals.store.types import LIVE, RunInfo
@@ -24,7 +26,7 @@ EVERY_S = 2.0
 KEY = "compared"
 
 READ_EVERY_S = 10.0
-"""How often table and parting points of live runs are worked out anew."""
+"""How often what the server works out of live runs (table, groups, thin lines, partings) is worked out anew."""
 
 _STATE = "runvitals.compare"
 _LEAST_RUNS = 2
@@ -38,22 +40,37 @@ _NO_RUN = {
 
 
 @dataclass(slots=True)
-class _Page:
-    """What this browser page has been told so far."""
+class _Made:
+    """What was worked out last, of which runs at which revision, and when."""
 
-    run_ids: tuple[str, ...]
-    feed: Feed
-    unknown: list[str] = field(default_factory=list)
-    read_s: float = 0.0
+    of: tuple[object, ...] = ()
+    at_s: float = 0.0
+    count: int = 0
+    frame: dict[str, Any] = field(default_factory=dict)
     words: dict[str, Any] = field(default_factory=dict)
+    series: dict[str, Any] = field(default_factory=dict)
+    wants: list[Want] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Page:
+    """What this browser page has been told so far. query: what its address said when the page was last run as a whole."""
+
+    query: dict[str, str]
+    shown: Shown
+    feed: Feed
+    reader: Reader = field(default_factory=Reader)
+    unknown: list[str] = field(default_factory=list)
+    made: _Made = field(default_factory=_Made)
 
 
 def page() -> None:
     """Draws the page; its fragment runs again every `EVERY_S`."""
-    named = [run_id for run_id in st.query_params.get("compare", "").split(",") if run_id]
-    st.session_state[_STATE] = _Page(
-        run_ids=tuple(dict.fromkeys(named))[:MOST_RUNS], feed=Feed(epoch=uuid.uuid4().hex[:8])
-    )
+    query = dict(st.query_params)
+    known: _Page | None = st.session_state.get(_STATE)
+    # The whole app runs again when an alert fires. What was chosen since then is in the browser's address, which Streamlit may not know.
+    shown = known.shown if known is not None and known.query == query else of_query(query)
+    st.session_state[_STATE] = _Page(query=query, shown=shown, feed=Feed(epoch=uuid.uuid4().hex[:8]))
     _forget()
     _live()
 
@@ -77,22 +94,38 @@ def _live() -> None:
 
 def _data(store: Store, state: _Page, now_s: float) -> dict[str, Any]:
     """The next message for the browser."""
-    known = store.runs()
-    runs = _chosen(known, state.run_ids)
+    known = overview().runs(store, latest=())
+    runs = _chosen(known, state.shown.run_ids)
     ids = {run.id for run in known}
-    state.unknown = [run_id for run_id in state.run_ids if run_id not in ids]
+    state.unknown = [run_id for run_id in state.shown.run_ids if run_id not in ids]
     if not runs:
         return {"empty": _NO_RUN}
-    named = any(run.id in state.run_ids for run in runs)
-    keys = {run.id: store.keys(run.id) for run in runs}
-    others = [run for run in known if run not in runs]
-    if not state.words or (now_s - state.read_s >= READ_EVERY_S and any(run.status in LIVE for run in runs)):
-        state.words, state.read_s = words(store, runs, keys), now_s
+    _make(store, state, (runs, known), now_s)
+    made = state.made
     return {
-        "frame": live.changed("compare.frame", frame(runs, others, keys, picked=not named)),
-        "words": live.changed("compare.words", state.words),
-        "charts": state.feed.message(store, wants(runs, keys), Zoom.of_state(_told("zoom"))),
+        "frame": live.changed("compare.frame", made.frame),
+        "words": live.changed("compare.words", made.words, standing_for=made.count),
+        "curves": live.changed("compare.curves", made.series, standing_for=made.count),
+        "views": live.changed("compare.views", compare_views.told(store)),
+        "charts": state.feed.message(store, made.wants, Zoom.of_state(_told("zoom"))),
     }
+
+
+def _make(store: Store, state: _Page, of: tuple[Sequence[RunInfo], Sequence[RunInfo]], now_s: float) -> None:
+    """Works out anew what the choice or, every `READ_EVERY_S`, the runs have changed."""
+    (runs, known), made = of, state.made
+    choice: tuple[object, ...] = (state.shown, tuple(run.id for run in runs), len(known))
+    news = tuple((run.revision, run.status, run.health) for run in runs)
+    waits = any(run.status in LIVE for run in runs) and now_s - made.at_s < READ_EVERY_S
+    if made.of == (choice, news) or (made.of and made.of[0] == choice and waits):
+        return
+    found = state.reader.compare(store, runs, state.shown)
+    picked = not any(run.id in state.shown.run_ids for run in runs)
+    here = {run.id for run in runs}
+    made.frame = frame(found, [run for run in known if run.id not in here], picked=picked)
+    made.words, made.series = words(store, found), found.series
+    made.wants = [] if found.grouped else wants(found.members)
+    made.of, made.at_s, made.count = (choice, news), now_s, made.count + 1
 
 
 def _chosen(known: Sequence[RunInfo], run_ids: Sequence[str]) -> list[RunInfo]:
@@ -111,25 +144,38 @@ def _told(event: str) -> Any:
 
 
 def _mounted(data: dict[str, Any]) -> None:
-    events = {"zoom": _nothing, "go": _nothing, "resync": _resync, "csv": _export, "runs": _choose}
+    events = {
+        "zoom": _nothing,
+        "go": _nothing,
+        "resync": _resync,
+        "csv": _export,
+        "choose": _choose,
+        "view": _keep_view,
+    }
     sent = mount("charts", key=KEY, data=data, events=events)
-    if sent.runs:
-        # The address now names other runs: the page starts anew with them.
-        st.rerun()
     if sent.go:
         target = dict(sent.go)
         go(target.pop("page"), **{name: str(value) for name, value in target.items()})
 
 
 def _choose() -> None:
-    """Puts the chosen runs into the address, from which the page reads them."""
-    st.query_params["compare"] = ",".join(str(run_id) for run_id in _told("runs") or ())
+    """Takes what the browser chose; the browser puts the same into its address."""
+    told = _told("choose")
+    if isinstance(told, Mapping):
+        st.session_state[_STATE].shown = of_query(told)
+
+
+def _keep_view() -> None:
+    """Saves the view that is shown under a name, or deletes one."""
+    told = _told("view")
+    if isinstance(told, Mapping):
+        read(lambda store: compare_views.take(store, told, now_s=time.time()), now_s=time.time())
 
 
 def _forget() -> None:
     """Makes the next message a whole one."""
-    live.forget("compare.frame")
-    live.forget("compare.words")
+    for part in ("frame", "words", "curves", "views"):
+        live.forget(f"compare.{part}")
     st.session_state[_STATE].feed.resync()
 
 

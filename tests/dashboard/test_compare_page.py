@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
-from runvitals.dashboard.compare_body import frame
+from runvitals.dashboard.compare_body import Reader, frame
+from runvitals.dashboard.compare_state import Shown
 from runvitals.dashboard.differences import settings_table
 from runvitals.store import Store
 from runvitals.store.types import RunInfo
@@ -33,9 +35,9 @@ def blocks(data: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def test_the_first_run_of_the_link_is_the_baseline_and_all_keep_their_colours(app: AppTest, watched: Store) -> None:
     head = opened(app, watched, *THREE)["frame"]["body"]["head"]
-    assert [run["name"] for run in head["runs"]] == list(THREE)
-    assert [run["dash"] for run in head["runs"]] == ["solid", "6px 3px", "2px 3px"]
-    assert len({run["color"] for run in head["runs"]}) == 3
+    assert [entry["name"] for entry in head["entries"]] == list(THREE)
+    assert [entry["dash"] for entry in head["entries"]] == ["solid", "6px 3px", "2px 3px"]
+    assert len({entry["color"] for entry in head["entries"]}) == 3
 
 
 def test_runs_of_several_trainers_share_the_held_out_margin(app: AppTest, watched: Store) -> None:
@@ -53,7 +55,7 @@ def test_a_signal_that_a_run_never_logged_is_said_so_and_not_zero(app: AppTest, 
 def test_only_signals_with_a_direction_are_better_or_worse(app: AppTest, watched: Store) -> None:
     rows = {row["title"]: row for row in opened(app, watched, *THREE)["words"]["body"]["blocks"]["table"]["rows"]}
     assert rows["Held-out margin"]["cells"][1]["verdict"] == "worse"
-    assert "best" in rows["Held-out margin"]["cells"][1]
+    assert "best" in rows["Held-out margin"]["cells"][1]["note"]
     assert rows["Gradient norm"]["cells"][1]["verdict"] == ""
 
 
@@ -65,7 +67,7 @@ def test_unequal_settings_are_listed_and_equal_ones_only_counted(app: AppTest, w
 
 def test_runs_that_part_say_at_which_step(app: AppTest, watched: Store) -> None:
     parted = opened(app, watched, "dpo-7b-clean-lr3e5", "dpo-7b-uf-b01")["words"]["body"]["charts"]["loss"]["parted"]
-    assert len(parted) == 1 and parted[0]["label"] == f"≠ {parted[0]['step']}"
+    assert len(parted) == 1 and parted[0]["label"] == f"≠ {math.ceil(parted[0]['place'])}"
 
 
 def test_unknown_runs_in_the_link_are_left_out(app: AppTest, watched: Store) -> None:
@@ -76,10 +78,10 @@ def test_unknown_runs_in_the_link_are_left_out(app: AppTest, watched: Store) -> 
 
 def test_runs_that_nobody_chose_are_said_to_be_picked(watched: Store) -> None:
     runs = [replace(run, project="demo") for run in watched.runs()[:2]]
-    keys = {run.id: watched.keys(run.id) for run in runs}
-    picked = frame(runs, [], keys, picked=True)["head"]["sentence"]
+    found = Reader().compare(watched, runs, Shown())
+    picked = frame(found, [], picked=True)["head"]["sentence"]
     assert picked == "the newest 2 runs of demo, as none were chosen; the first is the baseline"
-    assert frame(runs, [], keys)["head"]["sentence"] == "2 runs, the first is the baseline"
+    assert frame(found, [])["head"]["sentence"] == "2 runs, the first is the baseline"
 
 
 def test_a_length_that_epochs_set_is_shown_as_it_came_out() -> None:

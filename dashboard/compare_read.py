@@ -1,0 +1,108 @@
+"""Reads the runs of a comparison: what each logged, and its curves on the page's axis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runvitals.dashboard.compare_state import Axis
+from runvitals.diagnostics.signals import best_key
+from runvitals.store import Store
+from runvitals.store import types as stored
+from runvitals.store.types import Envelope, Floats, Ints, Latest, RunInfo
+
+BUCKETS = 400
+"""Buckets of a curve that is compared: as fine as a chart over two thirds of the page is wide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One run of the comparison. chosen: canonical signal → the key that the run logged it under."""
+
+    run: RunInfo
+    keys: Mapping[str, Latest]
+    chosen: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """A series on the page's axis. x: (m,) increasing; mean, low, high: (m,) NaN where no value is finite.
+
+    count: (m,) rows of each bucket. kinds: (m,) bit set of what was not finite: 1 NaN, 2 +Inf, 4 −Inf, 8 None.
+    steps: (m,) the step of each bucket's last row. exact: whether each bucket is one row, so that the curve is all that was logged.
+    """
+
+    x: Floats
+    mean: Floats
+    low: Floats
+    high: Floats
+    count: Ints
+    kinds: NDArray[np.uint8]
+    steps: Ints
+    exact: bool = False
+
+
+def member(store: Store, run: RunInfo, signals: Sequence[str]) -> Member:
+    """The run and which of the signals it logged."""
+    keys = store.keys(run.id)
+    found = {signal: key for signal in signals if (key := best_key(signal, keys)) is not None}
+    return Member(run=run, keys=keys, chosen=found)
+
+
+@dataclass(slots=True)
+class Curves:
+    """Curves of the page's runs, read again only where a run's revision has changed."""
+
+    _kept: dict[str, tuple[object, dict[str, Curve]]] = field(default_factory=dict)
+
+    def of(self, store: Store, one: Member, keys: Sequence[str], axis: Axis, zero_s: float) -> dict[str, Curve]:
+        """The run's curves by key; on the axis of tokens they are empty where the run counted none. zero_s: when the first run began."""
+        wanted = (one.run.revision, axis, tuple(keys), zero_s if axis == "time" else 0.0)
+        known = self._kept.get(one.run.id)
+        if known is None or known[0] != wanted:
+            known = self._kept[one.run.id] = (wanted, _read(store, one, keys, axis, zero_s))
+        return known[1]
+
+    def keep_only(self, run_ids: Sequence[str]) -> None:
+        """Forgets the curves of all other runs."""
+        self._kept = {run_id: kept for run_id, kept in self._kept.items() if run_id in run_ids}
+
+
+_STORED: Mapping[Axis, stored.Axis] = {
+    "step": "step",
+    "share": "step",
+    "tokens": "tokens",
+    "since": "time",
+    "time": "time",
+}
+
+
+def _read(store: Store, one: Member, keys: Sequence[str], axis: Axis, zero_s: float) -> dict[str, Curve]:
+    envelopes = store.envelope(one.run.id, list(keys), n=BUCKETS, axis=_STORED[axis])
+    start = one.run.created_s if axis == "since" else zero_s if axis == "time" else 0.0
+    unit = length(one.run) if axis == "share" else 1.0
+    return {key: _placed(envelope, start, unit) for key, envelope in envelopes.items()}
+
+
+def _placed(envelope: Envelope, start: float, unit: float) -> Curve:
+    x = (envelope.x - start) / unit
+    # Rows before the first count of tokens have no place on that axis.
+    known = np.isfinite(x)
+    return Curve(
+        x=x[known],
+        mean=envelope.mean[known],
+        low=envelope.low[known],
+        high=envelope.high[known],
+        count=envelope.count[known],
+        kinds=envelope.kinds[known],
+        steps=envelope.steps[known],
+        exact=bool((envelope.count == 1).all() and known.all()),
+    )
+
+
+def length(run: RunInfo) -> float:
+    """The steps of the whole run, as planned or, where nobody said, as far as it got; at least 1."""
+    return float(max(1, run.max_steps or run.last_step or 1))

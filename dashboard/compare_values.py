@@ -1,0 +1,302 @@
+"""The table of a comparison: each signal at its last rows, at its best or at one step, and the difference from the baseline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from scipy.special import stdtrit
+
+from runvitals.dashboard.compare_read import Curve, Member
+from runvitals.dashboard.formatter import count, number, percent, signed
+from runvitals.diagnostics.signals import SIGNALS, Signal, best_key
+from runvitals.store import Store
+from runvitals.store.types import Floats
+
+LAST_ROWS = 10
+"""A value is the mean of this many rows: one row of a noisy signal says little."""
+
+LAST_SHARE = 10
+"""But of no more than a tenth of a series' rows: what is measured a dozen times is read at its last row."""
+
+SLIGHT = 0.02
+"""A difference of at most this share of the baseline is called neither better nor worse."""
+
+SURE = 0.975
+"""A difference is named only where it is beyond its own 95 % interval."""
+
+SIGNALS_COMPARED = (
+    "probe_margin",
+    "reward_margin",
+    "probe_accuracy",
+    "reward_accuracy",
+    "loss",
+    "eval_loss",
+    "logps_chosen",
+    "reward",
+    "sequence_kl",
+    "kl",
+    "entropy",
+    "grad_norm",
+    "step_time_s",
+    "tokens_per_s",
+)
+
+_ERRORS = {"probe_margin": "probe_margin_se"}
+"""Signals whose standard error is logged beside them."""
+
+_OWN_OF_TRAINER = frozenset({"loss", "eval_loss", "grad_norm"})
+
+_CERTAIN = 1e6
+"""Degrees of freedom of an error that came with its value."""
+
+At = Literal["last", "best"] | int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One run's value of one signal. value: NaN where no row read is finite. error: its standard error, NaN where unknown.
+
+    freedom: degrees of freedom of that error. unsound: rows among those read that are not finite.
+    """
+
+    value: float
+    error: float = math.nan
+    freedom: float = _CERTAIN
+    rows: int = 1
+    unsound: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """What one column holds, a run's reading or a mean over runs; or why it holds nothing."""
+
+    value: float = math.nan
+    error: float = math.nan
+    freedom: float = _CERTAIN
+    spread: float = math.nan
+    runs: int = 1
+    of: int = 1
+    unsound: int = 0
+    rows: int = 0
+    missing: str = ""
+
+
+def signals_of(members: Iterable[Member]) -> list[str]:
+    """The compared signals that at least one run logged."""
+    logged = {signal for one in members for signal in one.chosen}
+    return [name for name in SIGNALS_COMPARED if name in logged]
+
+
+def signal_of(name: str) -> Signal:
+    """The signal, of an evaluation its training twin."""
+    return SIGNALS.get(name) or SIGNALS[name.removeprefix("eval_")]
+
+
+def readings(store: Store, one: Member, at: At, curves: Mapping[str, Curve]) -> dict[str, Reading | str]:
+    """Signal → what the run has there, or a word for why there is nothing. A signal that the run never logged is left out.
+
+    curves: what has been read of the run; where a curve is all that was logged, nothing is read again.
+    """
+    wanted = {name: one.chosen[name] for name in SIGNALS_COMPARED if name in one.chosen}
+    if at == "best":
+        return {name: _best(one, name, key) for name, key in wanted.items()}
+    errors = {
+        name: key
+        for name, signal in _ERRORS.items()
+        if name in wanted and (key := best_key(signal, one.keys)) is not None
+    }
+    keys = {*wanted.values(), *errors.values()}
+    points = {key: _exact(curve, at) for key, curve in curves.items() if key in keys and curve.exact}
+    points |= _tails(store, one, keys - points.keys(), at)
+    found: dict[str, Reading | str] = {}
+    for name, key in wanted.items():
+        last = one.keys[key].step
+        if isinstance(at, int) and last < at:
+            found[name] = f"ends at {count(last)}"
+        else:
+            error = points.get(errors.get(name, ""))
+            found[name] = _mean(points[key], _rows(one.keys[key].count), error)
+    return found
+
+
+def table(
+    readings_of: Sequence[Mapping[str, Reading | str]],
+    bests_of: Sequence[Mapping[str, Reading | str]],
+    columns: Sequence[Sequence[int]],
+    members: Sequence[Member],
+) -> list[dict[str, Any]]:
+    """Rows {name, title, unit, cells} of the signals; a column is a run or a group of runs (places in the list), the first is the baseline.
+
+    Across trainers a loss is told with its difference but called neither better nor worse: it is not the same quantity.
+    """
+    rows = []
+    for name in signals_of(members):
+        signal = signal_of(name)
+        alike = [comparable(name, members, (*columns[0], *column)) for column in columns]
+        cells = [_cell(readings_of, column, name) for column in columns]
+        bests = [_cell(bests_of, column, name) for column in columns] if bests_of else [None] * len(cells)
+        rows.append(
+            {
+                "name": name,
+                "title": title_of(name),
+                "unit": "%" if signal.kind == "percent" else signal.unit,
+                "cells": [
+                    _told(signal, cell, cells[0], best) | ({} if judged else {"verdict": ""})
+                    for cell, best, judged in zip(cells, bests, alike, strict=True)
+                ],
+            }
+        )
+    return rows
+
+
+def comparable(name: str, members: Sequence[Member], places: Sequence[int]) -> bool:
+    """Whether the signal is one quantity over these runs: a loss and its gradient are what the trainer makes them."""
+    return name not in _OWN_OF_TRAINER or len({members[place].run.trainer for place in places}) == 1
+
+
+def title_of(name: str) -> str:
+    """The signal's title; an evaluation says that it is one."""
+    title = signal_of(name.removeprefix("eval_")).title
+    return f"Evaluation {title.lower()}" if name.startswith("eval_") else title
+
+
+def _rows(count_of: int) -> int:
+    return max(1, min(LAST_ROWS, count_of // LAST_SHARE))
+
+
+def _exact(curve: Curve, at: At) -> Floats:
+    """The values of a curve that is all that was logged, up to the step `at`."""
+    return curve.mean[curve.steps <= at] if isinstance(at, int) else curve.mean
+
+
+def _tails(store: Store, one: Member, keys: set[str], at: At) -> dict[str, Floats]:
+    """The last few exact rows of each series, up to the step `at`. Series that were logged together are read together."""
+    alike: dict[tuple[int, int], list[str]] = {}
+    for key in sorted(keys):
+        alike.setdefault((one.keys[key].count, one.keys[key].step), []).append(key)
+    found: dict[str, Floats] = {}
+    for (rows, last), together in alike.items():
+        stop = min(last, at) if isinstance(at, int) else last
+        found |= _tail(store, one.run.id, together, stop=stop, stride=max(1.0, (last + 1) / max(1, rows)))
+    return found
+
+
+def _tail(store: Store, run_id: str, keys: list[str], *, stop: int, stride: float) -> dict[str, Floats]:
+    """At least `LAST_ROWS` rows up to `stop`, or all there are. Rows need not be even: where they were denser early on, it looks further back."""
+    width = 1.5 * stride * LAST_ROWS
+    while True:
+        start = max(0.0, stop - width)
+        points = store.read_many(run_id, keys, start=start, stop=stop)
+        if start == 0.0 or min(found.values.size for found in points.values()) >= LAST_ROWS:
+            return {key: found.values for key, found in points.items()}
+        width *= 8
+
+
+def _mean(points: Floats, rows: int, error: Floats | None) -> Reading:
+    values = points[-rows:]
+    finite = values[np.isfinite(values)]
+    unsound = int(values.size - finite.size)
+    if not finite.size:
+        return Reading(value=math.nan, rows=int(values.size), unsound=unsound)
+    found = Reading(value=float(finite.mean()), rows=int(values.size), unsound=unsound)
+    if error is not None and error.size:
+        # The mean of repeated readings on the same pairs is no surer than one of them: the pairs are the sample.
+        return replace(found, error=float(error[-1]))
+    if finite.size < 2:
+        return found
+    return replace(found, error=float(finite.std(ddof=1)) / math.sqrt(finite.size), freedom=finite.size - 1)
+
+
+def _best(one: Member, name: str, key: str) -> Reading | str:
+    """The best value of the whole run, for signals with a direction."""
+    signal = signal_of(name)
+    # The one fastest step of a run says nothing about the run.
+    if signal.group == "throughput" or signal.direction not in ("up", "down"):
+        return "no best"
+    latest = one.keys[key]
+    return Reading(value=latest.best_max if signal.direction == "up" else latest.best_min, unsound=latest.nonfinite)
+
+
+def _cell(readings_of: Sequence[Mapping[str, Reading | str]], column: Sequence[int], name: str) -> Cell:
+    told = [readings_of[place].get(name, "not logged") for place in column]
+    read = [one for one in told if isinstance(one, Reading)]
+    sound = [one for one in read if math.isfinite(one.value)]
+    if not read:
+        return Cell(missing=str(told[0]))
+    unsound, rows = sum(one.unsound for one in read), sum(one.rows for one in read)
+    if len(column) == 1:
+        (only,) = read
+        return Cell(value=only.value, error=only.error, freedom=only.freedom, unsound=unsound, rows=rows)
+    values = np.array([one.value for one in sound])
+    spread = float(values.std(ddof=1)) if values.size > 1 else math.nan
+    return Cell(
+        value=float(values.mean()) if values.size else math.nan,
+        spread=spread,
+        error=spread / math.sqrt(values.size) if values.size > 1 else math.nan,
+        freedom=values.size - 1 if values.size > 1 else _CERTAIN,
+        runs=int(values.size),
+        of=len(column),
+        unsound=unsound,
+        rows=rows,
+    )
+
+
+def _told(signal: Signal, cell: Cell, baseline: Cell, best: Cell | None) -> dict[str, Any]:
+    if cell.missing:
+        return {"text": cell.missing, "missing": True}
+    told: dict[str, Any] = {
+        "text": _written(signal, cell.value),
+        "value": cell.value if math.isfinite(cell.value) else None,
+    }
+    notes = []
+    if cell.of > 1:
+        if math.isfinite(cell.spread):
+            told["spread"] = f"± {_plain(signal, cell.spread)}"
+        notes.append(f"n {cell.runs}" if cell.runs == cell.of else f"n {cell.runs} of {cell.of}")
+    elif signal.name in _ERRORS and math.isfinite(cell.error):
+        told["spread"] = f"± {_plain(signal, cell.error)}"
+    if cell.unsound and cell.rows > cell.unsound:
+        notes.append(f"{cell.unsound} of {cell.rows} rows not finite")
+    if best is not None and not best.missing and math.isfinite(best.value):
+        notes.append(f"best {_written(signal, best.value)}")
+    if notes:
+        told["note"] = " · ".join(notes)
+    if cell is baseline or baseline.missing or not (math.isfinite(cell.value) and math.isfinite(baseline.value)):
+        return told
+    delta = cell.value - baseline.value
+    told["delta"] = signed(100 * delta) if signal.kind == "percent" else signed(delta)
+    told["verdict"] = better(signal, cell, baseline)
+    return told
+
+
+def better(signal: Signal, cell: Cell, baseline: Cell) -> str:
+    """Better or worse, for signals with a direction; nothing for a difference that is slight or within its 95 % interval."""
+    delta = cell.value - baseline.value
+    slight = SLIGHT * (1.0 if signal.kind == "percent" else abs(baseline.value))
+    if abs(delta) <= slight or signal.direction not in ("up", "down") or abs(delta) <= _half_width(cell, baseline):
+        return ""
+    return "better" if (delta > 0) == (signal.direction == "up") else "worse"
+
+
+def _half_width(cell: Cell, baseline: Cell) -> float:
+    """Half of the 95 % interval of the difference (Welch 1947); what is not known of one side is taken from the other, 0 of neither."""
+    known = [one for one in (cell, baseline) if math.isfinite(one.error)]
+    total = sum(one.error**2 for one in known)
+    if total == 0:
+        return 0.0
+    freedom = total**2 / sum(one.error**4 / one.freedom for one in known)
+    return float(stdtrit(max(1.0, freedom), SURE)) * math.sqrt(total * 2 / len(known))
+
+
+def _written(signal: Signal, value: float) -> str:
+    if signal.kind == "percent":
+        return percent(value, decimals=1)
+    return signed(value) if signal.kind == "signed" else number(value)
+
+
+def _plain(signal: Signal, value: float) -> str:
+    return percent(value, decimals=1) if signal.kind == "percent" else number(value, digits=2)
