@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from runvitals.store import Store
+from runvitals.store.types import Batch, EventRow
 
 APP = Path(__file__).parent.parent.parent / "dashboard" / "app.py"
 HOSTILE = (
@@ -128,3 +130,40 @@ def test_when_the_server_is_gone_values_turn_stale(address: str, page: Page) -> 
     page.context.set_offline(True)
     expect(page.locator(".notice").filter(has_text="Stale")).to_be_visible(timeout=20_000)
     expect(page.locator("tr.run")).to_have_count(16)
+
+
+def test_completions_are_read_step_by_step_as_plain_text(address: str, page: Page, store: Store) -> None:
+    run = next(run for run in store.runs() if run.name == "dpo-7b-uf-b01")
+    said = {0: "a first answer", 40: HOSTILE[0], 90: "line one\nline two " + HOSTILE[1]}
+    for number, (step, text) in enumerate(said.items()):
+        rows = [{"prompt": HOSTILE[2], "chosen": "good", "rejected": HOSTILE[3], "completion": text}]
+        _tell(store, run.id, number, step, {"source": "held-out", "rows": rows})
+    page.goto(f"{address}/run?run={run.id}")
+    table = page.locator("table.completions")
+    expect(table.locator("th").last).to_have_text("Policy, step 90")
+    assert table.locator(".completions-text").last.inner_text() == said[90]
+    assert table.locator("td").all_inner_texts()[:4] == [HOSTILE[2], "good", HOSTILE[3], said[0]]
+    page.get_by_role("button", name="Earlier").click()
+    expect(table.locator("th").last).to_have_text("Policy, step 40")
+    assert table.locator(".completions-text").last.inner_text() == HOSTILE[0]
+    _tell(store, run.id, 3, 120, {"source": "held-out", "rows": [{"prompt": HOSTILE[2], "completion": "newer"}]})
+    expect(page.locator(".completions-step")).to_contain_text("2 of 4")  # a reader's place is kept while more comes
+    expect(table.locator("th").last).to_have_text("Policy, step 40")
+    page.get_by_role("button", name="Newest").click()
+    expect(table.locator(".completions-text").last).to_have_text("newer")
+    assert page.evaluate("window.hurt") is None
+
+
+def _tell(store: Store, run_id: str, number: int, step: int, data: dict[str, Any]) -> None:
+    """One completions event, as ingest of another rank of the run stores it."""
+    writer, seq = "teller", number + 1
+    start = {"project": "sample", "name": run_id, "config": {}, "info": {}, "time_s": time.time(), "resumed": False}
+    event = EventRow(
+        run_id=run_id, writer_id=writer, seq=seq, time_s=time.time(), step=step, kind="completions", data=data
+    )
+    store.append(
+        Batch(
+            run_id=run_id, writer_id=writer, first_seq=seq, last_seq=seq, position={"byte": seq}, events=[event],
+            start=start if number == 0 else None,
+        )
+    )  # fmt: skip
