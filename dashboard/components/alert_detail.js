@@ -99,12 +99,13 @@ function top(detail, color) {
     ? el("button", { class: "button", type: "button", onclick: () => noteForm(parts.note, detail.alert, send) }, "Acknowledge")
     : el("button", { class: "button", type: "button", onclick: () => send("unacknowledge", { id: alert.id }) }, "Take acknowledgement back");
   const mute = el("button", { class: "button", type: "button", onclick: () => muteForm(parts.note, detail.alert, send) }, "Mute …");
+  const report = el("button", { class: "button", type: "button", title: "One HTML file to attach to a ticket", onclick: () => send("report", { id: alert.id, asked: `${Date.now()}` }) }, "Report");
   const hollow = alert.acknowledged_s !== null;
   return [
     severityLabel(alert.severity, { word: alert.title, hollow, muted: detail.muted }),
     el("a", { class: "run", href: `./run?run=${encodeURIComponent(alert.run_id)}`, onclick: (event) => openRun(detail, event) }, swatch(color), el("span", { class: "cut" }, alert.run)),
     parts.when,
-    alert.state === "resolved" ? null : el("div", { class: "acts" }, acknowledge, mute),
+    el("div", { class: "acts" }, report, alert.state === "resolved" ? null : [acknowledge, mute]),
   ];
 }
 

@@ -3,6 +3,7 @@
 import { drawDetail, makeDetail } from "./alert_detail.js";
 import { muteLine } from "./alert_people.js";
 import { el, heartbeat, keyed, kept, mutedText, received, seriesColors, setAttribute, setText, severityLabel, severityMark, swatch } from "./base.js";
+import { save } from "./chart_export.js";
 import { age, count } from "./format.js";
 import { notifyButton } from "./notifications.js";
 import { searchField } from "./search.js";
@@ -21,6 +22,10 @@ export default function alerts({ data, parentElement, setTriggerValue }) {
   const state = kept(parentElement, () => build(parentElement));
   state.send = setTriggerValue;
   takePulse(state, data);
+  if (data.file && state.file !== data.file.id) {
+    state.file = data.file.id; // messages repeat it
+    save(data.file);
+  }
   const body = received(state, data, setTriggerValue);
   if (body && state.drawn !== state.digest) {
     state.drawn = state.digest;

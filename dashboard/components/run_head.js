@@ -33,6 +33,7 @@ function drawTitle(parent, { state, head }) {
   const controls = el("div", { class: "controls" },
     segments(head.live ? MODES : ENDED_MODES, page.view.mode, (mode) => page.setMode(mode), "What is shown"),
     axisControl(page, head.axes, ["since"]),
+    el("button", { class: "button", type: "button", title: "One HTML file to attach to a ticket", onclick: () => state.trigger("report", `${Date.now()}`) }, "Report"),
     el("a", { class: "button", href: `compare?compare=${encodeURIComponent(head.id)}`, onclick: go("compare", { compare: head.id }) }, "Compare"));
   parent.replaceChildren(name, ...chips, controls);
   if (focused) parent.querySelector(`[data-choice="${focused}"]`)?.focus({ preventScroll: true });

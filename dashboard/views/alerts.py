@@ -24,6 +24,10 @@ from runvitals.store import Store
 from runvitals.store.types import AlertRow, Mute, RunInfo
 
 EVERY_S = 2.0
+_FILE = "runvitals.alerts.file"
+_TOLD = 4
+"""How many messages tell of a report that was asked for."""
+
 LONGEST_NAME = 80
 LONGEST_NOTE = 500
 """Characters of what people type; the fields take no more either."""
@@ -52,11 +56,36 @@ def _live() -> None:
         if missing:
             pulse["notices"] = [*pulse["notices"], head.unknown("alert", [missing])]
         data = {**live.changed("alerts", found), **pulse}
-    sent = mount("alerts", key="alerts", data=data, events=_EVENTS)
+    sent = mount("alerts", key="alerts", data=data | _offered(), events=_EVENTS)
     if sent.open:
         go("run", run=str(sent.open))
     if sent.backtest:
         go("backtest", rule=str(sent.backtest["rule"]), alert=str(sent.backtest["id"]))
+
+
+def _report() -> None:
+    """Makes the report of the incident for the browser to save."""
+    from runvitals.dashboard.report.offer import offered  # only who asks for one pays for it
+
+    asked = _sent("report")
+    if not isinstance(asked, Mapping):
+        return
+    alert_id, now_s = str(asked["id"]), time.time()
+
+    def file_of(store: Store) -> dict[str, str]:
+        (alert,) = store.alerts(ids=[alert_id])
+        return offered(store, alert.run_id, incident_id=alert_id, asked=str(asked["asked"]), now_s=now_s)
+
+    file = read(file_of, now_s=now_s)
+    if not isinstance(file, Problem):
+        st.session_state[_FILE] = (_TOLD, file)
+
+
+def _offered() -> dict[str, Any]:
+    """The file that was asked for, with a few messages on end, for one of them may be overtaken."""
+    left, file = st.session_state.get(_FILE, (0, None))
+    st.session_state[_FILE] = (max(0, left - 1), file)
+    return {"file": file} if left else {}
 
 
 def _body(store: Store, query: Query, now_s: float) -> dict[str, Any]:
@@ -193,6 +222,7 @@ _EVENTS: dict[str, Callable[[], None]] = {
     "query": _search,
     "open": lambda: None,
     "backtest": lambda: None,
+    "report": _report,
     "resync": lambda: live.forget("alerts"),
     **{event: _keeps(event) for event in ("acknowledge", "unacknowledge", "mute", "unmute", "feedback", "tick")},
 }

@@ -169,6 +169,7 @@ def _mounted(data: dict[str, Any]) -> None:
         "completion": _choose,
         "resync": _resync,
         "csv": _export,
+        "report": _report,
         "acknowledge": lambda: _mark("acknowledge"),
         "unacknowledge": lambda: _mark("unacknowledge"),
     }
@@ -229,6 +230,15 @@ def _resync() -> None:
 def _export() -> None:
     """Makes a file of the points that a chart's menu asks for."""
     read(lambda store: offer_csv(store, st.session_state["runvitals.run"].feed, _told("csv")), now_s=time.time())
+
+
+def _report() -> None:
+    """Makes the run's report for the browser to save."""
+    from runvitals.dashboard.report.offer import offered  # only who asks for one pays for it
+
+    state: _Page = st.session_state["runvitals.run"]
+    asked, now_s = str(_told("report") or ""), time.time()
+    read(lambda store: state.feed.offer(offered(store, state.run_id, asked=asked, now_s=now_s)), now_s=now_s)
 
 
 def _nothing() -> None:
