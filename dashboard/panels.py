@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from runvitals.dashboard import panel_plans as plans
+from runvitals.dashboard.formatter import count
 from runvitals.dashboard.panel_plans import Chart, Line
 from runvitals.dashboard.signal_keys import picks, unclaimed
 from runvitals.diagnostics.signals import SIGNALS, canonical
@@ -72,7 +73,7 @@ def sections(run: RunInfo, keys: Mapping[str, Latest]) -> list[Section]:
         drawn.insert(at, Section(id="margin", title="Margin", missing=_MISSING_MARGIN))
     shown = {line.key for section in drawn for chart in section.charts for line in chart.lines}
     others = _others(keys, shown)
-    return [*drawn, _folding(others)] if others else drawn
+    return [*drawn, others] if others else drawn
 
 
 def folded(drawn: Sequence[Section]) -> list[Section]:
@@ -139,6 +140,8 @@ def _throughput(run: RunInfo, best: Mapping[str, str]) -> tuple[Chart, ...]:
     parts = _step_parts(run, best)
     if parts is None:
         return tuple(rows_filled(rates))
+    if not parts.stack:
+        return tuple(rows_filled([parts, *rates]))
     beside = {0: (12, 12), 1: (6, 6), 2: (6, 3), 3: (3, 3)}[len(rates)]
     return (replace(parts, span=beside[0]), *(replace(chart, span=beside[1]) for chart in rates))
 
@@ -183,24 +186,23 @@ def _rest(run: RunInfo, lines: Mapping[str, Line]) -> str:
     return ", ".join(parts)
 
 
-def _folding(charts: tuple[Chart, ...]) -> Section:
-    most = charts[:MOST_OTHERS]
-    left = len(charts) - len(most)
-    sentence = (
-        f"{left:,} more are not drawn; the search finds and pins any of them".replace(",", "\u2009") if left else ""
-    )
-    return Section(id=OTHERS, title="Also logged", charts=most, folds=len(charts), sentence=sentence)
-
-
-def _others(keys: Mapping[str, Latest], shown: set[str]) -> tuple[Chart, ...]:
-    """Charts of curves that are drawn nowhere else: the user's own metrics. Summaries of one row are no curves."""
-    charts: dict[str, Chart] = {}
-    for key in unclaimed(keys):
+def _others(keys: Mapping[str, Latest], shown: set[str]) -> Section | None:
+    """The section of curves that are drawn nowhere else: the user's own metrics. Summaries of one row are no curves."""
+    left = {}
+    for key, signal in unclaimed(keys):
         latest = keys[key]
-        if key in shown or latest.count < 2 or latest.step < 0 or canonical(key) in plans.ELSEWHERE:
-            continue
-        charts[canonical(key) or key] = _of_key(key)
-    return tuple(_with_rings(charts).values())
+        if latest.count > 1 and latest.step >= 0 and key not in shown and signal not in plans.ELSEWHERE:
+            left[signal or key] = key
+    if not left:
+        return None
+    # An evaluation's curve stands as rings on the chart of its training twin where there is one.
+    rings = {name: left[f"eval_{name}"] for name in left if f"eval_{name}" in left}
+    twins = {f"eval_{name}" for name in rings}
+    names = [name for name in left if name not in twins]
+    drawn = tuple(_with_rings(_of_key(left[name]), rings.get(name)) for name in names[:MOST_OTHERS])
+    more = len(names) - len(drawn)
+    sentence = f"{count(more)} more are not drawn; the search finds and pins any of them" if more else ""
+    return Section(id=OTHERS, title="Also logged", charts=drawn, folds=len(names), sentence=sentence)
 
 
 def _of_key(key: str) -> Chart:
@@ -217,13 +219,9 @@ def _of_key(key: str) -> Chart:
     )
 
 
-def _with_rings(charts: Mapping[str, Chart]) -> dict[str, Chart]:
-    """The charts by signal, an evaluation's curve as rings on the chart of its training twin where there is one."""
-    twins = {name: f"eval_{name}" for name in charts if f"eval_{name}" in charts}
-    ringed = set(twins.values())
-    merged = {name: chart for name, chart in charts.items() if name not in ringed}
-    for name, twin in twins.items():
-        train = replace(charts[name].lines[0], label="train")
-        rings = replace(charts[twin].lines[0], label="eval", style="rings")
-        merged[name] = replace(charts[name], lines=(train, rings))
-    return merged
+def _with_rings(chart: Chart, key: str | None) -> Chart:
+    """The chart with the evaluations that are logged under the key as rings."""
+    if key is None:
+        return chart
+    rings = Line(signals=(canonical(key) or key,), key=key, label="eval", style="rings")
+    return replace(chart, lines=(replace(chart.lines[0], label="train"), rings))

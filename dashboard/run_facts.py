@@ -78,6 +78,8 @@ def _left(run: RunInfo, usual_s: float | None, now_s: float) -> dict[str, Any]:
             "text": duration(ended_s - run.created_s) if ended_s else duration(None),
             "small": f"ended {age(now_s - ended_s)} ago" if ended_s else "",
         }
+    if run.status in ("stalled", "hung"):
+        return {"id": "left", "label": "Left", "text": duration(None), "small": "stands still"}
     if usual_s is None or run.last_step is None or not run.max_steps:
         return {
             "id": "left",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from runvitals.diagnostics.signals import SIGNALS, canonical
 
 _WAYS = {
-    "up": "higher is better",
-    "down": "lower is better",
-    "target": "a range is healthy, neither too low nor too high",
-    "none": "no better or worse by itself",
+    "up": "higher",
+    "down": "lower",
+    "target": "within a range, neither too low nor too high",
+    "none": "",
 }
 _UNKNOWN = "Logged by the training script under this name; no signal of runvitals stands for it, and no rule reads it."
 

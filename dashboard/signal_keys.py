@@ -16,8 +16,8 @@ def picks(keys: Iterable[str]) -> Mapping[str, str]:
     return _picks(tuple(keys))
 
 
-def unclaimed(keys: Iterable[str]) -> tuple[str, ...]:
-    """The keys that no other panel is made for, in their order: what the user logged, and signals by their best key.
+def unclaimed(keys: Iterable[str]) -> tuple[tuple[str, str | None], ...]:
+    """The keys that no other panel is made for, in their order and each with its signal: the user's own, and signals by their best key.
 
     Not among them: samples of devices and machines, and the ranks' own copies of a key; those have panels of their own.
     """
@@ -30,7 +30,7 @@ def _picks(names: tuple[str, ...]) -> Mapping[str, str]:
 
 
 @lru_cache(maxsize=32)
-def _unclaimed(names: tuple[str, ...]) -> tuple[str, ...]:
+def _unclaimed(names: tuple[str, ...]) -> tuple[tuple[str, str | None], ...]:
     best = _picks(names)
     found = []
     for name in names:
@@ -38,5 +38,5 @@ def _unclaimed(names: tuple[str, ...]) -> tuple[str, ...]:
             continue
         signal = canonical(name)
         if signal is None or best[signal] == name:
-            found.append(name)
+            found.append((name, signal))
     return tuple(found)

@@ -29,7 +29,7 @@ export function explain({ over, focus, root, facts }) {
 
 // The facts as one sentence, for screen readers.
 export function spoken(facts) {
-  return (facts ?? []).filter((fact) => fact.meaning).map((fact) => [fact.title, fact.meaning, fact.unit && `Unit: ${fact.unit}.`, fact.healthy && `Healthy: ${fact.healthy}.`, fact.better && `${fact.better}.`].filter(Boolean).join(" ")).join(" ");
+  return (facts ?? []).filter((fact) => fact.meaning).map((fact) => [fact.title, fact.meaning, fact.unit && `Unit: ${fact.unit}.`, fact.healthy && `Healthy: ${fact.healthy}.`, fact.better && `Better: ${fact.better}.`].filter(Boolean).join(" ")).join(" ");
 }
 
 function open(over, root, facts) {

@@ -14,6 +14,8 @@ export class SignalSearch {
     this.list = el("div", { class: "signal-list", role: "listbox", id: "signal-list", hidden: true });
     this.node = el("div", { class: "signal-search" }, this.input, this.list);
     this.input.addEventListener("focus", () => this.begin());
+    // Whoever comes near is about to look: by the time that something is typed the names are here.
+    this.node.addEventListener("pointerenter", () => this.ask());
     this.input.addEventListener("input", () => this.search());
     this.input.addEventListener("keydown", (event) => this.keys(event));
     this.input.addEventListener("blur", () => this.close());
@@ -35,9 +37,13 @@ export class SignalSearch {
   }
 
   begin() {
+    this.ask();
+    this.search();
+  }
+
+  ask() {
     if (!this.asked) this.state.trigger("search", true);
     this.asked = true;
-    this.search();
   }
 
   // What can be found, made at the first look: words in lower case, so that each letter typed costs one pass over plain strings.
@@ -81,6 +87,7 @@ export class SignalSearch {
   update(node, row) {
     if (row.said) return setText(node, row.said);
     const [title, key, unit, pinned] = node.children;
+    node.classList.toggle("bare", row.title === row.key);
     setText(title, row.title);
     setText(key, row.title === row.key ? "" : row.key);
     setText(unit, row.unit);

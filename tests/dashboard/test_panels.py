@@ -125,7 +125,7 @@ def test_each_metric_carries_its_meaning_unit_range_and_direction() -> None:
     logged = keys("loss", "my/metric")
     loss = next(one for one in sections(run(), logged) if one.id == "optimisation").charts[0]
     (fact,) = chart_json(loss, run(), logged)["about"]
-    assert fact["unit"] == "nat" and fact["better"] == "lower is better" and fact["meaning"] and fact["healthy"]
+    assert fact["unit"] == "nat" and fact["better"] == "lower" and fact["meaning"] and fact["healthy"]
     mine = next(one for one in sections(run(), logged) if one.id == "others").charts[0]
     (fact,) = chart_json(mine, run(), logged)["about"]
     assert fact["title"] == "my/metric" and "no rule reads it" in fact["meaning"]
