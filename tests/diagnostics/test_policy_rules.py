@@ -168,6 +168,18 @@ def test_rewards_that_climb_level_off_or_only_scatter_do_not_collapse(seed: int)
         assert severities(run(seed, 400, reward=course), "reward_collapse") == set()
 
 
+def test_reward_that_is_the_same_to_the_last_digit_is_a_fault_unless_it_has_risen_there() -> None:
+    constant = run(reward=lambda place, draw: 1.0)
+    (found,) = alerts(constant, "reward_constant", trainer="ppo")
+    assert (found.severity, found.onset_step) == ("critical", 1)
+    solved = run(reward=lambda place, draw: min(place / 40, 1.0))
+    assert {alert.severity for alert in alerts(solved, "reward_constant", trainer="ppo")} == {"info"}
+    lost = run(reward=lambda place, draw: 0.5 + draw.gauss(0, 0.1) if place < 60 else 0.0)
+    assert {alert.severity for alert in alerts(lost, "reward_constant", trainer="ppo")} == {"critical"}
+    coarse = run(reward=lambda place, draw: draw.choice((0.0, 0.0, 0.0, 1.0)))
+    assert alerts(coarse, "reward_constant", trainer="ppo") == []
+
+
 def test_flat_reward_is_information_late_in_a_run() -> None:
     assert severities(run(reward=flat), "reward_flat") == {"info"}
     assert severities(run(reward=climbing), "reward_flat") == set()

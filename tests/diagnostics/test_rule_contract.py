@@ -23,7 +23,7 @@ KEYS = (
 )  # fmt: skip
 # What stands still is what these are about: margins, rewards without spread, steps that only wait, a loss or a reward that never moves.
 ABOUT_CONSTANTS = {
-    "margin_stagnant", "zero_advantage_groups", "bottleneck", "not_learning", "underfit", "reward_flat", "reward_model_at_chance",
+    "margin_stagnant", "zero_advantage_groups", "bottleneck", "not_learning", "underfit", "reward_flat", "reward_model_at_chance", "reward_constant",
 }  # fmt: skip
 ABOUT_NON_FINITE = {"non_finite", "masked_nan"}
 
