@@ -36,6 +36,25 @@ def test_a_pending_alert_shows_beside_one_that_fired() -> None:
     assert incident.asking == 1
 
 
+def test_a_mute_speaks_for_what_it_names_and_no_more() -> None:
+    rows = [alert("root", severity="critical", muted_until_s=200.0), alert("b", incident="root")]
+    (incident,) = group(rows, now_s=100)
+    assert (incident.state, incident.root.id, incident.severity, incident.asking) == ("open", "b", "warning", 1)
+    (hushed,) = group([rows[0], replace(rows[1], muted_until_s=200.0)], now_s=100)
+    assert (hushed.state, hushed.root.id, hushed.severity, hushed.asking) == ("muted", "root", "critical", 0)
+    explained = replace(rows[1], detail={"inhibited_by": "root"})
+    (quiet,) = group([rows[0], explained], now_s=100)
+    assert (quiet.state, quiet.root.id) == ("muted", "root")
+
+
+def test_information_alone_is_not_muted_by_a_mute_of_another() -> None:
+    rows = [alert("i", severity="info")]
+    assert group(rows, now_s=100)[0].state == "open"
+    with_muted = [*rows, alert("m", incident="i", muted_until_s=200.0)]
+    (incident,) = group(with_muted, now_s=100)
+    assert (incident.state, incident.severity) == ("muted", "warning")
+
+
 def test_acknowledged_and_muted_roots_close_nothing_but_are_not_open() -> None:
     rows = [alert("a", acknowledged_s=50.0), alert("m", muted_until_s=200.0), alert("o")]
     assert {incident.root.id: incident.state for incident in group(rows, now_s=100)} == {
