@@ -18,6 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,  # older versions of typer print them, the addresses of receivers among them
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -35,6 +36,13 @@ Home = Annotated[
 ]
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the dashboard; 0 picks a free one.")]
 Host = Annotated[str, typer.Option("--host", help="Address to bind to; 127.0.0.1 is this machine only.")]
+AllowedHosts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allowed-host",
+        help="A name by which browsers may reach the dashboard besides localhost and --host, as behind a proxy; may be given several times.",
+    ),
+]
 Runs = Annotated[list[str], typer.Argument(help="Ids or names, as `runvitals runs` lists them.", show_default=False)]
 Notify = Annotated[
     list[str] | None,
@@ -60,12 +68,18 @@ def _options(
 
 
 @app.command(epilog="Example: [bold]runvitals up --port 8600[/bold]")
-def up(home: Home = None, host: Host = "127.0.0.1", port: Port = 8501, notify: Notify = None) -> None:
+def up(
+    home: Home = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8501,
+    notify: Notify = None,
+    allowed_host: AllowedHosts = None,
+) -> None:
     """Run watcher and dashboard together: all that a single machine needs. Ctrl-C ends both."""
     from runvitals.up import Together
 
     settings = _settings(home)
-    with Together(settings, host=host, port=port, notify=notify or ()) as together:
+    with Together(settings, host=host, port=port, notify=notify or (), names=allowed_host or ()) as together:
         typer.echo(f"runvitals  {together.address}")
         typer.echo(f"home       {settings.home}")
         typer.echo("Ctrl-C ends watcher and dashboard; training goes on and its journals wait.")
@@ -99,11 +113,15 @@ def notify_test(home: Home = None, notify: Notify = None) -> None:
 
 
 @app.command(epilog="Example: [bold]runvitals dashboard --host 0.0.0.0 --port $PORT[/bold]")
-def dashboard(home: Home = None, host: Host = "127.0.0.1", port: Port = 8501) -> None:
+def dashboard(
+    home: Home = None, host: Host = "127.0.0.1", port: Port = 8501, allowed_host: AllowedHosts = None
+) -> None:
     """Serve the dashboard alone; where no watcher is alive it starts one beside it."""
     from runvitals.up import serve_dashboard
 
-    raise typer.Exit(serve_dashboard(_settings(home), host=host, port=port, stop=_stop_event()))
+    raise typer.Exit(
+        serve_dashboard(_settings(home), host=host, port=port, stop=_stop_event(), names=allowed_host or ())
+    )
 
 
 @app.command(epilog="Example: [bold]runvitals runs --home ./vitals[/bold]")

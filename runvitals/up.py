@@ -22,6 +22,9 @@ READY_S = 60.0
 END_S = 10.0
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+EVERYWHERE = ("0.0.0.0", "::")
+
 STEADY_S = 30.0
 """A watcher that lived this long was well; its next end is a first one again."""
 
@@ -29,9 +32,18 @@ STEADY_S = 30.0
 class Together:
     """A watcher process and a dashboard process. A context manager: both are ended on the way out."""
 
-    def __init__(self, settings: Settings, *, host: str, port: int, notify: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        host: str,
+        port: int,
+        notify: Sequence[str] = (),
+        names: Sequence[str] = (),
+    ) -> None:
         self._settings = settings
         self._host = host
+        self._names = names
         self._port = free_port(host, port)
         self._notify = notify
         self._watcher: subprocess.Popen[bytes] | None = None
@@ -49,7 +61,7 @@ class Together:
     def __enter__(self) -> Together:
         self._settings.make_home()
         self._start_watcher()
-        self._dashboard = start_dashboard(self._settings, host=self._host, port=self._port)
+        self._dashboard = start_dashboard(self._settings, host=self._host, port=self._port, names=self._names)
         try:
             wait_until_ready(self._host, self._port, self._dashboard)
         except SettingsError:
@@ -105,28 +117,42 @@ def end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
             process.wait()
 
 
-def start_dashboard(settings: Settings, *, host: str, port: int) -> subprocess.Popen[bytes]:
-    """The Streamlit server of the dashboard."""
+def start_dashboard(settings: Settings, *, host: str, port: int, names: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """The Streamlit server of the dashboard. names: under which it may be reached besides its own; see `allowed_hosts`."""
     return subprocess.Popen(
-        dashboard_command(host=host, port=port),
+        dashboard_command(host=host, port=port, names=names),
         env=_environment(settings, ()),
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
 
 
-def dashboard_command(*, host: str, port: int) -> list[str]:
+def dashboard_command(*, host: str, port: int, names: Sequence[str] = ()) -> list[str]:
     """The command that serves the dashboard. Theme and safety settings lie beside the app, in its own configuration."""
     return [
         *(sys.executable, "-m", "streamlit", "run", str(APP)),
         *("--server.address", host, "--server.port", str(port), "--server.headless", "true"),
+        *(word for name in allowed_hosts(host, names) for word in ("--server.allowedHosts", name)),
     ]
 
 
-def serve_dashboard(settings: Settings, *, host: str, port: int, stop: threading.Event) -> int:
+def allowed_hosts(host: str, names: Sequence[str]) -> tuple[str, ...]:
+    """The names by which a browser may reach the dashboard: this machine's own, the address it binds to, and those that were named.
+
+    A page of the web that lets its own name lead to this machine (DNS rebinding) reaches nothing then. Bound to every address without a name, the
+    dashboard cannot know what it is called, and answers to any.
+    """
+    if host in EVERYWHERE:
+        return (*LOOPBACK, *names) if names else ("*",)
+    return tuple(dict.fromkeys((*LOOPBACK, host, *names)))
+
+
+def serve_dashboard(
+    settings: Settings, *, host: str, port: int, stop: threading.Event, names: Sequence[str] = ()
+) -> int:
     """Serves the dashboard until `stop` is set (0) or it ends by itself (its status)."""
     port = free_port(host, port)
-    process = start_dashboard(settings, host=host, port=port)
+    process = start_dashboard(settings, host=host, port=port, names=names)
     try:
         wait_until_ready(host, port, process)
         print(f"runvitals  http://{host}:{port}", flush=True)  # noqa: T201 - the command's own output
