@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import pytest
 import streamlit as st
@@ -71,3 +77,31 @@ def beating(store: Store, sample: ModuleType) -> Iterator[None]:
 def app() -> AppTest:
     """The app, not yet run."""
     return AppTest.from_file(str(APP), default_timeout=30)
+
+
+@pytest.fixture
+def running_app(store: Store, beating: None) -> Iterator[str]:
+    """The address of the app on the test's home, started as a user would start it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", str(APP), "--server.port", str(port)]
+    process = subprocess.Popen(command, env=dict(os.environ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        waited_until = time.monotonic() + 60
+        while not _answers(address):
+            assert time.monotonic() < waited_until, "the app did not start"
+            time.sleep(0.1)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urlopen(f"{address}/_stcore/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False
