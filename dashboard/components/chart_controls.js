@@ -45,7 +45,7 @@ function made(page) {
       Object.entries(choices).map(([value, text]) => el("option", { value }, text))));
   return [
     el("button", { type: "button", class: "view-reset", hidden: true, onclick: () => page.resetOwn() }),
-    list("Smoothing", "smooth", SMOOTHINGS, "Auto: a centred mean of about a twelfth of the points in view. EMA: an average that forgets by half over 0.5, 2 or 8 % of the axis in view. The values themselves stay, faintly."),
+    list("Smoothing", "smooth", SMOOTHINGS, "Auto: a centred mean of about a twelfth of the points in view. Light, Medium, Strong: an average (EMA) that forgets by half over 0.5, 2 or 8 % of the axis in view. The values themselves stay, faintly."),
     list("Scale", "y", SCALES, "Auto: logarithmic where the signal calls for it. What is not above 0 has no place on a logarithmic scale and is told of in the key."),
     list("Values", "clip", CLIPPED, "Most: outliers do not stretch the axis; a caret at the edge shows each, the key how far it reaches. A NaN is always shown."),
     el("label", { class: "view-choice" }, el("input", { type: "checkbox", onchange: (event) => page.setLogX(event.target.checked) }), "Log x"),

@@ -7,7 +7,7 @@ const LEAST_VALUES = 20;
 // Every value that is drawn, ends of bands included; on a logarithmic scale those above zero.
 function drawn(chart, shown) {
   const seen = shown.filter((one) => !one.hidden);
-  const values = chart.stack ? [0, ...sums(seen)] : seen.flatMap(({ part }) => [...part.columns.low, ...part.columns.high]);
+  const values = chart.stack ? [0, ...sums(seen)] : seen.flatMap(({ part }) => (part.scattered ? part.columns.mean : [...part.columns.low, ...part.columns.high]));
   return values.filter((value) => value !== null && value !== undefined && !(chart.log && value <= 0));
 }
 

@@ -1,6 +1,6 @@
 // How a page's charts are drawn: for all of them, and what one chart has of its own. Kept in the address, so that a link shows the same.
 
-export const SMOOTHINGS = { auto: "Auto", off: "Off", light: "EMA, light", medium: "EMA, medium", strong: "EMA, strong" };
+export const SMOOTHINGS = { auto: "Auto", off: "Off", light: "Light", medium: "Medium", strong: "Strong" };
 // The half-life of each average, as a share of what is in view: a zoom smooths less, as it should.
 export const HALF_LIFE = { light: 0.005, medium: 0.02, strong: 0.08 };
 export const SCALES = { auto: "Auto", log: "Log", linear: "Linear" };

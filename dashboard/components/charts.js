@@ -11,7 +11,6 @@ import { SignalSearch } from "./run_search.js";
 import { drawSections } from "./chart_sections.js";
 import { tellNews } from "./notifications.js";
 
-
 const PLOTLY = new URL("../plotly.script/plotly.min.js", import.meta.url).href;
 // How each page was last looked at, for the rare case that Streamlit mounts it anew (a lost connection).
 const looks = new Map();
@@ -106,7 +105,7 @@ function draw(state, frame, words) {
   page.compares = frame.page === "compare";
   page.heldAxis = frame.head.axis;
   page.onMoved = () => {
-    HEADS[frame.page](parts.head, { state, frame, words: state.said });
+    HEADS[frame.page]?.(parts.head, { state, frame, words: state.said });
     parts.view.hidden = !page.charts.length;
     drawControls(parts.view, page);
   };

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -49,10 +51,40 @@ def log(store: Store, first: int, count: int) -> None:
     store.set_run("r", last_step=int(steps[-1]), last_step_s=float(times[-1]), trainer="dpo", status="running")
 
 
+LONG = 20_000
+SPIKE = 12_345
+NAN = 15_000
+
+
+def log_long(store: Store) -> None:
+    """A finished run of 20,000 steps with one spike, one NaN and a learning rate that drops once."""
+    steps = np.arange(LONG, dtype=np.int64)
+    times = time.time() - LONG + steps.astype(float)
+    loss = 1 + 0.1 * np.sin(steps)
+    loss[SPIKE], loss[NAN] = 40.0, np.nan
+    curves = {"loss": loss, "learning_rate": np.where(steps < LONG / 2, 1e-3, 1e-4), "num_tokens": 1000.0 * steps}
+    series = {key: SeriesPoints(steps=steps, times_s=times, values=values) for key, values in curves.items()}
+    start = {"project": "p", "name": HOSTILE, "config": {}, "info": {}, "time_s": times[0], "resumed": False}
+    store.append(
+        Batch(
+            run_id="long",
+            writer_id="l",
+            first_seq=0,
+            last_seq=LONG,
+            position={},
+            series=series,
+            start=start,
+            rows=LONG,
+        )
+    )
+    store.set_run("long", last_step=LONG - 1, last_step_s=float(times[-1]), trainer="sft", status="finished")
+
+
 @pytest.fixture
 def server(store: Store, beating: None) -> Iterator[str]:
-    """The address of the app on a store with one run, started as a user would."""
+    """The address of the app on a store with two runs, started as a user would."""
     log(store, 0, 200)
+    log_long(store)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -83,10 +115,14 @@ def page(server: str, chromium_path: str) -> Iterator[sync_api.Page]:
     with sync_api.sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox", "--disable-gpu"])
         opened = chromium.new_page(viewport={"width": 1440, "height": 1100})
-        opened.goto(f"{server}/run?run=r")
-        opened.locator("[data-chart=loss] .xtick").first.wait_for(state="attached", timeout=60_000)
+        visit(opened, f"{server}/run?run=r")
         yield opened
         chromium.close()
+
+
+def visit(page: sync_api.Page, address: str) -> None:
+    page.goto(address)
+    page.locator("[data-chart=loss] .xtick").first.wait_for(state="attached", timeout=60_000)
 
 
 def counts(page: sync_api.Page) -> dict[str, int]:
@@ -206,6 +242,137 @@ def test_tab_reaches_controls_and_charts_and_the_ring_is_seen(page: sync_api.Pag
     assert {"Last 50 steps", "Follow", "Step", "Time", "Compare"} <= words
     assert {"loss", "grad_norm", "reward_margin"} <= {one["chart"] for one in reached}
     assert all(one["ring"] == "solid" for one in reached if one["chart"] or one["text"] in ("Follow", "Time"))
+
+
+def key_of(page: sync_api.Page, chart: str) -> str:
+    return page.locator(f"[data-chart={chart}] .key").inner_text()
+
+
+def marks(page: sync_api.Page, chart: str) -> int:
+    """Markers on a chart's curves: dots of single points, carets and crosses at its edges."""
+    return page.locator(f"[data-chart={chart}] .scatterlayer path.point").count()
+
+
+def test_zooming_reads_finer_until_single_points_show(page: sync_api.Page, server: str) -> None:
+    visit(page, f"{server}/run?run=long")
+    assert "min–max" in key_of(page, "loss")
+    assert marks(page, "learning_rate") == 1, "where the learning rate dropped"
+    left, right = 0.0, 1.02 * LONG
+    while right - left > 60:
+        width = (right - left) / 8
+        share = (SPIKE - left) / (right - left)
+        before = ticks(page, "loss")
+        drag(page, "loss", share - 1 / 16, share + 1 / 16)
+        wait_until(page, lambda before=before: ticks(page, "loss") != before)
+        left, right = SPIKE - width / 2, SPIKE + width / 2
+    wait_until(page, lambda: marks(page, "loss") > 20)
+    assert "min–max" not in key_of(page, "loss")
+    box = page.locator("[data-chart=loss] .surface").bounding_box()
+    assert box is not None
+    low, high = zoomed(page)
+    page.mouse.move(box["x"] + box["width"] * (SPIKE - low) / (high - low), box["y"] + 60)
+    hover = page.locator("[data-chart=loss] .hover")
+    wait_until(page, lambda: "12\u2009345" in hover.inner_text() and "40.00" in hover.inner_text())
+
+    before = ticks(page, "loss")
+    page.keyboard.down("Shift")
+    drag(page, "loss", 0.2, 0.8)
+    page.keyboard.up("Shift")
+    wait_until(page, lambda: ticks(page, "loss") != before)
+    assert len(ticks(page, "loss")) > 2
+    start, stop = zoomed(page)
+    assert stop - start == pytest.approx(high - low, abs=0.01), "to pan keeps the width"
+    assert stop < SPIKE, "and dragging to the right shows what was to the left"
+    visit(page, page.url)
+    assert ticks(page, "loss") != whole_of(page), "the address holds the zoom"
+
+
+def zoomed(page: sync_api.Page) -> list[float]:
+    """The range in view as the address holds it."""
+    return [float(end) for end in page.evaluate("new URLSearchParams(location.search).get('zoom')").split("~")]
+
+
+def whole_of(page: sync_api.Page) -> list[str | None]:
+    """The ticks once all is shown."""
+    before = ticks(page, "loss")
+    page.locator("[data-chart=loss]").focus()
+    page.keyboard.press("0")
+    wait_until(page, lambda: ticks(page, "loss") != before)
+    return ticks(page, "loss")
+
+
+def test_outliers_are_clipped_but_told_of_and_a_nan_stays(page: sync_api.Page, server: str) -> None:
+    visit(page, f"{server}/run?run=long")
+    edges = marks(page, "loss")
+    assert "up to" not in key_of(page, "loss")
+    page.get_by_label("Values").select_option("Most")
+    wait_until(page, lambda: "up to 40.0" in key_of(page, "loss"))
+    assert marks(page, "loss") == edges + 1, "the spike has a caret; the NaN and the learning rate keep their marks"
+    assert "clip=1" in page.url
+
+
+def test_settings_and_a_chart_of_its_own_outlive_a_reload_and_refreshes(page: sync_api.Page, store: Store) -> None:
+    page.get_by_label("Smoothing").select_option("Strong")
+    wait_until(page, lambda: "EMA, half-life" in key_of(page, "loss"))
+    page.locator("[data-chart=grad_norm]").focus()
+    for _ in range(9):
+        page.keyboard.press("Tab")
+        if page.evaluate(FOCUSED) == "⋯":
+            break
+    page.keyboard.press("Enter")
+    menu = page.get_by_role("menu")
+    assert page.evaluate(FOCUSED) == "Auto"
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    unit = page.locator("[data-chart=grad_norm] .unit")
+    wait_until(page, lambda: "log scale" not in unit.inner_text())
+    seen = counts(page)["messages"]
+    log(store, 200, 50)
+    wait_until(page, lambda: counts(page)["messages"] > seen + 1)
+    assert menu.is_visible(), "a refresh leaves an open menu alone"
+    page.keyboard.press("Escape")
+    assert menu.count() == 0 and page.evaluate(FOCUSED) == "⋯"
+
+    page.get_by_label("Other horizontal axis").select_option("Gradient norm")
+    wait_until(page, lambda: "against Gradient norm" in page.locator("[data-chart=loss] .unit").inner_text())
+    wait_until(page, lambda: any("1." in (text or "") for text in ticks(page, "loss")))
+    visit(page, page.url)
+    assert "against Gradient norm" in page.locator("[data-chart=loss] .unit").inner_text()
+    assert "EMA" in key_of(page, "loss")
+    assert "log scale" not in unit.inner_text()
+    page.get_by_role("button", name="Step", exact=True).click()
+    wait_until(page, lambda: "200" in ticks(page, "loss"))
+
+
+FOCUSED = """() => {
+  let node = document.activeElement;
+  while (node?.shadowRoot?.activeElement) node = node.shadowRoot.activeElement;
+  return node.textContent;
+}"""
+
+
+def saved(page: sync_api.Page, chart: str, kind: str) -> bytes:
+    """The file that an entry of a chart's menu brings."""
+    page.locator(f"[data-chart={chart}]").hover()
+    page.locator(f"[data-chart={chart}] .chart-menu-button").click()
+    with page.expect_download(timeout=30_000) as coming:
+        page.get_by_role("menuitem", name=kind).click()
+    return Path(coming.value.path()).read_bytes()
+
+
+def test_a_chart_becomes_a_picture_or_its_exact_points(page: sync_api.Page, store: Store) -> None:
+    picture = saved(page, "loss", "SVG").decode()
+    root = ElementTree.fromstring(picture)
+    words = "".join(root.itertext())
+    assert "Loss" in words and HOSTILE in words, "a name is text in a file, too"
+    assert not root.findall(".//{*}img") and "EMA" not in words
+    assert saved(page, "loss", "PNG").startswith(b"\x89PNG")
+
+    rows = list(csv.reader(saved(page, "loss", "CSV").decode().splitlines()))
+    exact = store.read("r", "loss").values.tolist()
+    assert [float(row[-1]) for row in rows[1:] if row[2] == "loss"] == exact
+    assert rows[1][0] == HOSTILE
 
 
 def test_an_unknown_run_leads_back_to_the_table(page: sync_api.Page, server: str) -> None:

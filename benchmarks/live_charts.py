@@ -1,0 +1,265 @@
+"""Live charts against `st.plotly_chart` in a real browser: python benchmarks/live_charts.py [--rounds 10] [--refreshes 10] [--rows 60].
+
+12 charts x 4 runs x 2,000 points, of one store, while each run logs two rows a second; a refresh every 2 s; Chromium without a GPU. The two
+take turns: a page is opened, zoomed by a drag of the mouse, and watched for some refreshes. Counted are the bytes of the messages that
+the browser receives a refresh, the processor time of server and browser, and how often the zoom was still there after a refresh.
+Then, with a real watcher and the Run page at its usual 1 s: from `Run.log` to the frame in which the browser has drawn the row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import psutil
+from page_server import FLAGS, append, browser_path, served
+from page_speed import cpu_s
+from playwright.sync_api import Page, sync_playwright
+
+from runvitals.collectors.run import Options, Run
+from runvitals.settings import Settings
+from runvitals.store import Store, open_store
+from runvitals.up import end, free_port, wait_until_ready
+
+APP = Path(__file__).parent / "chart_app.py"
+EVERY_S = 2.0
+RUNS = 4
+KEYS = tuple(f"key/{number}" for number in range(12))
+POINTS = 2000
+ROW_S = 0.5
+
+PLOTS = {"ours": ".plot.js-plotly-plot", "plotly": ".stPlotlyChart .js-plotly-plot"}
+SURFACE = {"ours": "figure.chart .surface", "plotly": ".stPlotlyChart .nsewdrag"}
+
+OBSERVE = """([selector, quiet]) => {
+  const find = root => { const own = root.querySelector(selector); if (own) return own;
+    for (const node of root.querySelectorAll("*")) if (node.shadowRoot) { const found = find(node.shadowRoot); if (found) return found; } };
+  window.look = () => { const plot = find(document); return plot?._fullLayout?.xaxis.range.map(Number); };
+  window.newest = () => { const plot = find(document);
+    return Math.max(-1, ...(plot?.data ?? []).flatMap(trace => trace.yaxis === "y2" ? [] : [Math.max(...trace.x.slice(-3).filter(x => x !== null))])); };
+  if (quiet) return;
+  window.drawn = {};
+  const tick = () => { const step = window.newest(); window.drawn[step] ??= Date.now() / 1000; requestAnimationFrame(tick); };
+  tick();
+}"""
+
+
+@dataclass
+class Window:
+    """What one contender took while it was watched. Processor seconds, seconds, bytes, refreshes, and those after which the zoom stood."""
+
+    server_s: float = 0.0
+    browser_s: float = 0.0
+    wall_s: float = 0.0
+    bytes: int = 0
+    refreshes: int = 0
+    kept: int = 0
+    first_s: list[float] = field(default_factory=list)
+
+
+def main() -> None:
+    """Prints both tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=10, help="turns of each contender")
+    parser.add_argument("--refreshes", type=int, default=10, help="refreshes of a turn")
+    parser.add_argument("--rows", type=int, default=60, help="rows from log to pixel")
+    options = parser.parse_args()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path(), args=list(FLAGS))
+        context = browser.new_context(viewport={"width": 1440, "height": 1000})
+        if options.rounds:
+            with app() as (address, server):
+                found = {name: Window() for name in PLOTS}
+                for turn in range(1 + options.rounds):
+                    for name, window in found.items():
+                        watch(
+                            context.new_page(),
+                            f"{address}/?by={name}",
+                            server,
+                            (name, window, turn > 0),
+                            options.refreshes,
+                        )
+            for name, window in found.items():
+                tell(name, window)
+        if options.rows:
+            delays_s = sorted(log_to_pixel(context.new_page(), options.rows))
+            p95 = delays_s[int(0.95 * len(delays_s))]
+            print(
+                f"log to pixel, {len(delays_s)} rows: median {statistics.median(delays_s):.2f} s, p95 {p95:.2f} s, longest {delays_s[-1]:.2f} s"
+            )
+        browser.close()
+
+
+@contextmanager
+def app() -> Iterator[tuple[str, psutil.Process]]:
+    """The app on a store whose runs go on."""
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{folder}/runvitals.db"
+        store = open_store(url)
+        rngs = [np.random.default_rng(number) for number in range(RUNS)]
+        start_s = time.time() - POINTS * ROW_S
+        for number, rng in enumerate(rngs):
+            start = {"project": "benchmark", "name": f"run-{number}", "config": {}, "info": {}, "time_s": start_s}
+            append(store, f"run-{number}", 1, POINTS, keys=KEYS, rng=rng, start_s=start_s, start=start)
+        port = free_port("127.0.0.1", 0)
+        environ = {**os.environ, "RUNVITALS_BENCH_STORE": url, "RUNVITALS_BENCH_EVERY_S": str(EVERY_S)}
+        command = [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            str(APP),
+            "--server.port",
+            str(port),
+            "--server.headless",
+            "true",
+        ]
+        command += ["--browser.gatherUsageStats", "false"]
+        process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        over = threading.Event()
+
+        def log() -> None:
+            step = POINTS
+            while not over.wait(ROW_S):
+                step += 1
+                for number, rng in enumerate(rngs):
+                    append(store, f"run-{number}", step, 1, keys=KEYS, rng=rng, start_s=start_s)
+
+        logging = threading.Thread(target=log)
+        logging.start()
+        try:
+            wait_until_ready("127.0.0.1", port, process)
+            yield f"http://127.0.0.1:{port}", psutil.Process(process.pid)
+        finally:
+            over.set()
+            logging.join()
+            end([process])
+            store.close()
+
+
+def watch(page: Page, url: str, server: psutil.Process, told: tuple[str, Window, bool], refreshes: int) -> None:
+    """Opens and zooms the page and watches it; the first turn warms up and does not count."""
+    name, window, counts = told
+    received = [0]
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.on(
+        "Network.webSocketFrameReceived",
+        lambda event: received.__setitem__(0, received[0] + size_of(event["response"])),
+    )
+    before_s = time.perf_counter()
+    page.goto(url, wait_until="commit")
+    page.locator(PLOTS[name]).first.locator(".xtick").first.wait_for(state="attached", timeout=60_000)
+    first_s = time.perf_counter() - before_s
+    page.evaluate(OBSERVE, [PLOTS[name], True])
+    page.wait_for_timeout(2 * EVERY_S * 1000)
+    page.evaluate(OBSERVE, [PLOTS[name], True])
+    zoomed = zoom(page, name)
+    page.wait_for_timeout(2 * EVERY_S * 1000)
+    browsers = psutil.Process().children(recursive=True)
+    at_s, server_s, browser_s, bytes_before = time.perf_counter(), cpu_s([server]), cpu_s(browsers), received[0]
+    kept = 0
+    for _ in range(refreshes):
+        page.wait_for_timeout(EVERY_S * 1000)
+        kept += same(page.evaluate("window.look()"), zoomed)
+    if counts:
+        window.wall_s += time.perf_counter() - at_s
+        window.server_s += cpu_s([server]) - server_s
+        window.browser_s += cpu_s(browsers) - browser_s
+        window.bytes += received[0] - bytes_before
+        window.refreshes += refreshes
+        window.kept += kept
+        window.first_s.append(first_s)
+    page.close()
+
+
+def zoom(page: Page, name: str) -> list[float]:
+    """Drags over the middle of the first chart; the range that it then shows."""
+    box = page.locator(SURFACE[name]).first.bounding_box()
+    if box is None:
+        raise SystemExit(f"{name}: there is no chart to zoom")
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + 0.3 * box["width"], y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.6 * box["width"], y, steps=5)
+    page.mouse.up()
+    page.wait_for_timeout(300)
+    return list(page.evaluate("window.look()"))
+
+
+def same(now: list[float] | None, zoomed: list[float]) -> bool:
+    """Whether the range is the one that was zoomed to."""
+    return now is not None and all(abs(a - b) < 1e-6 * max(1.0, abs(b)) for a, b in zip(now, zoomed, strict=True))
+
+
+def size_of(frame: dict[str, object]) -> int:
+    """Bytes of one message; a binary one comes as base64."""
+    payload = str(frame["payloadData"])
+    return len(payload) * 3 // 4 if frame["opcode"] == 2 else len(payload)
+
+
+def tell(name: str, window: Window) -> None:
+    """Prints what a contender took."""
+    print(
+        f"{name:7} {window.bytes / window.refreshes / 1000:7.1f} kB a refresh, server {100 * window.server_s / window.wall_s:.1f} %, "
+        f"browser {100 * window.browser_s / window.wall_s:.1f} % of a core, zoom kept in {window.kept} of {window.refreshes}, "
+        f"first chart {statistics.median(window.first_s):.2f} s (warm, median of {len(window.first_s)})",
+        flush=True,
+    )
+
+
+def log_to_pixel(page: Page, rows: int) -> list[float]:
+    """Seconds from each call of `log` to the first frame of the browser that shows its row, on the Run page of a live run."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings.from_environment({}, home=Path(folder))
+        settings.make_home()
+        store = open_store(settings.store)
+        environ = {**os.environ, "RUNVITALS_HOME": folder, "RUNVITALS_STORE": settings.store}
+        watcher = subprocess.Popen([sys.executable, "-m", "runvitals", "watch"], env=environ, stdout=subprocess.DEVNULL)
+        run = Run(settings.journals, "pixels", options=Options(sample=False))
+        try:
+            with served(settings) as (address, _):
+                return seen(page, f"{address}/run?run={run.id}", (run, store), rows)
+        finally:
+            run.finish()
+            end([watcher])
+            store.close()
+
+
+def seen(page: Page, url: str, logged: tuple[Run, Store], rows: int) -> list[float]:
+    """The delays of all rows that were drawn; a row that a later one of the same refresh hides was drawn with it."""
+    run, store = logged
+    values = {"loss": 1.0, "grad_norm": 1.0, "learning_rate": 1e-4}
+    for step in range(1, 30):
+        run.log(values, step=step)
+    while not store.runs(ids=[run.id]) or (store.run(run.id).last_step or 0) < 29:
+        time.sleep(0.05)
+    page.goto(url)
+    page.locator(f"{PLOTS['ours']} .xtick").first.wait_for(state="attached", timeout=60_000)
+    page.evaluate(OBSERVE, [PLOTS["ours"], False])
+    page.wait_for_timeout(3000)
+    rng = random.Random(7)
+    told_s = {}
+    for step in range(100, 100 + rows):
+        told_s[step] = time.time()
+        run.log(values, step=step)
+        page.wait_for_timeout(rng.uniform(200, 900))
+    page.wait_for_timeout(5000)
+    drawn = sorted((int(float(step)), at_s) for step, at_s in page.evaluate("window.drawn").items())
+    return [next(at_s for newest, at_s in drawn if newest >= step) - at for step, at in told_s.items()]
+
+
+if __name__ == "__main__":
+    main()
