@@ -13,9 +13,10 @@ import pytest
 from runvitals.diagnostics.engine import Engine
 from runvitals.diagnostics.margin import MarginSettings, MarginVerdict, verdict
 from runvitals.diagnostics.rules.margin import RULES
+from runvitals.diagnostics.scoring.types import LabelledRun
 from runvitals.diagnostics.signals import translate
 from runvitals.diagnostics.types import Alert, Happening, Row, RunContext
-from tests.diagnostics.real_runs import RealRun, made_runs, public_runs
+from runvitals.labelled_runs import read_labelled_runs
 
 GOOD = {"rising", "levelled_off"}
 DPO = {"beta": 0.1, "per_device_train_batch_size": 16, "logging_steps": 1}
@@ -147,7 +148,7 @@ def test_healthy_courses_end_well_and_shuffled_ones_stagnant() -> None:
 
 @pytest.mark.slow
 def test_no_verdict_on_a_real_log_is_good_while_a_margin_rule_fires(labelled_runs: Path) -> None:
-    runs = [run for run in (*made_runs(labelled_runs), *public_runs(labelled_runs)) if _has_margins(run)]
+    runs = [run for run in read_labelled_runs(labelled_runs)[0] if _has_margins(run)]
     assert len(runs) >= 5
     for run in runs:
         every = max(len(run.rows) // 10, 10)
@@ -156,7 +157,7 @@ def test_no_verdict_on_a_real_log_is_good_while_a_margin_rule_fires(labelled_run
         ), run.name
 
 
-def _has_margins(run: RealRun) -> bool:
+def _has_margins(run: LabelledRun) -> bool:
     return any("reward_margin" in translate(row.values) for row in run.rows)
 
 
