@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from runvitals.errors import SettingsError
@@ -26,7 +26,7 @@ class Settings:
     home: Path
     store: str
     run_id: str | None = None
-    notify: tuple[str, ...] = ()
+    notify: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def journals(self) -> Path:

@@ -12,9 +12,10 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 LEFT_OUT = "not shown, because it may hold the address of a receiver"
 """What stands in a log in place of another library's words."""
@@ -24,6 +25,8 @@ SHORTEST_SECRET = 6
 
 _OURS = "runvitals"
 _PARTS = re.compile(r"[/?&=:@,;]+")
+_WORD = re.compile(r"[a-z.\-_]{1,23}|[\d.]+")
+"""A word, the name of a host or a number, such as `services` and `hooks.slack.com`: a log without those would say nothing."""
 
 _STATUS = re.compile(r"\berror[= ](\d{3})\b")
 """How Apprise logs the status of an answer."""
@@ -36,7 +39,9 @@ class Overheard:
     status: str = ""
 
 
-_state = threading.local()
+_overheard: ContextVar[Overheard | None] = ContextVar("runvitals_overheard", default=None)
+"""A variable of the context, not of the thread: Apprise sends in threads of its own, and takes the context along."""
+
 _known: set[str] = set()
 _lock = threading.Lock()
 
@@ -64,17 +69,13 @@ def guard_logs() -> None:
 
 
 def keep_secret(address: str) -> None:
-    """Notes an address: neither it nor a part of it that may be a token is to stand in a log."""
-    parts = [part for part in _PARTS.split(_after_scheme(address)) if len(part) >= SHORTEST_SECRET]
-    # The host is no secret, and a log that may not name it says nothing.
-    host = urlsplit(address).hostname or "" if address.startswith(("http://", "https://")) else ""
-    secrets = {address, *parts} - {host}
+    """Notes an address: neither it nor a part of it that may be a password or a token is to stand in a log."""
+    rest = address.partition("://")[2] or address
+    login = rest.partition("/")[0].rpartition("@")[0]
+    parts = [part for part in _PARTS.split(rest) if part and not _WORD.fullmatch(part)]
+    secrets = {address, *(part for part in (*parts, *_PARTS.split(login)) if len(part) >= SHORTEST_SECRET)}
     with _lock:
         _known.update(secrets, map(quote, secrets), map(unquote, secrets))
-
-
-def _after_scheme(address: str) -> str:
-    return address.partition("://")[2] or address
 
 
 def holds_secret(text: str) -> bool:
@@ -85,18 +86,18 @@ def holds_secret(text: str) -> bool:
 
 @contextmanager
 def speaking_to_receiver() -> Iterator[Overheard]:
-    """While this lasts, nothing that other libraries log in this thread is shown; what may be kept of it is given."""
-    before = getattr(_state, "overheard", None)
-    _state.overheard = Overheard()
+    """While this lasts, nothing that other libraries log here is shown; what may be kept of it is given."""
+    overheard = Overheard()
+    token = _overheard.set(overheard)
     try:
-        yield _state.overheard
+        yield overheard
     finally:
-        _state.overheard = before
+        _overheard.reset(token)
 
 
 def _is_unsafe(record: logging.LogRecord) -> bool:
     ours = record.name == _OURS or record.name.startswith(f"{_OURS}.")
-    overheard: Overheard | None = getattr(_state, "overheard", None)
+    overheard = _overheard.get()
     told = _words(record)
     if not ours and overheard is not None:
         found = _STATUS.search(told)

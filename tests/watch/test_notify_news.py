@@ -10,7 +10,7 @@ import pytest
 from runvitals.store.types import AlertRow
 from runvitals.watch.incident_news import GROUP_WAIT_S, MISSED_FOR_S, REPEAT_EVERY_S, Due, Incident, due
 from runvitals.watch.message import About, compose
-from runvitals.watch.routes import Route
+from runvitals.watch.routes import EVERYTHING, Route
 
 T0 = 1_800_000_000.0
 
@@ -55,7 +55,7 @@ def found(
     *rows: AlertRow,
     told: Any = (),
     now_s: float = T0,
-    route: Route = Route(),
+    route: Route = EVERYTHING[0],
     repeats: bool = True,
     wait_s: float = 30.0,
 ) -> Due | None:
