@@ -184,7 +184,7 @@ def _foot(found: Comparison) -> list[dict[str, str]]:
     ]
     if found.grouped:
         spread = "± one standard deviation" if found.shown.spread == "std" else "95 % interval of the mean"
-        marks.append({"mark": "", "text": f"band: {spread} over the runs of a group; dotted: some of them have ended"})
+        marks.append({"mark": "", "text": f"band: {spread} over the runs of a group; dotted: some of them are missing; no band: more than half are"})
     elif any(one.chosen.get("probe_margin") for one in found.members):
         marks.append({"mark": "", "text": "band of the held-out margin: its 95 % interval"})
     return marks
@@ -204,8 +204,8 @@ def words(store: Store, found: Comparison) -> dict[str, Any]:
     drawn = parted_words(found.members, found.entries, found.curves, found.bands, axis=shown.axis)
     for name, bands in found.bands.items():
         drawn.setdefault(name, {"parted": [], "verdict": ""})["sizes"] = {
-            f"g{place}|{name}": key_of(bands[entry.id], shown.axis)
-            for place, entry in enumerate(found.entries[:MOST_IN_COLOUR])
+            entry.id: key_of(bands[entry.id], shown.axis)
+            for entry in found.entries[:MOST_IN_COLOUR]
             if entry.id in bands
         }
     last = _LAST + ("" if found.grouped or found.many else ", and the best of the whole run")

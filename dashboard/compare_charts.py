@@ -10,7 +10,7 @@ import numpy as np
 
 from runvitals.dashboard.compare_groups import Band, Group, band, said_of
 from runvitals.dashboard.compare_read import Curve, Member
-from runvitals.dashboard.compare_state import MOST_IN_COLOUR, Axis, Spread
+from runvitals.dashboard.compare_state import MOST_IN_COLOUR, Axis, Spread, place_text
 from runvitals.dashboard.compare_values import signal_of, title_of
 from runvitals.dashboard.envelopes import DIGITS
 from runvitals.dashboard.live_charts import Want
@@ -50,6 +50,9 @@ FAINT_POINTS_SMALL = 60
 
 IDENTITY = "axis|x"
 """The series that makes places on the page's axis their own clock: what the server has placed needs no run's clock."""
+
+GROUP_LABEL = 46
+"""Characters of a group's name where room is short: it is made of several settings."""
 
 _SELDOM = ("probe_", "eval_")
 _LABEL = 34
@@ -113,8 +116,8 @@ def entries_of_groups(groups: Sequence[Group]) -> list[Entry]:
             id=f"g{place}",
             run_id="",
             name=group.name,
-            label=cut(group.label),
-            short=cut(group.label),
+            label=cut(group.label, GROUP_LABEL),
+            short=cut(group.label, GROUP_LABEL),
             color=SERIES[place % len(SERIES)],
             dash=DASHES[0],
             health="",
@@ -132,10 +135,10 @@ def _free_dash(found: Sequence[Entry], color: str) -> str:
     return next((dash for dash in DASHES if not _twin(found, color, dash)), DASHES[0])
 
 
-def cut(name: str) -> str:
+def cut(name: str, most: int = _LABEL) -> str:
     """The name cut in its middle, for runs of one sweep differ at the end."""
-    half = (_LABEL - 1) // 2
-    return name if len(name) <= _LABEL else f"{name[:half]}…{name[-half:]}"
+    half = (most - 1) // 2
+    return name if len(name) <= most else f"{name[:half]}…{name[-half:]}"
 
 
 def _short(run: RunInfo, runs: Sequence[RunInfo]) -> str:
@@ -376,7 +379,8 @@ def held(
             continue
         bands[name] = {}
         for entry in entries:
-            found = band([known[place] for place in entry.members if place in known], spread)
+            share = bool(chosen) and signal_of(next(iter(chosen.values()))).kind == "percent"
+            found = band([known[place] for place in entry.members if place in known], spread, share=share)
             if found is not None:
                 bands[name][entry.id] = found
         for place, entry in enumerate(entries[:MOST_IN_COLOUR]):
@@ -465,4 +469,4 @@ def _rounded(values: Floats) -> list[float | None]:
 
 def key_of(found: Band, axis: Axis) -> str:
     """How many runs stand behind a group's curve, for its key."""
-    return said_of(found, {"step": "", "tokens": " tokens", "since": " s", "time": " s", "share": " of the run"}[axis])
+    return said_of(found, lambda place: place_text(place, axis))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,6 @@ from scipy.special import stdtrit
 from runvitals.dashboard.compare_read import Curve
 from runvitals.dashboard.compare_state import SEEDS, Spread
 from runvitals.dashboard.differences import flat_settings, setting_text, telling
-from runvitals.dashboard.formatter import MISSING
 from runvitals.store.types import Floats, Ints, RunInfo
 
 MOST_CELLS = 120
@@ -21,6 +20,9 @@ MOST_CELLS = 120
 
 FEWEST_ROWS = 2
 """Rows of its sparsest run that a place should hold, so that it stands for something."""
+
+FEWEST_SURE = 3
+"""Runs without which no interval of their mean is drawn."""
 
 SEED_NAMES = frozenset({"seed", "data_seed", "random_seed", "torch_seed", "rng_seed"})
 """What tells runs of one setting apart."""
@@ -99,10 +101,12 @@ def _labelled(names: Sequence[str], values: Sequence[str]) -> str:
     return _called(names, values) if len(names) < 2 else " · ".join(values)
 
 
-def band(curves: Sequence[Curve], spread: Spread) -> Band | None:
+def band(curves: Sequence[Curve], spread: Spread, *, share: bool = False) -> Band | None:
     """Mean and spread of the runs' curves, each run counting as one; None where none of them has a finite value.
 
-    spread: "std" is the standard deviation over the runs (n − 1 below), "interval" the 95 % interval of the mean by Student's t.
+    spread: "std" is the standard deviation over the runs (n − 1 below), "interval" the 95 % interval of the mean by Student's t,
+    which of two runs is six times as wide as of three: it begins at `FEWEST_SURE`. Where
+    less than half of the runs are left there is no band at all. share: values lie from 0 to 1, and so does the band.
     Where a run has no row at a place but has on both sides, it is interpolated; beyond its ends it is not.
     """
     known = [curve for curve in curves if np.isfinite(curve.mean).any()]
@@ -120,12 +124,17 @@ def band(curves: Sequence[Curve], spread: Spread) -> Band | None:
     half = deviation
     if spread == "interval":
         half = deviation * stdtrit(np.maximum(n - 1, 1), 0.975) / np.sqrt(np.maximum(n, 1))
+        half = np.where(n >= FEWEST_SURE, half, 0.0)
+    half = np.where(2 * n >= len(known), half, 0.0)
+    low, high = mean - half, mean + half
+    if share:
+        low, high = np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
     some = (n > 0) | (kinds > 0)
     return Band(
         x=places.centres[some],
         mean=mean[some],
-        low=(mean - half)[some],
-        high=(mean + half)[some],
+        low=low[some],
+        high=high[some],
         deviation=deviation[some],
         n=n[some].astype(np.int64),
         kinds=kinds[some],
@@ -179,8 +188,8 @@ def _kinds_on(curve: Curve, places: Grid) -> NDArray[np.uint8]:
     return kinds
 
 
-def said_of(found: Band, unit: str = "") -> str:
-    """How many runs the curve is of, and from where on they are fewer: "n 5, 4 from 180"."""
+def said_of(found: Band, write: Callable[[float], str]) -> str:
+    """How many runs the curve is of, and from where on they are fewer: "n 5, 4 from step 180". write: a place on the axis in words."""
     top = int(found.n.max(initial=0))
     whole = found.whole
     at_top = np.flatnonzero(found.n == top)
@@ -189,8 +198,4 @@ def said_of(found: Band, unit: str = "") -> str:
     if not fewer.size:
         return said
     first = int(fewer[0])
-    return f"{said}, {int(found.n[first])} from {_place(float(found.x[first]))}{unit}"
-
-
-def _place(x: float) -> str:
-    return MISSING if not np.isfinite(x) else f"{x:.6g}"
+    return f"{said}, {int(found.n[first])} from {write(float(found.x[first]))}"

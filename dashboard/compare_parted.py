@@ -11,9 +11,9 @@ import numpy as np
 from runvitals.dashboard.compare_charts import CHARTS, Entry, curve_of, cut, signals_for
 from runvitals.dashboard.compare_groups import Band
 from runvitals.dashboard.compare_read import Curve, Member
-from runvitals.dashboard.compare_state import MOST_IN_COLOUR, Axis
+from runvitals.dashboard.compare_state import MOST_IN_COLOUR, Axis, place_text
 from runvitals.dashboard.compare_values import comparable
-from runvitals.dashboard.formatter import count, duration, number, percent
+from runvitals.dashboard.formatter import count
 from runvitals.dashboard.parting import parted_at
 from runvitals.diagnostics.signals import best_key
 from runvitals.store.types import RunInfo
@@ -119,16 +119,8 @@ def _pairs(run: RunInfo) -> float:
 
 
 def _label(names: Sequence[str], place: float, axis: Axis, *, named: bool) -> str:
-    where = _where(place, axis)
+    where = place_text(place, axis)
     if not named:
-        return f"≠ {where}"
+        return f"≠ {where.removeprefix('step ')}"
     more = f" and {count(len(names) - _MOST_NAMED)} more" if len(names) > _MOST_NAMED else ""
-    return f"≠ {', '.join(map(cut, names[:_MOST_NAMED]))}{more} parted at {'step ' if axis == 'step' else ''}{where}"
-
-
-def _where(place: float, axis: Axis) -> str:
-    if axis == "step":
-        return count(math.ceil(place))
-    if axis == "tokens":
-        return f"{number(place)} tokens"
-    return percent(place) if axis == "share" else duration(place)
+    return f"≠ {', '.join(map(cut, names[:_MOST_NAMED]))}{more} parted at {where}"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
+
+from runvitals.dashboard.formatter import count, duration, number, percent
 
 Axis = Literal["step", "tokens", "since", "time", "share"]
 """As the charts have them: `since` counts seconds from each run's start, `time` from that of the first run of the page."""
@@ -71,6 +74,15 @@ def query_of(shown: Shown) -> dict[str, str]:
         "outcome": shown.outcome,
         "against": shown.against,
     }
+
+
+def place_text(place: float, axis: Axis) -> str:
+    """A place on the axis in words: step 180, 1.20e6 tokens, 3 min 20 s, 45 % of the run."""
+    if axis == "step":
+        return f"step {count(math.ceil(place))}"
+    if axis == "tokens":
+        return f"{number(place)} tokens"
+    return f"{percent(place)} of the run" if axis == "share" else duration(place)
 
 
 def _word(query: Mapping[str, Any], name: str, longest: int | None = _LONGEST) -> str:

@@ -3,6 +3,7 @@
 import { isSignal } from "./chart_axis.js";
 import { latest, traces, withAlpha } from "./chart_build.js";
 import { annotations, markTraces, shapes } from "./chart_marks.js";
+import { lastStretches } from "./compare_lines.js";
 import { linearTicks, logTicks, xTicks } from "./chart_ticks.js";
 import { MISSING, value } from "./chart_words.js";
 
@@ -54,7 +55,7 @@ function layout(chart, { marked, marks, context }) {
 function endLabels({ spec, shown, yTo: [low, high] }, font) {
   if (!spec.endLabels) return [];
   const pixels = spec.height - MARGIN.t - MARGIN.b;
-  const labels = shown.filter((one) => !one.hidden && one.spec.style !== "faint" && !one.spec.thin && one.part.xs.length).map((one) => ({
+  const labels = lastStretches(shown).filter((one) => !one.hidden && one.spec.style !== "faint" && one.part.xs.length).map((one) => ({
     x: latest(one.part.xs), y: latest(one.part.line), xref: "x", yref: "y", xanchor: "left", xshift: 6, showarrow: false,
     text: value(spec.values, latest(one.part.line)), font: { ...font, size: 11.5, color: one.spec.color },
   })).filter((label) => label.x !== null && label.y !== null && label.text !== MISSING && !(spec.log && label.y <= 0));

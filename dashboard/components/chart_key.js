@@ -4,6 +4,7 @@ import { latest } from "./chart_build.js";
 import { keySwatch } from "./chart_dom.js";
 import { beyond } from "./chart_range.js";
 import { value } from "./chart_words.js";
+import { lastStretches } from "./compare_lines.js";
 import { el } from "./base.js";
 import { MISSING, count, percent } from "./format.js";
 
@@ -22,7 +23,7 @@ export function drawKey(chart) {
 
 export function keyEntries(chart) {
   const { page, spec, shown } = chart;
-  const entries = shown.filter((one) => !one.spec.thin).map((one) => seriesEntry(chart, one));
+  const entries = lastStretches(shown).map((one) => seriesEntry(chart, one));
   if (!spec.stack && spec.series.some((one) => page.supersededColumns(one.id))) {
     entries.push({ ...SUPERSEDED, kind: "line", color: "var(--ink3)", dash: "solid", text: "", hidden: page.isHidden(spec.id, SUPERSEDED) });
   }
@@ -45,12 +46,12 @@ function edgeEntries({ spec, shown, yTo }) {
 
 function seriesEntry({ page, spec, shown }, { spec: one, part, hidden }) {
   let { label } = one;
-  if (label && spec.sizes?.[one.id]) label = `${label}, ${spec.sizes[one.id]}`;
+  if (label && spec.sizes?.[one.group]) label = `${label}, ${spec.sizes[one.group]}`;
   if (part.raw && one.tell) label = `${label ? `${label}, ` : ""}${part.said}`;
   else if (part.banded && one.tell) label = `${label ? `${label}, ` : ""}mean and min–max`;
   let text = spec.stack ? share(shown, one) : value(spec.values, latest(part.line));
   if (part.columns.kinds.length && part.columns.kinds.at(-1) && one.style !== "rings") [label, text] = [one.label, "not a number"];
-  return { id: one.id, kind: one.style ?? "line", color: one.color, dash: one.dash, label, text: one.plain ? "" : text, hidden, loading: page.loading(one.id) };
+  return { id: one.group ?? one.id, kind: one.style ?? "line", color: one.color, dash: one.thin ? "solid" : one.dash, label, text: one.plain ? "" : text, hidden, loading: page.loading(one.id) };
 }
 
 // A stacked part's share of all that is shown, in percent.

@@ -255,7 +255,7 @@ export class ChartPage extends ChartSight {
   }
 
   isHidden(chart, spec) {
-    return this.hidden.has(`${chart}:${spec.id}`);
+    return this.hidden.has(`${chart}:${spec.group ?? spec.id}`);
   }
 
   toggle(chart, id) {

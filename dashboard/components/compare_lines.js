@@ -27,6 +27,15 @@ export function nearerOnly(rows) {
   return rows.filter(({ spec, away }) => !spec.group || !rows.some((other) => other.spec !== spec && other.spec.group === spec.group && other.away < away));
 }
 
+// Of a group's two stretches the one that reaches further: its end is where the group stands now.
+export function lastStretches(shown) {
+  const end = ({ part }) => part.xs.findLast((x, i) => part.line[i] !== null && part.line[i] !== undefined) ?? -Infinity;
+  return shown.filter((one) => {
+    const twin = one.spec.group && shown.find((other) => other !== one && other.spec.group === one.spec.group);
+    return !twin || end(one) > end(twin) || (end(one) === end(twin) && !one.spec.thin);
+  });
+}
+
 // Where the pointer is, in words: runs of a comparison share an axis, not a time.
 export function placeText(view, place) {
   const at = view.log ? 10 ** place : place;
