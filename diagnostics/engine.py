@@ -127,6 +127,10 @@ class Engine:
         """Where each rule stands, and what is missing where it is unknown."""
         return [self._state(seat) for seat in self._seats]
 
+    def judged(self) -> list[str]:
+        """The rules that had enough data to judge at least once."""
+        return [seat.track.spec.name for seat in self._seats if seat.track.judged]
+
     def health(self) -> Health:
         """The run's health as its rules see it; see `runvitals.diagnostics.health`."""
         travelled = self._history.travelled

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from runvitals.diagnostics.catalogue import default_rules
 from runvitals.diagnostics.types import Remedy, RuleSpec
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "rules.md"
+EVIDENCE = PAGE.with_name("rule_evidence.json")
 
 INTRODUCTION = """# Rules
 
@@ -31,6 +35,9 @@ rule left it, and *False alarms* why.
 The codes are the catalogue's. Two of its items live in another rule: a start that takes too long (S2) in `progress_stalled`, a spike that does
 not recover (D4) in `loss_spike` and `loss_divergence`. Times of single ranks are not logged, so R5 reads utilisation only.
 
+*Tried on* counts real runs: published logs, and tiny runs of the corpus ([scoring.md](scoring.md)), healthy and broken on purpose, of the
+half that thresholds may be fitted on; `scripts/measure_rule_evidence.py` counts them. Many rules have met no real run with their fault yet.
+
 Every rule reads scalars only. A run that is wrong and smooth looks healthy to all of them: healthy is not correct.
 """
 
@@ -52,7 +59,26 @@ def limit_lines(spec: RuleSpec) -> list[str]:
     return lines
 
 
-def section(spec: RuleSpec) -> str:
+def tried_on(evidence: Mapping[str, Any] | None) -> str:
+    """What real runs say of a rule. evidence: what `scripts/measure_rule_evidence.py` found, None for a rule that is newer."""
+    if not evidence or not evidence["judged"]:
+        return "**no real run logs what it needs**: it rests on made-up curves alone"
+    runs = "one real run" if evidence["judged"] == 1 else f"{evidence['judged']} real runs"
+    parts = [f"{runs} that log what it needs"]
+    for key, word in (("warned", "warns of broken ones"), ("told", "informs on broken ones")):
+        if evidence[key]:
+            parts.append(f"{word}: " + ", ".join(f"{cause} ({n})" for cause, n in sorted(evidence[key].items())))
+    if not evidence["warned"] and not evidence["told"]:
+        parts.append("**none with its fault**: that it fires rests on made-up curves")
+    healthy, informed, warned = evidence["healthy"]
+    if warned or informed:
+        parts.append(f"of {healthy} healthy ones it warns of {warned} and informs on {informed}")
+    else:
+        parts.append(f"quiet on {healthy} healthy ones" if healthy else "no healthy one among them")
+    return "; ".join(parts)
+
+
+def section(spec: RuleSpec, evidence: Mapping[str, Any] | None) -> str:
     """What one rule is."""
     signals = ", ".join(f"`{signal}`" for signal in spec.signals) or "every row"
     facts = [
@@ -63,6 +89,7 @@ def section(spec: RuleSpec) -> str:
         ("Hides", ", ".join(f"`{name}`" for name in spec.inhibits)),
         ("False alarms", spec.false_alarms),
         ("After", spec.source),
+        ("Tried on", tried_on(evidence)),
     ]
     return "\n".join(
         [
@@ -83,13 +110,14 @@ def section(spec: RuleSpec) -> str:
 def page() -> str:
     """The whole page as Markdown."""
     specs = [rule.spec for rule in default_rules()]
+    found = json.loads(EVIDENCE.read_text(encoding="utf-8"))
     order = list(dict.fromkeys(spec.family for spec in specs))
     parts = [INTRODUCTION]
     for family, members in groupby(
         sorted(specs, key=lambda spec: order.index(spec.family)), key=lambda spec: spec.family
     ):
         parts.append(f"## {family.capitalize()}\n")
-        parts += [section(spec) for spec in members]
+        parts += [section(spec, found.get(spec.name)) for spec in members]
     return "\n".join(parts).rstrip() + "\n"
 
 
