@@ -19,6 +19,7 @@ from runvitals.dashboard import run_rows
 from runvitals.dashboard.data import overview, watching
 from runvitals.dashboard.incidents import group
 from runvitals.dashboard.query import Query, parse
+from runvitals.dashboard.views.runs import FIRST_ROWS
 from runvitals.store import Store, open_store
 from runvitals.store.types import AlertRow, Batch, SeriesPoints
 
@@ -83,10 +84,11 @@ def tick(store: Store, query: Query) -> int:
     firing = overview().firing(store)
     group(firing, now_s=now_s)
     alive = watching(store, now_s=now_s).alive
-    runs = overview().runs(store, latest=run_rows.latest_keys(query))
-    rows = run_rows.rows(store, runs, firing, query=query, watched=alive, now_s=now_s)
-    json.dumps([row["mark"] for row in rows])
-    return len(rows)
+    runs = overview().runs(store, latest=run_rows.latest_keys(query.signals))
+    found = run_rows.answering(runs, firing, query=query, watched=alive, now_s=now_s)
+    table = run_rows.table(store, found, run_rows.Asked(query=query, limit=FIRST_ROWS))
+    json.dumps([row["mark"] for row in table.rows.values()])
+    return len(found)
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from runvitals.dashboard.data import Problem, Watching, overview, read, settings
 from runvitals.dashboard.formatter import age, count
 from runvitals.dashboard.incidents import Incident, counted, group, worst
 from runvitals.dashboard.tokens import SEVERITIES
+from runvitals.dashboard.watcher_notices import watcher_notices
 from runvitals.store import Store
 from runvitals.store.types import AlertRow
 
@@ -58,7 +59,7 @@ def pulse(seen: Look | Problem, *, now_s: float, every_s: float) -> dict[str, An
         "now_s": now_s,
         "every_s": every_s,
         "watch": _watch(seen),
-        "notices": _notices(seen),
+        "notices": _notices(seen, now_s),
         "news": list(seen.news),
     }
 
@@ -119,7 +120,7 @@ def _news(store: Store, incidents: Sequence[Incident], now_s: float) -> list[dic
         for alert in incident.asking_alerts
         if alert.fired_s is not None and alert.fired_s > now_s - NEWS_S
     ]
-    names = {run.id: run.name for run in store.runs(ids=sorted({alert.run_id for _, alert in fresh}))} if fresh else {}
+    names = overview().names_of(store, {alert.run_id for _, alert in fresh})
     return [
         {
             "id": alert.id,
@@ -148,9 +149,9 @@ def _watch(seen: Look) -> dict[str, Any]:
     }
 
 
-def _notices(seen: Look) -> list[dict[str, str]]:
+def _notices(seen: Look, now_s: float) -> list[dict[str, str]]:
     if seen.watching.alive:
-        return []
+        return watcher_notices(seen.watching.at_work, now_s=now_s)
     if seen.watching.ahead_s is not None and seen.watching.watcher is not None:
         title = f"A watcher's clock is {age(seen.watching.ahead_s)} ahead"
         host = seen.watching.watcher.host

@@ -31,3 +31,31 @@ def forget(slot: str) -> None:
 
 def _name(slot: str) -> str:
     return f"runvitals.sent.{slot}"
+
+
+def changed_parts(slot: str, parts: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What differs from what this browser got last: `{digest, base, parts, rows}`, or `{digest}` alone where nothing does.
+
+    parts: by name, each sent whole where it differs. rows: by id, each with a `mark` that stands for its content; a row that is no longer
+    there is not told of, the parts say which rows stand where. base: the digest of what this message builds on, None where it holds
+    everything. A browser that holds another one triggers `resync`; call `forget` then.
+    """
+    marks = {name: _digest(part) for name, part in parts.items()} | {
+        f"row {key}": row["mark"] for key, row in rows.items()
+    }
+    digest = _digest(marks)
+    before: dict[str, Any] = st.session_state.get(_name(slot)) or {"digest": None, "marks": {}}
+    if before["digest"] == digest:
+        return {"digest": digest}
+    st.session_state[_name(slot)] = {"digest": digest, "marks": marks}
+    known = before["marks"]
+    return {
+        "digest": digest,
+        "base": before["digest"],
+        "parts": {name: part for name, part in parts.items() if known.get(name) != marks[name]},
+        "rows": [row for key, row in rows.items() if known.get(f"row {key}") != row["mark"]],
+    }
+
+
+def _digest(value: Any) -> str:
+    return blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=8).hexdigest()

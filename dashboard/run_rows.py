@@ -1,31 +1,27 @@
-"""Turns runs into the rows of the Runs table: what is shown, in which group, and what a query may ask."""
+"""Turns runs into the Runs table: which answer the query, in which groups, and a row for each that is on the screen."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Any
 
 from runvitals.dashboard.component import plain
 from runvitals.dashboard.data import overview, shown_health
-from runvitals.dashboard.incidents import counted, group, open_alerts
 from runvitals.dashboard.overview import KeptRow
-from runvitals.dashboard.query import Query, Subject
+from runvitals.dashboard.query import Query
+from runvitals.dashboard.run_order import GROUPINGS, Section, sections, sort_signals
+from runvitals.dashboard.run_subject import MARGIN_SIGNALS, NOTHING, Known, counts_of, put_away
 from runvitals.dashboard.sparks import LOSS_SPAN, MARGIN_SPAN, POLICY_LOSS_SPAN, spark, spark_json
 from runvitals.diagnostics.signal_aliases import ALIASES
-from runvitals.diagnostics.signals import SIGNALS, best_key, canonical
+from runvitals.diagnostics.signals import SIGNALS, best_key
 from runvitals.store import Store
-from runvitals.store.types import LIVE, AlertRow, RunInfo
-
-Group = Literal["attention", "running", "ended"]
+from runvitals.store.types import AlertRow, RunInfo
 
 SPARK_BUCKETS = 46
 """A spark is 92 px wide: one bucket for two pixels."""
-
-MARGIN_SIGNALS = ("probe_margin", "eval_reward_margin", "reward_margin")
-"""Where a run's margin comes from, best first: held-out pairs by the probe, the trainer's own evaluation, its training pairs."""
 
 MARGIN_WORDS = {
     "probe_margin": "held-out pairs",
@@ -37,129 +33,124 @@ LOSS_SIGNALS = ("loss", "policy_loss")
 
 QUERYABLE = frozenset(SIGNALS) | {"margin"}
 
-_SEVERITY_RANK = {"critical": 0, "warning": 1, "unknown": 2, "healthy": 3}
-_GROUP_RANK: dict[Group, int] = {"attention": 0, "running": 1, "ended": 2}
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a table is asked for.
 
-def latest_keys(query: Query) -> tuple[str, ...]:
-    """The keys whose newest values the table and the query need, under every spelling."""
-    signals = {*LOSS_SIGNALS, *MARGIN_SIGNALS, *query.signals} - {"margin"}
-    return tuple(sorted({key for signal in signals for key in _spellings(signal)}))
+    group, sort: as `run_order.sections` takes them. folded: keys of the groups whose rows are hidden. limit: at most so many rows and
+    group heads are made: curves of rows that nobody sees would be most of what a page of a thousand runs costs.
+    """
 
+    query: Query
+    group: str = "attention"
+    sort: str = ""
+    folded: frozenset[str] = frozenset()
+    limit: int = 1_000_000
 
-def rows(
-    store: Store, runs: Sequence[RunInfo], alerts: Iterable[AlertRow], *, query: Query, watched: bool, now_s: float
-) -> list[dict[str, Any]]:
-    """The rows that answer the query, in their order. A row's `mark` stands for its content."""
-    rules: dict[str, list[str]] = {}
-    of_run: dict[str, list[AlertRow]] = {}
-    for alert in alerts:
-        rules.setdefault(alert.run_id, []).append(alert.rule)
-        of_run.setdefault(alert.run_id, []).append(alert)
-    counts = {run.id: _counts(of_run.get(run.id, ()), now_s=now_s) for run in runs}
-    chosen = list(runs)
-    if query.groups:
-        chosen = [
-            run
-            for run in runs
-            if query.matches(
-                subject(run, rules=rules.get(run.id, ()), counts=counts[run.id], watched=watched, now_s=now_s)
-            )
-        ]
-    chosen.sort(key=lambda run: _order(run, counts[run.id], watched))
-    kept = overview().rows
-    return [_counted(_kept_row(kept, store, run, watched), run, counts[run.id], watched=watched) for run in chosen]
+    @property
+    def signals(self) -> frozenset[str]:
+        """The signals that query and order ask for."""
+        return self.query.signals | sort_signals(self.sort)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """A run's alerts that ask for somebody, and its incidents that somebody acknowledged or muted."""
+class Table:
+    """The groups with the ids of their rows, the rows by id, and how many rows answer but are not made. ids: of all that answer."""
 
-    open: int = 0
-    acknowledged: int = 0
-    muted: int = 0
-
-    @property
-    def quiet(self) -> bool:
-        """True where all that fires was muted: nobody wants to be called for it."""
-        return self.muted > 0 and not self.open and not self.acknowledged
+    groups: list[dict[str, Any]]
+    rows: dict[str, dict[str, Any]]
+    rest: int
+    ids: list[str]
 
 
-_NOTHING = Counts()
+def latest_keys(signals: Collection[str]) -> tuple[str, ...]:
+    """The keys whose newest values the table needs for its columns and for these signals, under every spelling."""
+    signals = {*LOSS_SIGNALS, *MARGIN_SIGNALS, *signals} - {"margin"}
+    return tuple(sorted({key for signal in signals for key in _spellings(signal)}))
 
 
-def _counts(alerts: Sequence[AlertRow], *, now_s: float) -> Counts:
-    if not alerts:
-        return _NOTHING
-    incidents = group(alerts, now_s=now_s)
-    return Counts(
-        open=open_alerts(incidents),
-        acknowledged=counted(incidents, "acknowledged"),
-        muted=counted(incidents, "muted"),
-    )
+def answering(
+    runs: Sequence[RunInfo],
+    alerts: Iterable[AlertRow],
+    *,
+    query: Query,
+    watched: bool,
+    now_s: float,
+    notes: Mapping[str, Sequence[str]] | None = None,
+) -> list[Known]:
+    """The runs that answer the query. Archived and deleted ones only where the query asks for such. notes: texts by run."""
+    of_run: dict[str, list[AlertRow]] = {}
+    for alert in alerts:
+        of_run.setdefault(alert.run_id, []).append(alert)
+    wanted = query.words.get("is", frozenset())
+    found = []
+    for run in runs:
+        if not wanted.issuperset(put_away(run)):
+            continue
+        mine = of_run.get(run.id, ())
+        known = Known(
+            run=run,
+            counts=counts_of(mine, now_s=now_s),
+            watched=watched,
+            now_s=now_s,
+            rules=[alert.rule for alert in mine],
+            notes=(notes or {}).get(run.id, ()),
+        )
+        if not query.groups or query.matches(known.subject()):
+            found.append(known)
+    return found
 
 
-def _counted(row: dict[str, Any], run: RunInfo, counts: Counts, *, watched: bool) -> dict[str, Any]:
-    """The row with its counts and its group, which a mute that ends changes without the run changing."""
-    group = group_of(run, counts, watched=watched)
-    if counts == _NOTHING and group == row["group"]:
+def table(store: Store, found: Sequence[Known], asked: Asked) -> Table:
+    """The table of the runs that answer. A row's `mark` stands for its content."""
+    kept = overview().rows
+    groups: list[dict[str, Any]] = []
+    rows: dict[str, dict[str, Any]] = {}
+    spent = left = 0
+    for section in sections(found, group=asked.group, sort=asked.sort):
+        folded = section.key in asked.folded
+        room = max(0, asked.limit - spent)
+        shown = [] if folded else section.runs[: max(0, room - 1)]
+        left += 0 if folded else len(section.runs) - len(shown)
+        if not room:
+            continue
+        spent += 1 + len(shown)
+        groups.append(_head(section, [known.run.id for known in shown], folded=folded))
+        rows |= {known.run.id: _counted(_kept_row(kept, store, known), known) for known in shown}
+    return Table(groups=groups, rows=rows, rest=left, ids=[known.run.id for known in found])
+
+
+def grouping(text: str) -> str:
+    """The grouping that an address asks for; the usual one where it is none."""
+    return text if text in GROUPINGS or text.startswith("config.") else "attention"
+
+
+def _head(section: Section, ids: list[str], *, folded: bool) -> dict[str, Any]:
+    """What stands over a group: how many runs it has, and how many of them need attention."""
+    needing = sum(known.standing == "attention" for known in section.runs)
+    head = {"key": section.key, "label": section.label, "count": len(section.runs), "needing": needing}
+    return {**head, "folded": folded, "ids": ids}
+
+
+def _counted(row: dict[str, Any], known: Known) -> dict[str, Any]:
+    """The row with its counts, which a mute that ends changes without the run changing."""
+    counts = known.counts
+    if counts == NOTHING:
         return row
-    told = {"alerts": counts.open, "acknowledged": counts.acknowledged, "muted": counts.muted, "group": group}
+    told = {"alerts": counts.open, "acknowledged": counts.acknowledged, "muted": counts.muted}
     return {**row, **told, "mark": " ".join(map(str, (row["mark"], *told.values())))}
 
 
-def _kept_row(kept: dict[str, KeptRow], store: Store, run: RunInfo, watched: bool) -> dict[str, Any]:
+def _kept_row(kept: dict[str, KeptRow], store: Store, known: Known) -> dict[str, Any]:
     """The run's row, made anew only where something of it changed."""
-    health = shown_health(run, watched=watched)
+    run, health = known.run, known.health
     found = kept.get(run.id)
     if found is None or found.revision != run.revision or found.health != health:
-        row = _row(store, run, watched)
+        row = _row(store, run, known.watched)
         row["mark"] = blake2b(json.dumps(row).encode(), digest_size=8).hexdigest()
         found = kept[run.id] = KeptRow(run.revision, health, row)
     return found.row
-
-
-def subject(run: RunInfo, *, rules: Sequence[str], counts: Counts, watched: bool, now_s: float) -> Subject:
-    """What a query may ask about a run. rules: names of the rules that fire on it, muted ones too."""
-    numbers: dict[str, float | None] = {
-        "step": run.last_step,
-        "alerts": counts.open,
-        "age": None if run.last_step_s is None else now_s - run.last_step_s,
-        "started": now_s - run.created_s,
-        "ended": None if run.ended_s is None else now_s - run.ended_s,
-    }
-    for signal in {canonical(key) for key in run.latest} - {None, *numbers}:
-        key = best_key(signal or "", run.latest)
-        if signal is not None and key is not None:
-            numbers[signal] = run.latest[key].value
-    margin = next((numbers[signal] for signal in MARGIN_SIGNALS if signal in numbers), None)
-    words = {
-        "name": (run.name,),
-        "id": (run.id,),
-        "project": (run.project,),
-        "trainer": (run.trainer,),
-        "status": (run.status, *(("live",) if run.status in LIVE else ())),
-        "health": (shown_health(run, watched=watched),),
-        "finding": (run.finding,),
-        "alert": rules,
-        "needs": ("attention",) if group_of(run, counts, watched=watched) == "attention" else (),
-    }
-    return Subject(words=words, numbers={**numbers, "margin": margin}, config=run.config)
-
-
-def group_of(run: RunInfo, counts: Counts, *, watched: bool) -> Group:
-    """Where the run stands in the table. What was muted needs nobody's attention, also where it makes the run's health."""
-    sick = run.status in ("stalled", "hung", "crashed") or shown_health(run, watched=watched) in ("critical", "warning")
-    if counts.open or (sick and not counts.quiet):
-        return "attention"
-    return "running" if run.status in LIVE else "ended"
-
-
-def _order(run: RunInfo, counts: Counts, watched: bool) -> tuple[int, int, float]:
-    severity = _SEVERITY_RANK[shown_health(run, watched=watched)]
-    group = group_of(run, counts, watched=watched)
-    # Without a finding there is nothing to rank by: newest first, so that rows do not move when a verdict comes in.
-    return _GROUP_RANK[group], severity if group == "attention" else 0, -run.created_s
 
 
 def _row(store: Store, run: RunInfo, watched: bool) -> dict[str, Any]:
@@ -168,7 +159,8 @@ def _row(store: Store, run: RunInfo, watched: bool) -> dict[str, Any]:
     keys = [key for key in (loss_key, margin_key) if key is not None]
     curves = store.envelope(run.id, keys, n=SPARK_BUCKETS) if keys else {}
     latest_margin = run.latest[margin_key].value if margin_key is not None else None
-    row = {
+    loss_span = LOSS_SPAN if loss_signal == "loss" else POLICY_LOSS_SPAN
+    return {
         "id": run.id,
         "name": run.name,
         "project": run.project,
@@ -177,23 +169,23 @@ def _row(store: Store, run: RunInfo, watched: bool) -> dict[str, Any]:
         "health": shown_health(run, watched=watched),
         "finding": run.finding,
         "status": run.status,
-        "group": group_of(run, _NOTHING, watched=watched),
         "step": run.last_step,
         "max_steps": run.max_steps,
-        "last_step_s": run.last_step_s,
+        "last_step_s": plain(run.last_step_s),
+        "tags": list(run.tags),
+        "set": run.group,
+        "description": run.description,
+        "archived": run.archived_s is not None,
+        "delete_after_s": run.delete_after_s,
         "alerts": 0,
         "acknowledged": 0,
         "muted": 0,
         "loss_of": SIGNALS[loss_signal].title if loss_signal else "",
-        "loss": spark_json(
-            spark(curves.get(loss_key or ""), span=LOSS_SPAN if loss_signal == "loss" else POLICY_LOSS_SPAN)
-        ),
+        "loss": spark_json(spark(curves.get(loss_key or ""), span=loss_span)),
         "margin": spark_json(spark(curves.get(margin_key or ""), span=MARGIN_SPAN)),
-        "margin_now": latest_margin,
+        "margin_now": plain(latest_margin),
         "margin_of": MARGIN_WORDS.get(margin_signal or ""),
     }
-    cleaned: dict[str, Any] = plain(row)
-    return cleaned
 
 
 def _first_logged(signals: Sequence[str], latest: Mapping[str, object]) -> tuple[str | None, str | None]:

@@ -51,7 +51,22 @@ export function searchField({ placeholder, onsearch }) {
     draw();
   }
 
-  return { node, set, update };
+  /** Shows a text without asking for it: whoever calls does so. */
+  function show(text) {
+    clearTimeout(state.timer);
+    input.value = text;
+    state.sent = text.trim();
+    draw();
+  }
+
+  /** Puts a text in place of what was typed, with the caret at `at`, as if it had been typed. */
+  function type(text, at) {
+    input.value = text;
+    input.setSelectionRange(at, at);
+    input.dispatchEvent(new Event("input"));
+  }
+
+  return { node, input, set, show, type, update, text: () => input.value.trim(), focus: () => input.focus() };
 }
 
 function painted(text, bad) {

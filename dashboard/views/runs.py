@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import streamlit as st
 
@@ -12,24 +14,39 @@ from runvitals.dashboard.checks import checks
 from runvitals.dashboard.component import mount
 from runvitals.dashboard.data import Problem, overview, read, settings
 from runvitals.dashboard.navigation import go
-from runvitals.dashboard.query import Query, parse
-from runvitals.dashboard.run_rows import QUERYABLE, latest_keys, rows
+from runvitals.dashboard.query import parse
+from runvitals.dashboard.run_actions import PAGE, act
+from runvitals.dashboard.run_order import GROUPINGS
+from runvitals.dashboard.run_rows import QUERYABLE, Asked, Table, answering, grouping, latest_keys, table
+from runvitals.dashboard.run_words import vocabulary
+from runvitals.errors import StoreError
 from runvitals.store import Store
 from runvitals.store.types import LIVE, RunInfo
 
 EVERY_S = 2.0
 
+FIRST_ROWS = 60
+"""Rows and group heads of the first picture: two screens. The browser asks for more as it scrolls."""
+
+MOST_ROWS = 5000
+"""As far as scrolling goes; beyond, a search finds faster."""
+
 _VIEWS = (
     ("All runs", ""),
-    ("Needs attention", "needs:attention"),
-    ("Running", "status:live"),
+    ("Needs attention", "q=needs:attention"),
+    ("Running", "q=status:live"),
 )
+_ADDRESS = ("q", "by", "sort")
+"""What of the address belongs to a view: the query, the grouping and the order."""
+
+_STATE = "runvitals.runs"
 
 
 def page() -> None:
     """Draws the page; its fragment runs again every `EVERY_S`."""
     live.forget("runs")
     live.forget("empty")
+    st.session_state.setdefault(_STATE, {"limit": FIRST_ROWS, "folded": set(), "said": {"text": ""}, "ids": []})
     _live()
 
 
@@ -39,8 +56,7 @@ def _live() -> None:
     seen = head.look(now_s=now_s)
     head.renew(seen)
     pulse = head.pulse(seen, now_s=now_s, every_s=EVERY_S)
-    query = parse(st.query_params.get("q", ""), signals=QUERYABLE)
-    found = read(lambda store: _body(store, seen, query, now_s), now_s=now_s) if isinstance(seen, head.Look) else seen
+    found = read(lambda store: _body(store, seen, now_s), now_s=now_s) if isinstance(seen, head.Look) else seen
     if isinstance(found, Problem):
         # Nothing new to say: what the browser has stays, under the line that says why.
         _table({**pulse, **({} if pulse["notices"] else head.pulse(found, now_s=now_s, every_s=EVERY_S))})
@@ -48,12 +64,20 @@ def _live() -> None:
         resync = {"resync": lambda: live.forget("empty")}
         mount("empty", key="empty", data={**live.changed("empty", found), **pulse}, events=resync)
     else:
-        standing_for = {**found, "rows": [row["mark"] for row in found["rows"]]}
-        _table({**live.changed("runs", found, standing_for=standing_for), **pulse})
+        rows = found.pop("rows")
+        _table({**live.changed_parts("runs", found, rows), **pulse})
 
 
 def _table(data: dict[str, Any]) -> None:
-    events = {"query": _search, "open": _nothing, "compare": _nothing, "resync": lambda: live.forget("runs")}
+    events = {
+        "look": _look,
+        "more": _more,
+        "fold": _fold,
+        "act": _act,
+        "open": _nothing,
+        "compare": _nothing,
+        "resync": lambda: live.forget("runs"),
+    }
     sent = mount("runs", key="runs", data=data, events=events)
     if sent.open:
         go("run", run=str(sent.open))
@@ -61,34 +85,122 @@ def _table(data: dict[str, Any]) -> None:
         go("compare", compare=",".join(str(run_id) for run_id in sent.compare))
 
 
-def _search() -> None:
-    """Puts the query into the address, from which every run of the page reads it."""
-    query = str(st.session_state["runs"]["query"] or "").strip()
-    if query:
-        st.query_params["q"] = query
-    elif "q" in st.query_params:
-        del st.query_params["q"]
+def _look() -> None:
+    """Puts query, grouping and order into the address, from which every run of the page reads them."""
+    told = st.session_state["runs"]["look"] or {}
+    for name in _ADDRESS:
+        value = str(told.get(name) or "").strip()
+        if value:
+            st.query_params[name] = value
+        elif name in st.query_params:
+            del st.query_params[name]
+    st.session_state[_STATE].update(limit=FIRST_ROWS, folded=set())
+
+
+def _more() -> None:
+    """Lets more rows come: as many as the browser asks for."""
+    wanted = st.session_state["runs"]["more"]
+    if isinstance(wanted, (int, float)):
+        st.session_state[_STATE]["limit"] = int(min(max(wanted, FIRST_ROWS), MOST_ROWS))
+
+
+def _fold() -> None:
+    """Hides or shows the rows of a group."""
+    st.session_state[_STATE]["folded"] ^= {str(st.session_state["runs"]["fold"])}
+
+
+def _act() -> None:
+    """Does what was asked for with the chosen runs; `all` means every run that answers the search."""
+    told, state, now_s = st.session_state["runs"]["act"] or {}, st.session_state[_STATE], time.time()
+    chosen = [str(run_id) for run_id in (state["ids"] if told.get("all") else told.get("ids") or ())]
+
+    def done(store: Store) -> dict[str, Any]:
+        try:
+            return act(store, told, chosen, now_s=now_s)
+        except StoreError as error:
+            return {"text": f"Not done: {error}"}
+
+    said = read(done, now_s=now_s)
+    state["said"] = {**({"text": said.text} if isinstance(said, Problem) else said), "time_s": now_s}
 
 
 def _nothing() -> None:
     """An event is only told of where it has a callback."""
 
 
-def _body(store: Store, seen: head.Look, query: Query, now_s: float) -> dict[str, Any]:
-    runs = overview().runs(store, latest=latest_keys(query))
+def _asked() -> Asked:
+    address, state = st.query_params, st.session_state[_STATE]
+    return Asked(
+        query=parse(address.get("q", ""), signals=QUERYABLE, settings=overview().settings),
+        group=grouping(address.get("by", "attention")),
+        sort=address.get("sort", ""),
+        folded=frozenset(state["folded"]),
+        limit=state["limit"],
+    )
+
+
+def _body(store: Store, seen: head.Look, now_s: float) -> dict[str, Any]:
+    """The parts of the page, and its rows by id."""
+    runs = overview().runs(store, latest=latest_keys(frozenset()), deleted=True)
     if not runs:
         return {"checks": checks(store, seen.watching, settings())}
+    asked = _asked()
+    if asked.signals:
+        runs = overview().runs(store, latest=latest_keys(asked.signals), deleted=True)
+    notes = _notes(store) if "note" in asked.query.words else {}
+    watched = seen.watching.alive
+    answer = answering(runs, seen.firing, query=asked.query, watched=watched, now_s=now_s, notes=notes)
+    found = table(store, answer, asked)
+    st.session_state[_STATE]["ids"] = found.ids
     return {
-        "rows": rows(store, runs, seen.firing, query=query, watched=seen.watching.alive, now_s=now_s),
-        "total": len(runs),
-        "live": sum(run.status in LIVE for run in runs),
-        "query": query.text,
-        "troubles": [{"term": trouble.term, "reason": trouble.reason} for trouble in query.troubles],
-        "views": [{"name": name, "query": text} for name, text in (*_VIEWS, *_trainer_views(runs))],
+        "head": _head(runs, found, asked),
+        "groups": found.groups,
+        "rows": found.rows,
+        "views": _views(store, runs),
+        "words": vocabulary(runs, overview().settings, {alert.rule for alert in seen.firing}),
+        "said": st.session_state[_STATE]["said"],
     }
 
 
-def _trainer_views(runs: list[RunInfo]) -> list[tuple[str, str]]:
-    """One view for each trainer in use, where there is more than one."""
+def _head(runs: Sequence[RunInfo], found: Table, asked: Asked) -> dict[str, Any]:
+    """Numbers over the table, and what was asked for."""
+    listed = [run for run in runs if run.delete_after_s is None and run.archived_s is None]
+    return {
+        "total": len(listed),
+        "archived": sum(run.archived_s is not None and run.delete_after_s is None for run in runs),
+        "live": sum(run.status in LIVE for run in listed),
+        "found": len(found.ids),
+        "rest": found.rest,
+        "limit": asked.limit,
+        "q": asked.query.text,
+        "by": asked.group,
+        "sort": asked.sort,
+        "groupings": list(GROUPINGS.items()),
+        "troubles": [{"term": trouble.term, "reason": trouble.reason} for trouble in asked.query.troubles],
+    }
+
+
+def _notes(store: Store) -> dict[str, list[str]]:
+    """The texts of all notes by run."""
+    found: dict[str, list[str]] = {}
+    for note in store.notes():
+        found.setdefault(note.run_id, []).append(note.text)
+    return found
+
+
+def _views(store: Store, runs: Sequence[RunInfo]) -> list[dict[str, Any]]:
+    """The views that are always there, and those that people saved; with the address that each stands for."""
     trainers = sorted({run.trainer for run in runs})
-    return [(f"trainer:{trainer}", f"trainer:{trainer}") for trainer in trainers] if len(trainers) > 1 else []
+    some = [(f"trainer:{trainer}", urlencode({"q": f"trainer:{trainer}"})) for trainer in trainers if len(trainers) > 1]
+    if any(run.archived_s is not None for run in runs):
+        some.append(("Archived", "q=is:archived"))
+    if any(run.delete_after_s is not None for run in runs):
+        some.append(("Deleted", "q=is:deleted"))
+    given = [{"name": name, "look": _look_of(query), "saved": False} for name, query in (*_VIEWS, *some)]
+    return given + [{"name": view.name, "look": _look_of(view.query), "saved": True} for view in store.views(PAGE)]
+
+
+def _look_of(query: str) -> dict[str, str]:
+    """The parts of an address that belong to a view."""
+    found = dict(parse_qsl(query))
+    return {name: found.get(name, "") for name in _ADDRESS}

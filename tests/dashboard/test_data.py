@@ -12,7 +12,7 @@ from runvitals.dashboard import head
 from runvitals.dashboard.checks import checks
 from runvitals.dashboard.component import plain
 from runvitals.dashboard.data import Problem, Watching, read, shown_health, watching
-from runvitals.dashboard.run_rows import MARGIN_SIGNALS
+from runvitals.dashboard.run_subject import MARGIN_SIGNALS
 from runvitals.dashboard.sparks import spark, spark_json
 from runvitals.dashboard.watcher import GRACE_S, Beside
 from runvitals.errors import StoreUnreachable

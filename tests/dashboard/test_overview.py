@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from runvitals.dashboard.overview import Overview
 from runvitals.dashboard.query import parse
-from runvitals.dashboard.run_rows import QUERYABLE, latest_keys, rows
+from runvitals.dashboard.run_rows import QUERYABLE, Asked, answering, latest_keys, table
 from runvitals.store import Store
 from runvitals.store.types import Batch
 
@@ -36,6 +36,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     for name in ("alerts", "runs", "envelope", "drawn"):
         monkeypatch.setattr(Store, name, counting(name))
     return counted
+
+
+def rows_of(store: Store, *, alive: bool = True) -> dict[str, dict[str, Any]]:
+    """The rows of all runs by id."""
+    runs = store.runs(latest=latest_keys(()))
+    found = answering(runs, [], query=EVERYTHING, watched=alive, now_s=time.time())
+    return table(store, found, Asked(query=EVERYTHING)).rows
 
 
 def start(store: Store, run_id: str, time_s: float) -> None:
@@ -92,21 +99,19 @@ def test_firing_alerts_follow_what_engine_and_people_do(watched: Store, asked: C
 
 
 def test_rows_are_made_once_for_each_revision_and_health(watched: Store, asked: Counter[str]) -> None:
-    def table(*, alive: bool = True) -> dict[str, dict[str, Any]]:
-        runs = watched.runs(latest=latest_keys(EVERYTHING))
-        found = rows(watched, runs, [], query=EVERYTHING, watched=alive, now_s=time.time())
-        return {row["id"]: row for row in found}
+    def drawn_rows(*, alive: bool = True) -> dict[str, dict[str, Any]]:
+        return rows_of(watched, alive=alive)
 
-    first = table()
+    first = drawn_rows()
     drawn = asked["envelope"]
-    again = table()
+    again = drawn_rows()
     assert asked["envelope"] == drawn
     assert all(again[run_id] is row for run_id, row in first.items())
     changed = next(iter(first))
     watched.set_run(changed, finding="something else")
-    after = table()
+    after = drawn_rows()
     assert [run_id for run_id, row in after.items() if row["mark"] != first[run_id]["mark"]] == [changed]
-    unwatched = table(alive=False)
+    unwatched = drawn_rows(alive=False)
     assert {row["health"] for row in unwatched.values() if row["status"] == "running"} == {"unknown"}
 
 
@@ -135,7 +140,6 @@ def test_a_small_mark_may_stand_for_a_large_body() -> None:
 
 
 def test_a_row_s_mark_is_of_its_content_alone(watched: Store) -> None:
-    runs = watched.runs(latest=latest_keys(EVERYTHING))
-    found = rows(watched, runs, [], query=EVERYTHING, watched=True, now_s=1.0)
+    found = rows_of(watched).values()
     marks = {row["mark"]: json.dumps({name: value for name, value in row.items() if name != "mark"}) for row in found}
     assert len(marks) == len(set(marks.values())) == len(found)

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 
 from runvitals.dashboard.data import overview
 from runvitals.dashboard.query import parse
-from runvitals.dashboard.run_rows import latest_keys, rows
+from runvitals.dashboard.run_rows import Asked, answering, latest_keys, table
 from runvitals.store import Store
 from runvitals.store.types import Latest
 
@@ -38,14 +38,32 @@ def _flat(app: AppTest, found: list[Any]) -> list[Any]:
     return found or [element.proto for element in app.get("bidi_component")]
 
 
+def drawn(app: AppTest) -> dict[str, Any]:
+    """What a browser that knows nothing is given: the parts, `rows` in their order, and `group_of` each by its name."""
+    if "runvitals.sent.runs" in app.session_state:
+        del app.session_state["runvitals.sent.runs"]
+    data = components(app.run())["runvitals.runs"]
+    assert data["base"] is None
+    rows = {row["id"]: row for row in data["rows"]}
+    groups = {run_id: group["key"] for group in data["parts"]["groups"] for run_id in group["ids"]}
+    ordered = [rows[run_id] for run_id in groups]
+    return {**data["parts"], "rows": ordered, "group_of": {row["name"]: groups[row["id"]] for row in ordered}}
+
+
+def names(app: AppTest) -> set[str]:
+    """The names in the table."""
+    return {row["name"] for row in drawn(app)["rows"]}
+
+
 def test_all_runs_are_there_worst_first_in_three_groups(app: AppTest, watched: Store) -> None:
-    body = components(app.run())["runvitals.runs"]["body"]
-    assert body["total"] == 12
-    assert [row["group"] for row in body["rows"]] == sorted(
-        (row["group"] for row in body["rows"]), key=["attention", "running", "ended"].index
-    )
-    first = body["rows"][0]
-    assert first["health"] == "critical"
+    body = drawn(app)
+    assert body["head"]["total"] == body["head"]["found"] == 12
+    assert [(group["key"], group["count"]) for group in body["groups"]] == [
+        ("attention", 7),
+        ("running", 3),
+        ("ended", 2),
+    ]
+    assert body["rows"][0]["health"] == "critical"
     by_name = {row["name"]: row for row in body["rows"]}
     assert by_name["dpo-7b-b05"]["step"] in (None, 0)
     assert by_name["dpo-7b-uf-b01"]["margin_now"] == pytest.approx(0.009)
@@ -55,30 +73,30 @@ def test_all_runs_are_there_worst_first_in_three_groups(app: AppTest, watched: S
 
 def test_the_query_in_the_address_filters_and_names_bad_terms(app: AppTest, watched: Store) -> None:
     app.query_params["q"] = "trainer:ppo foo:bar"
-    body = components(app.run())["runvitals.runs"]["body"]
+    body = drawn(app)
     assert {row["name"] for row in body["rows"]} == {"ppo-7b-helpful-kl0", "ppo-7b-helpful-kl01"}
-    assert [trouble["term"] for trouble in body["troubles"]] == ["foo:bar"]
+    assert [trouble["term"] for trouble in body["head"]["troubles"]] == ["foo:bar"]
 
 
 def test_a_query_may_ask_for_alerts_and_signals(app: AppTest, watched: Store) -> None:
     app.query_params["q"] = "alert:margin_stagnant or margin<-1 or config.beta=0.05"
-    body = components(app.run())["runvitals.runs"]["body"]
-    assert {row["name"] for row in body["rows"]} == {"dpo-7b-uf-b01", "ppo-7b-helpful-kl0", "grpo-math-b005"}
+    assert names(app) == {"dpo-7b-uf-b01", "ppo-7b-helpful-kl0", "grpo-math-b005"}
 
 
 def test_what_is_muted_needs_nobodys_attention(app: AppTest, watched: Store) -> None:
     firing = watched.alerts(states=("firing",))
     sick = next(run for run in watched.runs() if run.alerts and run.status == "running")
     app.query_params["q"] = "needs:attention alerts>0"
-    before = {row["name"] for row in components(app.run())["runvitals.runs"]["body"]["rows"]}
+    before = names(app)
     for alert in firing:
         if alert.run_id == sick.id:
             watched.mute(alert.id, time.time() + 3600, time.time())
-    after = {row["name"] for row in components(app.run())["runvitals.runs"]["body"]["rows"]}
+    after = names(app)
     assert before - after == {sick.name}
     app.query_params["q"] = f"id:{sick.id} alerts=0"
-    (row,) = components(app.run())["runvitals.runs"]["body"]["rows"]
-    assert (row["group"], row["alerts"]) == ("running", 0)
+    body = drawn(app)
+    (row,) = body["rows"]
+    assert (body["group_of"][sick.name], row["alerts"]) == ("running", 0)
     assert row["muted"] and row["health"] == sick.health
 
 
@@ -88,12 +106,12 @@ def test_a_trainer_without_a_whole_loss_shows_its_policy_loss(watched: Store) ->
     of_policy = replace(run, latest={"loss/policy_avg": points})
     of_both = replace(run, latest={"loss/policy_avg": points, "loss": points})
     asked = parse("", signals=())
-    assert {"loss", "loss/policy_avg"} <= set(latest_keys(asked))
-    (row,) = rows(watched, [of_policy], [], query=asked, watched=True, now_s=1.0)
-    assert row["loss_of"] == "Policy loss"
-    overview().rows.clear()
-    (row,) = rows(watched, [of_both], [], query=asked, watched=True, now_s=1.0)
-    assert row["loss_of"] == "Loss"
+    assert {"loss", "loss/policy_avg"} <= set(latest_keys(()))
+    for given, title in ((of_policy, "Policy loss"), (of_both, "Loss")):
+        overview().rows.clear()
+        found = answering([given], [], query=asked, watched=True, now_s=1.0)
+        (row,) = table(watched, found, Asked(query=asked)).rows.values()
+        assert row["loss_of"] == title
 
 
 def test_without_runs_the_page_says_how_to_start_one(app: AppTest, store: Store, sample: ModuleType) -> None:
@@ -115,7 +133,7 @@ def test_while_nobody_watches_live_runs_are_unknown_and_the_page_says_so(
     sample.beat(store, now_s=now_s - 120)
     data = components(app.run())["runvitals.runs"]
     assert data["notices"][0]["title"] == "Watcher silent for 2 min"
-    live = [row["health"] for row in data["body"]["rows"] if row["status"] in ("running", "stalled", "starting")]
+    live = [row["health"] for row in data["rows"] if row["status"] in ("running", "stalled", "starting")]
     assert set(live) == {"unknown"}
 
 
@@ -128,7 +146,7 @@ def test_a_foreign_store_shows_a_line_and_no_traceback(
     data = components(app.run())["runvitals.runs"]
     assert data["notices"][0]["title"] == "Not a runvitals store"
     assert "other.db" in data["notices"][0]["text"]
-    assert "body" not in data
+    assert "parts" not in data
 
 
 def test_hostile_names_travel_as_text_only(app: AppTest, store: Store, sample: ModuleType) -> None:
@@ -140,7 +158,7 @@ def test_hostile_names_travel_as_text_only(app: AppTest, store: Store, sample: M
     sample.fill(store, now_s=now_s, samples=hostile)
     sample.beat(store, now_s=now_s)
     app.run()
-    assert {row["name"] for row in components(app)["runvitals.runs"]["body"]["rows"]} == set(HOSTILE)
+    assert {row["name"] for row in components(app)["runvitals.runs"]["rows"]} == set(HOSTILE)
     # Nothing of a run is given to an element of Streamlit's own, which would read it as Markdown.
     own = [
         element for element in app.main if element.type in ("markdown", "html", "title", "header", "text", "caption")
