@@ -132,15 +132,31 @@ def runs(home: Home = None) -> None:
     print_runs(_settings(home))
 
 
-@app.command(epilog="Example: [bold]runvitals alerts --all[/bold]")
+@app.command(
+    epilog="Examples: [bold]runvitals alerts --all[/bold] · [bold]runvitals alerts --answers[/bold] · "
+    "[bold]runvitals alerts --all --json[/bold]"
+)
 def alerts(
     home: Home = None,
     everything: Annotated[bool, typer.Option("--all", help="Resolved and informational alerts too.")] = False,
+    answers: Annotated[
+        bool, typer.Option("--answers", help="How often people called the alerts of each rule right or wrong.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON: one alert a line, with what people said of it.")] = False,
 ) -> None:
     """List alerts with the step they fired at and what to try first."""
+    settings = _settings(home)
+    if answers or as_json:
+        from runvitals import alert_export
+
+        if answers:
+            alert_export.print_answers(settings, as_json=as_json)
+        else:
+            alert_export.print_json(settings, everything=everything)
+        return
     from runvitals.tables import print_alerts
 
-    print_alerts(_settings(home), everything=everything)
+    print_alerts(settings, everything=everything)
 
 
 @app.command(

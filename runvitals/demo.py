@@ -56,7 +56,7 @@ def run_demo(home: Path, *, host: str, port: int, once: bool, stop: threading.Ev
             settle(store, stop)
             found = store.runs()
             rows = [row for row in store.alerts() if row.severity != "info"]
-            console.print(alerts_table(rows, {run.id: run.name for run in found}))
+            console.print(alerts_table(rows, {run.id: run.name for run in found}, now_s=time.time()))
             wrong = verdict(DEMO, found, rows)
             for line in wrong:
                 console.print(f"✕ {line}", style="red", markup=False)

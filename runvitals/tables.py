@@ -63,16 +63,17 @@ def waiting_runs(settings: Settings, known: set[str]) -> int:
 def print_alerts(settings: Settings, *, everything: bool) -> None:
     """Prints firing alerts; all of them with `everything`."""
     store = open_store(settings.store)
-    found = [
-        row
-        for row in store.alerts()
-        if everything or (row.state == "firing" and row.severity != "info" and not row.detail.get("inhibited_by"))
-    ]
+    found = [row for row in store.alerts() if everything or asks_for_somebody(row)]
     console = make_console()
     if not found:
         console.print("No alert fires.")
         return
-    console.print(alerts_table(found, {run.id: run.name for run in store.runs()}))
+    console.print(alerts_table(found, {run.id: run.name for run in store.runs()}, now_s=time.time()))
+
+
+def asks_for_somebody(row: AlertRow) -> bool:
+    """True for an alert that fires, is more than information, and is not explained by another. Muted ones are among them."""
+    return row.state == "firing" and row.severity != "info" and not row.detail.get("inhibited_by")
 
 
 def runs_table(found: Sequence[RunInfo], *, now_s: float) -> Table:
@@ -98,8 +99,8 @@ def runs_table(found: Sequence[RunInfo], *, now_s: float) -> Table:
     return table
 
 
-def alerts_table(found: Sequence[AlertRow], names: dict[str, str]) -> Table:
-    """Alerts with run, rule, steps of onset and firing, and the first remedy."""
+def alerts_table(found: Sequence[AlertRow], names: dict[str, str], *, now_s: float) -> Table:
+    """Alerts with run, rule, steps of onset and firing, and the first remedy. A state says also whether somebody muted the alert."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("alert", "run", "state", "began", "fired", "what is seen", "try first"):
         is_word = heading in ("alert", "run", "state")
@@ -115,7 +116,7 @@ def alerts_table(found: Sequence[AlertRow], names: dict[str, str]) -> Table:
         table.add_row(
             Text(f"{mark} {row.detail.get('title', row.rule)}", style=style),
             _cell(names.get(row.run_id, row.run_id)),
-            row.state,
+            row.state + (", muted" if row.muted_until_s is not None and row.muted_until_s > now_s else ""),
             MISSING if row.onset_step is None else str(row.onset_step),
             MISSING if row.fired_step is None else str(row.fired_step),
             Text(str(row.detail.get("sentence", ""))),
