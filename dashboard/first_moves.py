@@ -119,7 +119,8 @@ def _by_onset(store: Store, incident: Incident, run: RunInfo, *, row_s: float, s
     first_s = found[0]["onset_s"]
     for row in found:
         row["lag_s"] = row["onset_s"] - first_s
-        row["lag_steps"] = _steps_between(window, first_s, row["onset_s"])
+        places = (found[0]["onset"], row["onset"])
+        row["lag_steps"] = None if None in places else round(places[1] - places[0])
     missing = [kind for kind, signals in SUSPECTS if kind in _ALWAYS_NAMED and not set(signals) & chosen.keys()]
     told: dict[str, Any] = plain(
         {
@@ -243,11 +244,6 @@ def _place(step: int | None, time_s: float, window: _Window) -> float | None:
     return float(step) if step is not None else window.step(time_s)
 
 
-def _steps_between(window: _Window, first_s: float, then_s: float) -> int | None:
-    first, then = window.step(first_s), window.step(then_s)
-    return None if first is None or then is None else round(then - first)
-
-
 def _course(points: SeriesPoints, window: _Window) -> list[list[float]]:
     """Lowest and highest value of each stretch of the window, in order, by step."""
     inside = (points.times_s >= window.start_s) & np.isfinite(points.values)
@@ -273,8 +269,13 @@ def _sentence(rows: Sequence[Mapping[str, Any]]) -> str:
         if name in seen:
             continue
         seen.add(name)
-        told.append(f"{_named(row) if row['alert'] else row['title'].lower()} {_lag(row)}")
+        told.append(f"{_named(row) if row['alert'] else _lower(row['title'])} {_lag(row)}")
     return "; ".join(told) + "."
+
+
+def _lower(title: str) -> str:
+    """The title in the middle of a sentence; KL and GPU stay as they are."""
+    return title if title[1:2].isupper() else title[:1].lower() + title[1:]
 
 
 def _named(row: Mapping[str, Any]) -> str:

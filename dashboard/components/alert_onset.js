@@ -23,7 +23,7 @@ export function onsetRows(onsets, { shown, color, select, now_s }) {
 }
 
 function names(words, lower = true) {
-  return words.map((word, at) => (lower && at ? word.charAt(0).toLowerCase() + word.slice(1) : word)).join(", ");
+  return words.map((word, at) => (lower && at && !/^[A-Z]{2}/.test(word) ? word.charAt(0).toLowerCase() + word.slice(1) : word)).join(", ");
 }
 
 function oneRow(row, { at, place, shown, color, select, now_s }) {

@@ -86,7 +86,7 @@ function drawBody(state, body) {
   const cards = body.cards.filter((card) => card.incident_state === body.tab);
   keyed(state.cards, cards, {
     key: (card) => card.id,
-    make: (card) => el("button", { class: "card", type: "button", onclick: () => state.send("select", card.id) }),
+    make: (card) => el("button", { class: "card", type: "button", onclick: () => select(state, card.id) }),
     update: (node, card) => drawCard(node, card, colors, body.shown),
   });
   setText(state.nothing, body.query ? noAnswer(body) : NOTHING[body.tab]);
@@ -95,6 +95,19 @@ function drawBody(state, body) {
   keyed(state.standing, body.mutes, { key: (mute) => mute.id, make: (mute) => muteLine(mute, (event, value) => state.send(event, value)), update: () => {} });
   state.teaching.hidden = body.shown !== null;
   drawDetail(state.detail, body.shown, { color: body.shown ? colors[body.shown.color % colors.length] : "", now_s: serverNow(state) });
+  followed(state, body.shown);
+}
+
+/** Shows the alert; where the panes stand below each other, goes to it once it is drawn. */
+function select(state, id) {
+  state.follow = id;
+  state.send("select", id);
+}
+
+function followed(state, shown) {
+  if (shown === null || state.follow !== shown.id) return;
+  state.follow = null;
+  if (state.detail.node.offsetTop > state.list.offsetTop) state.detail.node.scrollIntoView({ block: "start", behavior: "instant" });
 }
 
 /** Why the list is empty while something is searched for; the tabs go on counting what there is. */
