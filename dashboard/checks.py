@@ -9,6 +9,7 @@ from typing import Any
 
 from runvitals.dashboard.data import Watching
 from runvitals.dashboard.formatter import age, count
+from runvitals.dashboard.watcher_notices import failing_receivers, receivers
 from runvitals.settings import Settings
 from runvitals.store import Store
 
@@ -21,7 +22,7 @@ def checks(store: Store, watching: Watching, settings: Settings) -> list[Check]:
         _store(store.describe(), settings),
         _watcher(watching),
         _journal(settings.journals),
-        _notifications(len(settings.notify)),
+        _notifications(watching, len(settings.notify)),
     ]
 
 
@@ -58,10 +59,21 @@ def _journal(journals: Path) -> Check:
     return _check("Journal", "healthy", f"{count(runs)} runs in {_short(journals)}", "ok")
 
 
-def _notifications(receivers: int) -> Check:
-    if not receivers:
-        return _check("Notifications", "unknown", "no channel set, alerts show here only; set RUNVITALS_NOTIFY", "none")
-    return _check("Notifications", "healthy", f"{count(receivers)} channels set", "ok")
+def _notifications(watching: Watching, configured: int) -> Check:
+    """Receivers as the watcher that lives has them; while none does, as this process's environment has them."""
+    known = receivers(watching.at_work) if watching.alive else configured
+    failing = failing_receivers(watching.at_work)
+    if failing:
+        text = f"no messages go to {count(len(failing))} of {_channels(known)}; see runvitals doctor"
+        return _check("Notifications", "warning", text, "failing")
+    if not known:
+        none = "no channel set, alerts show here only; set RUNVITALS_NOTIFY, or [[notify]] in runvitals.toml"
+        return _check("Notifications", "unknown", none, "none")
+    return _check("Notifications", "healthy", f"{_channels(known)} set", "ok")
+
+
+def _channels(number: int) -> str:
+    return "1 channel" if number == 1 else f"{count(number)} channels"
 
 
 def _short(path: Path) -> str:

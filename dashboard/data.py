@@ -41,12 +41,14 @@ class Watching:
     """Whether anybody watches. silent_s: since the newest watcher's last pass, None where there never was one that counts.
 
     ahead_s: how far in the future the watcher's last pass lies, where no clock says that anybody watches; else None.
+    at_work: all watchers that live.
     """
 
     alive: bool
     silent_s: float | None
     watcher: WatcherInfo | None
     ahead_s: float | None = None
+    at_work: tuple[WatcherInfo, ...] = ()
 
 
 @dataclass(slots=True)
@@ -109,7 +111,8 @@ def watching(store: Store, *, now_s: float) -> Watching:
     newest = next((watcher for watcher in watchers if watcher.pass_s - now_s <= AHEAD_S), None)
     silent_s = None if newest is None else max(0.0, now_s - newest.pass_s)
     if silent_s is not None and silent_s < WATCHER_SILENT_AFTER_S:
-        return Watching(alive=True, silent_s=silent_s, watcher=newest)
+        at_work = tuple(one for one in watchers if -AHEAD_S <= now_s - one.pass_s < WATCHER_SILENT_AFTER_S)
+        return Watching(alive=True, silent_s=silent_s, watcher=newest, at_work=at_work)
     if watchers and watchers[0] is not newest:
         return Watching(alive=False, silent_s=silent_s, watcher=watchers[0], ahead_s=watchers[0].pass_s - now_s)
     return Watching(alive=False, silent_s=silent_s, watcher=newest)

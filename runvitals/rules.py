@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console, Group
@@ -17,6 +18,7 @@ from runvitals.diagnostics.user_rules.section import nearest
 from runvitals.diagnostics.user_rules.user_rules import UserRules
 from runvitals.errors import SettingsError
 from runvitals.tables import make_console
+from runvitals.watch.routes import load_routes
 from runvitals.watch.user_rules import load
 
 FAULTY = 2
@@ -50,10 +52,14 @@ def check(path: Path) -> int:
     if not path.exists():
         raise SettingsError(f"--check: expected a rules file, got {path}, which is not there")
     user = load(path)
+    # The variables that hold addresses are set where the watcher runs, which may be elsewhere.
+    routes = load_routes(path, user, None)
+    user = replace(user, faults=(*user.faults, *routes.faults))
     if not user.faults:
         changed = {*user.general.numbers, *(name for one in user.projects.values() for name in one.numbers)}
         off = {*user.general.off, *(name for one in user.projects.values() for name in one.off)}
         counts = f"{len(user.own)} rules of your own, {len(changed)} of ours changed, {len(off)} switched off"
+        counts += f", {len(routes.addresses)} receivers" if routes.addresses else ""
         make_console().print(f"{path}: right; {counts}", markup=False, highlight=False, soft_wrap=True)
     return _tell_faults(user)
 

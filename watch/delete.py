@@ -55,8 +55,10 @@ def let_go(store: Store, run_id: str, *, clock: Callable[[], float] = time.time)
     store.lease(run_id, f"{socket.gethostname()}-{os.getpid()}-housekeeping", now_s, now_s)
 
 
-def delete_run(store: Store, journals: Path, run: RunInfo, *, force: bool = False) -> None:
-    """Deletes a run and its journals.
+def delete_run(
+    store: Store, journals: Path, run: RunInfo, *, force: bool = False, patience_s: float = PATIENCE_S
+) -> None:
+    """Deletes a run and its journals. patience_s: how long to wait for a watcher to let it go.
 
     Journals go first and the run after it, when no watcher is at work on it, so that a half-way death leaves a run and no journal:
     doing it again ends it. Raises StoreError where the run is live and not `force`, or its journals cannot be removed.
@@ -68,7 +70,7 @@ def delete_run(store: Store, journals: Path, run: RunInfo, *, force: bool = Fals
     folder = journal_folder(journals, run.id)
     if folder is not None:
         remove_journals(folder)
-    if not hold(store, run.id):
+    if not hold(store, run.id, patience_s=patience_s):
         raise StoreError(f"run {run.id}: a watcher is still at work on it; try again when its process has ended")
     store.delete_run(run.id)
 

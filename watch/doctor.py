@@ -17,7 +17,7 @@ from runvitals.errors import NewerStore, RunvitalsError, StoreUnreachable
 from runvitals.settings import Settings
 from runvitals.store.open import open_store
 from runvitals.store.store import Store
-from runvitals.store.types import LIVE, RunInfo
+from runvitals.store.types import LIVE, RunInfo, WatcherInfo
 from runvitals.watch.processes import is_alive
 from runvitals.watch.survey import Survey, survey
 
@@ -35,7 +35,7 @@ Level = Literal["ok", "note", "wrong"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at. part: home, store, journals or watchers. do: what to do, "" where nothing is."""
+    """One thing that was looked at. part: home, store, journals, watchers or receivers. do: what to do, "" where nothing is."""
 
     part: str
     level: Level
@@ -201,7 +201,26 @@ def _watchers(asked: Examination, store: Store) -> Iterator[Finding]:
     for info in passing:
         text = f"{info.host} {info.pid} passed {max(asked.now_s - info.pass_s, 0):.0f} s ago, {info.behind_bytes:,} bytes behind"
         yield Finding("watchers", "wrong" if info.message else "ok", f"{text} {info.message}".strip())
+        yield from _receivers(info, asked.now_s)
     if not passing:
         level: Level = "wrong" if live else "note"
         text = f"none is at work, {len(live)} runs are live" if live else "none is at work"
         yield Finding("watchers", level, text, "runvitals watch, or runvitals up")
+
+
+def _receivers(info: WatcherInfo, now_s: float) -> Iterator[Finding]:
+    """How the receivers of a watcher are doing."""
+    for one in info.receivers:
+        label, state = str(one.get("label", "")), one.get("state")
+        if state == "failing":
+            since_s, next_s = one.get("failing_since_s"), one.get("next_s")
+            text = f"{label} takes no messages: {one.get('problem', '')}"
+            if since_s is not None:
+                text += f", for {max(now_s - since_s, 0):.0f} s"
+            if next_s is not None:
+                text += f"; asked again in {max(next_s - now_s, 0):.0f} s"
+            yield Finding("receivers", "wrong", text, "runvitals notify test tries it at once")
+        else:
+            yield Finding(
+                "receivers", "ok", f"{label} {'has taken what came' if state == 'ok' else 'had nothing to take yet'}"
+            )

@@ -14,7 +14,8 @@ from runvitals.store.types import LIVE, RunInfo
 from runvitals.watch.delete import delete_run, hold, journal_folder, let_go, remove_journals
 from runvitals.watch.processes import is_alive
 from runvitals.watch.removal import SUFFIX, finish, unfinished
-from runvitals.watch.survey import Survey, survey
+from runvitals.watch.due import delete_due
+from runvitals.watch.survey import not_closed, not_taken_in, survey
 
 ABANDONED_S = 3600.0
 """A temporary file that was not written to for an hour has no process any more."""
@@ -52,7 +53,8 @@ class Sweep:
 
 def sweep(asked: Sweep) -> Iterator[Line]:
     """Does it, and tells each thing as it is done."""
-    gone = yield from _old_runs(asked)
+    gone = yield from _wanted_gone(asked)
+    gone |= yield from _old_runs(asked, but=gone)
     for run in asked.store.runs():
         folder = journal_folder(asked.journals, run.id)
         if folder is not None and run.id not in gone:
@@ -68,17 +70,28 @@ def ended_s(run: RunInfo) -> float:
     return run.ended_s or run.beat_s or run.created_s
 
 
-def _old_runs(asked: Sweep) -> Generator[Line, None, set[str]]:
-    """Removes runs that ended long ago; gives their ids."""
+def _wanted_gone(asked: Sweep) -> Generator[Line, None, set[str]]:
+    """Removes the runs that somebody deleted and whose time to take that back has passed; gives their ids."""
+    gone: set[str] = set()
+    due = delete_due(asked.store, asked.journals, now_s=asked.now_s, alive=asked.alive, dry_run=asked.dry_run)
+    for run, kept in due:
+        if not kept:
+            gone.add(run.id)
+        yield Line("deleted run", f"{run.name} ({run.id})", 0, kept)
+    return gone
+
+
+def _old_runs(asked: Sweep, *, but: set[str]) -> Generator[Line, None, set[str]]:
+    """Removes runs that ended long ago, but those; gives their ids."""
     gone: set[str] = set()
     if asked.older_than_s is None:
         return gone
     for run in asked.store.runs():
-        if run.status in LIVE or asked.now_s - ended_s(run) < asked.older_than_s:
+        if run.id in but or run.status in LIVE or asked.now_s - ended_s(run) < asked.older_than_s:
             continue
         folder = journal_folder(asked.journals, run.id)
         size = 0 if folder is None else _bytes(folder)
-        kept = _not_taken_in(survey(folder, _taken(asked.store, run.id), alive=asked.alive)) if folder else ""
+        kept = not_taken_in(survey(folder, _taken(asked.store, run.id), alive=asked.alive)) if folder else ""
         if not kept and not asked.dry_run:
             try:
                 delete_run(asked.store, asked.journals, run)
@@ -98,7 +111,7 @@ def _journals(asked: Sweep, run: RunInfo, folder: Path) -> Iterator[Line]:
     if not found:
         return
     size = sum(one.bytes for one in found)
-    kept = _not_taken_in(found) or _not_closed(found)
+    kept = not_taken_in(found) or not_closed(found)
     if not kept and not asked.dry_run:
         kept = _removed(asked, run, folder)
     yield Line("journals", f"{run.name} ({run.id})", size, kept)
@@ -110,7 +123,7 @@ def _removed(asked: Sweep, run: RunInfo, folder: Path) -> str:
         return "a watcher is at work on it and removes them itself"
     try:
         found = survey(folder, _taken(asked.store, run.id), alive=asked.alive)
-        kept = _not_taken_in(found) or _not_closed(found)
+        kept = not_taken_in(found) or not_closed(found)
         if not kept:
             remove_journals(folder)
         return kept
@@ -118,23 +131,6 @@ def _removed(asked: Sweep, run: RunInfo, folder: Path) -> str:
         return str(error)
     finally:
         let_go(asked.store, run.id)
-
-
-def _not_taken_in(found: list[Survey]) -> str:
-    """Why journals must stay because the store lacks something of them, or ""."""
-    for one in found:
-        if one.damage:
-            return "damaged: see runvitals doctor"
-        if one.skipped:
-            return "has records of a newer runvitals"
-        if one.last_seq > one.taken_seq:
-            return "not taken in whole: runvitals watch --once"
-    return ""
-
-
-def _not_closed(found: list[Survey]) -> str:
-    """Why journals must stay because more may come, or ""."""
-    return "" if all(one.closed for one in found) else "its process may still write"
 
 
 def _taken(store: Store, run_id: str) -> dict[str, int]:

@@ -18,6 +18,7 @@ from runvitals.store.store import Store
 from runvitals.store.types import WatcherInfo
 from runvitals.watch import removal
 from runvitals.watch.desk import Desk
+from runvitals.watch.due import delete_due
 from runvitals.watch.leases import LEASE_S, Leases
 from runvitals.watch.monitor import Alive, RunMonitor
 from runvitals.watch.notify import Notifier
@@ -27,6 +28,7 @@ from runvitals.watch.user_rules import fault_line
 logger = logging.getLogger("runvitals.watch")
 
 BEAT_EVERY_S = 1.0
+DELETE_EVERY_S = 5.0
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 10.0
 
@@ -86,6 +88,7 @@ class Watcher:
         self._odd: dict[str, str] = {}
         self._started_s = clock()
         self._beat_s = 0.0
+        self._deleted_s = 0.0
         self._message = ""
         self._rules = rules
         self._problems = tuple(problems)
@@ -114,10 +117,21 @@ class Watcher:
         stored = [one for one in behind if one.stored and not one.caught_up]
         self._take_turns(stored, done, self._visit, for_s=DIAGNOSING_S)
         self._desk.step()
+        self._delete_due()
         done.catching_up = any(not one.caught_up for one in mine if one.run_id not in done.broken)
         done.behind_bytes = self._behind_bytes()
         self._beat(done)
         return done
+
+    def _delete_due(self) -> None:
+        """Removes the runs that people deleted and nobody took back; what cannot go now goes another time."""
+        now_s = self._clock()
+        if 0 <= now_s - self._deleted_s < DELETE_EVERY_S:
+            return
+        self._deleted_s = now_s
+        for run, kept in delete_due(self._store, self._journals, now_s=now_s, alive=self._alive):
+            if kept:
+                logger.debug("run %s is to be deleted and stays for now: %s", run.id, kept)
 
     def _behind_bytes(self) -> int:
         return sum(monitor.behind_bytes for monitor in self._monitors.values())
@@ -262,6 +276,7 @@ class Watcher:
         # Nobody may come later, so no alert waits for others of its incident.
         self._desk.drain(timeout_s=20.0, wait_s=0.0)
         self._beat_s = 0.0
+        self._deleted_s = 0.0
         self._beat(total)
         self._leases.release()
         return total

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,23 @@ class Survey:
     def closed(self) -> bool:
         """True where nothing more can come: the writer said so, or its process is known to be gone."""
         return self.finished or self.alive is False
+
+
+def not_taken_in(found: Sequence[Survey]) -> str:
+    """Why journals must stay because the store lacks something of them, or ""."""
+    for one in found:
+        if one.damage:
+            return "damaged: see runvitals doctor"
+        if one.skipped:
+            return "has records of a newer runvitals"
+        if one.last_seq > one.taken_seq:
+            return "not taken in whole: runvitals watch --once"
+    return ""
+
+
+def not_closed(found: Sequence[Survey]) -> str:
+    """Why journals must stay because more may come, or ""."""
+    return "" if all(one.closed for one in found) else "its process may still write"
 
 
 def survey(
