@@ -1,0 +1,146 @@
+"""The Run page in a real browser: any signal is found and pinned, the layout lives in the address, a metric says what it means."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+import pytest
+
+from runvitals.store import Store
+from runvitals.store.types import Batch, SeriesPoints
+
+sync_api = pytest.importorskip("playwright.sync_api")
+
+HOSTILE = "<img src=x onerror=window.pwned=1>"
+LAYERS = 4000
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+def fill(store: Store) -> None:
+    """A run of thousands of keys, with eight GPUs of which the last idles, two ranks, and an evaluation of 8 s beside steps of 2 s."""
+    steps = np.arange(1, 61, dtype=np.int64)
+    times = time.time() - 600 + 10.0 * steps
+    wave = 1 + 0.1 * np.sin(steps)
+
+    def at(values: np.ndarray, rows: slice = slice(None), *, stepless: bool = False) -> SeriesPoints:
+        shown = np.full(steps.size, -1, dtype=np.int64) if stepless else steps
+        return SeriesPoints(
+            steps=shown[rows], times_s=times[rows], values=np.broadcast_to(values, steps.shape)[rows].astype(float)
+        )
+
+    series = {name: at(wave) for name in ("loss", "grad_norm", "rank/1/loss", HOSTILE)}
+    series |= {f"layers/{layer}/norm": at(wave) for layer in range(LAYERS)}
+    series |= {"perf/step_time_s": at(np.array(2.0)), "perf/data_wait_s": at(np.array(0.5))}
+    series["perf/eval_time_s"] = at(np.array(8.0), slice(29, 30))
+    for gpu in range(8):
+        series[f"gpu/{gpu}/utilization"] = at(np.array(5.0 if gpu == 7 else 95.0), stepless=True)
+        series[f"gpu/{gpu}/power_w"] = at(np.array(600.0), stepless=True)
+    start = {"project": "p", "name": "n", "config": {}, "info": {}, "time_s": times[0], "resumed": False}
+    store.append(
+        Batch(run_id="r", writer_id="w", first_seq=0, last_seq=60, position={}, series=series, start=start, rows=60)
+    )
+    store.set_run("r", last_step=60, last_step_s=float(times[-1]), trainer="sft", status="running")
+
+
+@pytest.fixture
+def page(store: Store, running_app: str, chromium_path: str) -> Iterator[sync_api.Page]:
+    fill(store)
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox", "--disable-gpu"])
+        opened = chromium.new_page(viewport={"width": 1440, "height": 1100})
+        opened.set_default_timeout(60_000)
+        opened.goto(f"{running_app}/run?run=r")
+        drawn(opened, "loss")
+        yield opened
+        chromium.close()
+
+
+def drawn(page: sync_api.Page, chart: str) -> sync_api.Locator:
+    """The chart, once it is drawn."""
+    found = page.locator(f'[data-chart="{chart}"]')
+    found.locator(".xtick").first.wait_for(state="attached")
+    return found
+
+
+def asked(page: sync_api.Page, name: str) -> list[str]:
+    return parse_qs(urlsplit(page.url).query).get(name, [])
+
+
+def test_any_of_thousands_of_signals_is_found_pinned_and_shared_by_its_address(page: sync_api.Page) -> None:
+    search = page.get_by_role("combobox", name="Find a signal")
+    assert "4\u2009023" in (search.get_attribute("placeholder") or "")
+    search.click()
+    page.keyboard.type("layers/3777")
+    found = page.get_by_role("listbox").get_by_role("option")
+    found.first.wait_for()
+    assert found.all_inner_texts()[0].startswith("layers/3777/norm")
+    page.keyboard.press("Enter")
+    assert drawn(page, "pin:key:layers/3777/norm").locator("xpath=ancestor::section").inner_text().startswith("Pinned")
+    assert asked(page, "pin") == ["key:layers/3777/norm"]
+
+    search.fill("gradient")
+    found.filter(has_text="grad_norm").wait_for()
+    search.fill("onerror")
+    found.first.click()
+    assert drawn(page, f"pin:key:{HOSTILE}").locator("b").first.inner_text() == HOSTILE
+    assert page.evaluate("window.pwned") is None
+    page.keyboard.press("Escape")
+
+    drawn(page, "grad_norm").hover()
+    page.get_by_role("button", name="Pin Gradient norm").click()
+    drawn(page, "pin:grad_norm")
+    page.reload()
+    drawn(page, "loss")
+    pinned = page.locator('[data-chart^="pin:"]').evaluate_all("nodes => nodes.map((node) => node.dataset.chart)")
+    assert pinned == ["pin:key:layers/3777/norm", f"pin:key:{HOSTILE}", "pin:grad_norm"], "in the order of pinning"
+
+    page.get_by_role("button", name="Unpin layers/3777/norm").click()
+    page.locator('[data-chart="pin:key:layers/3777/norm"]').wait_for(state="detached")
+    assert asked(page, "pin") == [f"key:{HOSTILE}", "grad_norm"]
+
+
+def test_the_map_shows_the_idle_gpu_and_another_measure_on_demand(page: sync_api.Page) -> None:
+    section = page.locator("section.section", has=page.locator(".map-canvas"))
+    section.get_by_text("GPU 7 stands apart: mean 5.00 %, the others 95.0 %").wait_for()
+    inks = section.locator(".map-canvas").evaluate("""(canvas) => [0, 7].map((row) => {
+      const { width, height } = canvas;
+      return canvas.getContext("2d").getImageData(width / 2, (height * (row + 0.5)) / 8, 1, 1).data[3];
+    })""")
+    assert inks[0] > 3 * inks[1] > 0, "ink by value"
+    section.get_by_label("What the map shows").select_option(label="Loss")
+    section.get_by_role("button", name="rank 1").wait_for()
+    assert asked(page, "map") == ["rank/loss"]
+    section.get_by_role("button", name="rank 1").click()
+    drawn(page, "pin:key:rank/1/loss")
+
+
+def test_a_metric_says_what_it_means_on_hover_and_on_focus(page: sync_api.Page) -> None:
+    page.locator('[data-chart="grad_norm"] .chart-words').hover()
+    about = page.get_by_role("tooltip")
+    about.wait_for()
+    for word in ("before it is clipped", "Healthy", "within a range"):
+        assert word in about.inner_text()
+    page.mouse.move(5, 5)
+    about.wait_for(state="detached")
+    page.locator('[data-chart="grad_norm"] .pin-button').focus()
+    page.keyboard.press("Shift+Tab")  # back to the chart itself, as the keyboard reaches it
+    about.wait_for()
+    assert "Gradient norm" in about.inner_text()
+    page.locator(".small-item").last.scroll_into_view_if_needed()
+    page.locator(".small-item .small-title").first.hover()
+    about.filter(has_text="some kernel ran").wait_for()
+
+
+def test_the_parts_of_a_step_are_stacked_on_the_steps_that_they_belong_to(page: sync_api.Page) -> None:
+    chart = drawn(page, "step_parts")
+    # 60 steps of 2 s, a quarter of them waiting, and 8 s of evaluation beside them: 30 + 90 + 8 s.
+    shares = dict(
+        zip(chart.locator(".key .cut").all_inner_texts(), chart.locator(".key b").all_inner_texts(), strict=True)
+    )
+    assert shares == {"data wait": "23 %", "forward, backward, optimiser": "70 %", "eval": "6 %"}
+    highest = chart.locator(".ytick text").all_text_contents()[-1]
+    assert float(highest) in (7.5, 8.0, 10.0), "a step of 2 s with its evaluation of 8 s reaches to 10 s"
+    assert "not logged: optimiser, save" in chart.inner_text()
