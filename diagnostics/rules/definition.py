@@ -31,7 +31,8 @@ STATISTICAL: tuple[str, ...] = (
     "margin_too_small", "margin_inverted", "margin_fluctuating", "margin_stagnant", "margin_saturated", "margin_falling",
     "likelihood_displacement", "grad_norm_vanishing", "not_learning", "loss_plateau", "overfit", "underfit", "epoch_staircase",
     "entropy_explosion", "ratio_blowup", "clipping_excessive", "value_collapse", "reward_collapse", "reward_flat",
-    "reward_overoptimisation", "reward_model_at_chance", "noisy_labels", "reward_constant", "reward_scale_drift",
+    "reward_overoptimisation", "reward_model_at_chance", "noisy_labels", "reward_constant",
+    "pairs_memorised", "reward_scale_drift",
 )  # fmt: skip
 """Rules that only compare numbers with numbers, and so follow from any cause that spoils all numbers."""
 

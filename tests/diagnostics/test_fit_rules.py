@@ -222,6 +222,30 @@ def test_reward_model_that_guesses_is_a_warning(accuracy: float, said: set[str])
     assert severities(values, "reward_model_at_chance", trainer="reward") == said
 
 
+@pytest.mark.parametrize(
+    ("train", "held_out", "won", "said"),
+    [
+        (0.001, 2.6, 0.64, {"warning"}),  # 24 pairs, again and again
+        (0.001, 0.6, 0.8, set()),  # learned by heart, and held-out pairs are no worse off
+        (0.3, 0.95, 0.6, set()),  # held-out pairs of another kind, and nothing is learned by heart
+        (0.001, 1.0, 0.97, set()),  # a few held-out pairs that are surely wrong
+    ],
+)
+def test_pairs_known_by_heart_are_told_where_held_out_ones_fare_worse_than_by_chance(
+    train: float, held_out: float, won: float, said: set[str]
+) -> None:
+    values: list[Values] = []
+    for place in range(100):
+        values.append({"loss": max(train, 0.69 * 0.8**place), "accuracy": 1.0})
+        if place % 20 == 19:
+            values.append({"eval_loss": held_out, "eval_accuracy": won})
+    assert severities(values, "pairs_memorised", trainer="reward") == said
+    other_scale = [
+        {**row, "loss": row["loss"] if place else 1.0} if "loss" in row else row for place, row in enumerate(values)
+    ]
+    assert severities(other_scale, "pairs_memorised", trainer="reward") == set()
+
+
 def test_reward_model_whose_zero_runs_away_is_information() -> None:
     def scored(shift: float) -> list[Values]:
         return [{"loss": 0.5, "mean_reward": shift * n, "min_reward": shift * n - 1, "max_reward": shift * n + 1, "margin": 0.5} for n in range(100)]  # fmt: skip
