@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from urllib.error import URLError
@@ -20,6 +20,7 @@ from streamlit.testing.v1 import AppTest
 
 from runvitals.settings import Settings
 from runvitals.store import Store, open_store
+from runvitals.up import end, free_port, wait_until_ready
 
 ROOT = Path(__file__).parent.parent.parent
 APP = ROOT / "dashboard" / "app.py"
@@ -105,3 +106,20 @@ def _answers(address: str) -> bool:
             return bool(answer.status == 200)
     except (URLError, OSError):
         return False
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., tuple[str, subprocess.Popen[bytes]]]]:
+    """Serves an app on the test's home, as plainly as can be, and gives its address and process; all end with the test."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(app: Path = APP, *options: str) -> tuple[str, subprocess.Popen[bytes]]:
+        port = free_port("127.0.0.1", 0)
+        command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port), *options]
+        process = subprocess.Popen(command, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        started.append(process)
+        wait_until_ready("127.0.0.1", port, process)
+        return f"http://127.0.0.1:{port}", process
+
+    yield start
+    end(started)
