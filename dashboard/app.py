@@ -71,7 +71,7 @@ def _follow_deep_link() -> None:
     links: dict[str, navigation.PageName] = {"run": "run", "compare": "compare", "alert": "alerts"}
     for word, page in links.items():
         if word in st.query_params:
-            navigation.go(page, **{word: st.query_params[word]})
+            navigation.go(page, **dict(st.query_params))
 
 
 main()

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from dataclasses import replace
+from itertools import pairwise
+from types import ModuleType
 from typing import Any
 
+import numpy as np
+import pytest
 from streamlit.testing.v1 import AppTest
 
+from runvitals.dashboard import compare_views
 from runvitals.dashboard.compare_body import Reader, frame
-from runvitals.dashboard.compare_state import Shown
+from runvitals.dashboard.compare_charts import yardstick_of
+from runvitals.dashboard.compare_read import member
+from runvitals.dashboard.compare_state import Shown, of_query
 from runvitals.dashboard.differences import settings_table
 from runvitals.store import Store
 from runvitals.store.types import RunInfo
@@ -110,3 +118,164 @@ def test_nested_settings_are_flattened_and_paths_of_this_machine_left_out() -> N
     assert found.rows == [{"name": "dataset.revision", "values": ["x", "y"]}]
     assert found.some == [{"name": "fp16", "values": ["true", "—"]}]
     assert (found.unequal, found.equal) == (2, 2)
+
+
+def choose(app: AppTest, store: Store, names: tuple[str, ...], **query: str) -> dict[str, Any]:
+    for name, value in query.items():
+        app.query_params[name] = value
+    return opened(app, store, *names)
+
+
+def rows_of(data: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {row["name"]: row for row in data["words"]["body"]["blocks"]["table"]["rows"]}
+
+
+def many(store: Store, sample: ModuleType, runs: int, *others: Any) -> tuple[str, ...]:
+    """Seeds of three settings, and other samples behind them."""
+    samples = tuple(
+        sample.Sample(
+            name=f"run-{number}", trainer="dpo", kind="clean", step=60 + number % 2, max_steps=100, age_s=1_000, status="finished",
+            probe=1.0 + number, config={"learning_rate": 10.0 ** -(1 + number % 3), "seed": number, "optim": {"name": "sgd"}},
+        )
+        for number in range(runs)
+    )  # fmt: skip
+    sample.fill(store, now_s=time.time(), samples=(*samples, *others))
+    sample.beat(store, now_s=time.time())
+    return tuple(one.name for one in samples)
+
+
+def test_the_seventh_run_and_all_after_it_are_one_thin_grey_line_each(
+    app: AppTest, store: Store, sample: ModuleType
+) -> None:
+    names = many(store, sample, 12)
+    data = opened(app, store, *names)
+    loss = blocks(data)["loss"]["series"]
+    assert [line["style"] for line in loss] == ["faint"] + ["line"] * 6
+    assert loss[0]["label"] == "6 more"
+    faint = data["curves"]["body"]["faint|loss"]
+    starts = sum(later <= earlier for earlier, later in pairwise(faint["step"]))
+    assert starts == 5 and len(faint["step"]) == len(faint["mean"])
+    # The runs in colour come as live series; the others are not sent a second time.
+    assert {series.split("|")[0] for series in data["charts"]["series"]} == {"0", "1", "2", "3", "4", "5"}
+
+
+def test_no_two_runs_in_colour_look_alike(app: AppTest, store: Store, sample: ModuleType) -> None:
+    names = many(store, sample, 21)
+    # Colours come again with the eleventh run.
+    entries = opened(app, store, names[0], names[10], names[20], names[1])["frame"]["body"]["head"]["entries"]
+    looks = [(entry["color"], entry["dash"]) for entry in entries]
+    assert len(set(looks)) == 4 and len({color for color, _ in looks}) == 2
+
+
+def test_many_runs_are_summed_up_by_value(app: AppTest, store: Store, sample: ModuleType) -> None:
+    differs = blocks(opened(app, store, *many(store, sample, 9)))["differs"]
+    rows = {row["name"]: row for row in differs["rows"]}
+    assert differs["summed"]
+    assert rows["learning_rate"]["values"] == [["0.1", 3, True], ["0.01", 3, False], ["0.001", 3, False]]
+    assert rows["seed"]["more"] == 1
+
+
+def test_runs_beyond_fifty_are_left_out_and_said_to_be() -> None:
+    shown = of_query({"compare": ",".join(f"r{number}" for number in range(53))})
+    assert len(shown.run_ids) == 50 and shown.dropped == 3
+
+
+def test_groups_are_columns_with_mean_spread_and_number(app: AppTest, store: Store, sample: ModuleType) -> None:
+    names = many(store, sample, 6)
+    ids = {run.name: run.id for run in store.runs()}
+    data = choose(app, store, names, group="learning_rate")
+    assert [entry["name"] for entry in data["frame"]["body"]["head"]["entries"]] == [
+        "learning_rate 0.1",
+        "learning_rate 0.001",
+        "learning_rate 0.01",
+    ]
+    cell = rows_of(data)["probe_margin"]["cells"][0]
+    lasts = [store.read(ids[name], "probe/margin").values[-1] for name in ("run-0", "run-3")]
+    assert cell["value"] == pytest.approx(np.mean(lasts), rel=1e-6)
+    assert cell["note"] == "n 2"
+    # One of the two runs ends a step before the other: from there on the mean is dotted and over one run.
+    assert data["words"]["body"]["charts"]["loss"]["sizes"]["g0"].startswith("n 2, 1 from")
+    series = data["curves"]["body"]
+    assert set(series["g0|loss"]["count"]) == {2} and 1 in series["g0|loss|fewer"]["count"]
+
+
+def test_values_are_read_at_any_common_step(app: AppTest, watched: Store) -> None:
+    ids = {run.name: run.id for run in watched.runs()}
+    data = choose(app, watched, THREE, at="100")
+    loss = watched.read(ids[THREE[0]], "loss", stop=100).values[-10:]
+    assert rows_of(data)["loss"]["cells"][0]["value"] == pytest.approx(loss.mean())
+    assert "up to step 100" in data["words"]["body"]["sections"]["against"]["sentence"]
+
+
+def test_a_run_that_ended_before_the_step_has_no_value_there(app: AppTest, watched: Store) -> None:
+    cell = rows_of(choose(app, watched, THREE, at="195"))["loss"]["cells"][0]
+    assert cell == {"text": "ends at 186", "missing": True}
+
+
+def test_the_best_is_that_of_the_whole_run_and_only_where_there_is_one(app: AppTest, watched: Store) -> None:
+    ids = {run.name: run.id for run in watched.runs()}
+    rows = rows_of(choose(app, watched, THREE, at="best"))
+    assert rows["loss"]["cells"][0]["value"] == pytest.approx(watched.read(ids[THREE[0]], "loss").values.min())
+    assert rows["grad_norm"]["cells"][0] == {"text": "no best", "missing": True}
+
+
+def test_a_loss_of_another_trainer_is_neither_better_nor_worse(app: AppTest, store: Store, sample: ModuleType) -> None:
+    other = sample.Sample(name="sft", trainer="sft", kind="sft", step=60, max_steps=100, age_s=1_000, status="finished")
+    data = opened(app, store, *many(store, sample, 2, other), "sft")
+    cells = rows_of(data)["loss"]["cells"]
+    assert cells[2]["verdict"] == "" and "delta" in cells[2]
+    assert "sft" not in data["words"]["body"]["charts"]["loss"]["verdict"]
+
+
+def test_illegible_words_in_the_address_are_as_if_not_said() -> None:
+    assert of_query({"x": "sideways", "spread": "?", "at": "-3", "group": ""}) == Shown()
+    assert of_query({"at": "99999999999999999999"}).at == "last"
+
+
+def test_the_axis_of_the_address_places_groups_on_it(app: AppTest, store: Store, sample: ModuleType) -> None:
+    data = choose(app, store, many(store, sample, 4), group="learning_rate", x="share")
+    assert data["frame"]["body"]["head"]["axis"] == "share"
+    assert max(data["curves"]["body"]["g0|loss"]["step"]) <= 1.0
+
+
+def test_settings_stand_against_the_outcome_with_reasons_for_what_has_none(
+    app: AppTest, store: Store, sample: ModuleType
+) -> None:
+    found = choose(app, store, many(store, sample, 6), outcome="loss", against="optim.name")["words"]["body"]["blocks"]
+    assert found["outcome"]["signal"] == "loss"
+    # A setting that does not differ is no axis.
+    assert [axis["name"] for axis in found["outcome"]["axes"]] == ["learning_rate", "seed"]
+    rate = found["outcome"]["axes"][0]
+    assert rate["log"] and rate["places"][:3] == pytest.approx([0.96, 0.5, 0.04])
+    assert all(run["value"] is not None and run["why"] == "" for run in found["outcome"]["runs"])
+
+
+def test_a_saved_view_is_told_and_deleted_by_name(store: Store) -> None:
+    compare_views.take(store, {"name": " sweep ", "query": "compare=a,b&group=beta"}, now_s=1.0)
+    compare_views.take(store, {"name": "sweep", "query": "compare=a,c"}, now_s=2.0)
+    assert compare_views.told(store) == {"views": [{"name": "sweep", "query": "compare=a,c"}]}
+    for illegible in ({}, {"name": ""}, {"name": "x", "query": "y" * 9000}):
+        compare_views.take(store, illegible, now_s=3.0)
+    compare_views.take(store, {"name": "sweep", "delete": True}, now_s=4.0)
+    assert compare_views.told(store) == {"views": []}
+
+
+@pytest.mark.parametrize(
+    ("probes", "said"),
+    [
+        ([{"pairs": 64, "pairs_digest": "a", "beta": 0.1}] * 2, "one yardstick: the same 64 pairs for all runs"),
+        ([{"pairs": 64}, {"pairs": 64}], "64 pairs each"),
+        ([{"pairs": 64, "beta": 0.1}, {"pairs": 64, "beta": 0.2}], "not one yardstick: the probes differ in beta"),
+        ([{"pairs": 64, "pairs_digest": "a"}, {"pairs": 64, "pairs_digest": "b"}], "not one yardstick: the probes differ in pairs"),
+        ([{}, "hostile"], ""),
+    ],
+)  # fmt: skip
+def test_margins_are_one_yardstick_only_where_they_were_measured_alike(
+    watched: Store, probes: list[Any], said: str
+) -> None:
+    runs = [
+        replace(run, config={"probe": probe})
+        for run, probe in zip((r for r in watched.runs() if r.name in THREE[:2]), probes, strict=True)
+    ]
+    members = [member(watched, run, ("probe_margin",)) for run in runs]
+    assert yardstick_of(members, dict.fromkeys(range(2), "probe_margin")) == said
