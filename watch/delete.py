@@ -56,7 +56,13 @@ def let_go(store: Store, run_id: str, *, clock: Callable[[], float] = time.time)
 
 
 def delete_run(
-    store: Store, journals: Path, run: RunInfo, *, force: bool = False, patience_s: float = PATIENCE_S
+    store: Store,
+    journals: Path,
+    run: RunInfo,
+    *,
+    force: bool = False,
+    patience_s: float = PATIENCE_S,
+    clock: Callable[[], float] = time.time,
 ) -> None:
     """Deletes a run and its journals. patience_s: how long to wait for a watcher to let it go.
 
@@ -70,7 +76,7 @@ def delete_run(
     folder = journal_folder(journals, run.id)
     if folder is not None:
         remove_journals(folder)
-    if not hold(store, run.id, patience_s=patience_s):
+    if not hold(store, run.id, patience_s=patience_s, clock=clock):
         raise StoreError(f"run {run.id}: a watcher is still at work on it; try again when its process has ended")
     store.delete_run(run.id)
 

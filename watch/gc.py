@@ -12,9 +12,9 @@ from runvitals.store.store import Store
 from runvitals.store.tidy import PAYS_BYTES
 from runvitals.store.types import LIVE, RunInfo
 from runvitals.watch.delete import delete_run, hold, journal_folder, let_go, remove_journals
+from runvitals.watch.due import delete_due
 from runvitals.watch.processes import is_alive
 from runvitals.watch.removal import SUFFIX, finish, unfinished
-from runvitals.watch.due import delete_due
 from runvitals.watch.survey import not_closed, not_taken_in, survey
 
 ABANDONED_S = 3600.0

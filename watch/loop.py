@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from runvitals.collectors.handed_back import file_for
 from runvitals.diagnostics.user_rules.user_rules import UserRules
 from runvitals.errors import RunvitalsError, StoreError, StoreUnreachable
 from runvitals.store.store import Store
@@ -211,6 +212,7 @@ class Watcher:
             monitor.news = False
         if monitor.is_over and monitor.is_closed(self._clock()) and not monitor.damage:
             monitor.remove_journals()
+            file_for(self._journals, monitor.run_id).unlink(missing_ok=True)
             del self._monitors[monitor.run_id]
             self._leases.forget(monitor.run_id)
 
