@@ -1,0 +1,120 @@
+"""Alerts and Back-test in real Chromium: muting and its end, a back-test begun from an alert, notifications over two tabs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from types import ModuleType
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+
+from runvitals.store import Store
+
+# A cold browser and a cold server on a busy machine.
+expect.set_options(timeout=30_000)
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+NOTES_DOWN = """
+class Told {
+  static permission = "granted";
+  static requestPermission = async () => "granted";
+  constructor(title, options) {
+    const told = JSON.parse(localStorage.getItem("told") ?? "[]");
+    localStorage.setItem("told", JSON.stringify([...told, `${title} | ${options.body}`]));
+  }
+  close() {}
+}
+globalThis.Notification = Told;
+"""
+
+
+@pytest.fixture
+def address(store: Store, sample: ModuleType, running_app: str) -> str:
+    """The app on the sample runs."""
+    sample.fill(store, now_s=time.time())
+    return running_app
+
+
+@pytest.fixture
+def context(chromium_path: str) -> Iterator[BrowserContext]:
+    """One browser whose tabs share what it keeps."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser.new_context(viewport={"width": 1440, "height": 1000})
+        browser.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+def test_a_muted_rule_stays_in_sight_and_its_mute_can_be_ended(address: str, page: Page, store: Store) -> None:
+    (alert,) = [row for row in store.alerts() if row.rule == "margin_stagnant"]
+    page.goto(f"{address}/alerts?alert={alert.id}")
+    page.get_by_role("button", name="Mute …").click()
+    page.get_by_label("What to mute").select_option("run")
+    page.get_by_label("How long").select_option("28800")
+    page.get_by_label("Your name").fill("Ann")
+    page.get_by_label("Note").fill("known <b>fault</b>")
+    page.get_by_role("button", name="Mute", exact=True).click()
+    expect(page.get_by_role("button", name="Open 5")).to_be_visible()
+    expect(page).to_have_title("◆ 5 · runvitals")
+    expect(page.locator(".mutes .muteline")).to_contain_text("every rule on dpo-7b-uf-b01 · Ann")
+    expect(page.locator(".mutes .muteline")).to_contain_text("known <b>fault</b>")
+    page.get_by_role("button", name="Muted 1").click()
+    expect(page.locator(".card")).to_contain_text(["by Ann"])
+    page.locator(".standing").get_by_role("button", name="End the mute").click()
+    expect(page.get_by_role("button", name="Open 6")).to_be_visible()
+    (mute,) = store.mutes()
+    assert (mute.who, mute.ended_by, mute.run_id) == ("Ann", "Ann", alert.run_id)
+
+
+def test_a_back_test_from_an_alert_tells_run_by_run_and_changes_nothing(address: str, page: Page, store: Store) -> None:
+    (alert,) = [row for row in store.alerts() if row.rule == "margin_stagnant"]
+    before = store.alerts()
+    page.goto(f"{address}/alerts?alert={alert.id}")
+    page.get_by_role("link", name="Back-test this rule").click()
+    expect(page.get_by_role("heading", name="Back-test")).to_be_visible()
+    expect(page.locator(".pickrun input:checked")).to_have_count(3)
+    page.get_by_label("clear", exact=True).fill("77")
+    page.get_by_role("button", name="Back-test", exact=True).click()
+    expect(page.locator(".said")).to_contain_text("margin_stagnant, tried on 3 runs")
+    expect(page.locator(".results section")).to_have_count(3)
+    expect(page.locator(".code pre")).to_contain_text("[rules.margin_stagnant]\nclear = 77")
+    page.reload()
+    expect(page.locator(".results section")).to_have_count(3)
+    assert store.alerts() == before
+    page.get_by_role("button", name="Rules file").click()
+    page.get_by_role("textbox", name="Rules file").fill("[rules.loss_spike]\nhold = 0")
+    page.get_by_role("button", name="Back-test", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("runvitals.toml:2: rules.loss_spike.hold")
+
+
+def test_a_new_alert_is_notified_once_over_all_tabs_where_somebody_asked(
+    address: str, context: BrowserContext, store: Store
+) -> None:
+    context.add_init_script(NOTES_DOWN)
+    (alert,) = [row for row in store.alerts() if row.rule == "kl_blowup"]
+    first, second = context.new_page(), context.new_page()
+    first.goto(f"{address}/alerts")
+    second.goto(f"{address}/runs")
+    expect(second.locator(".updated")).to_be_visible()
+    assert first.evaluate("localStorage.getItem('told')") is None
+    first.get_by_role("button", name="Notify this browser").click()
+    expect(first.get_by_role("button", name="Notifies this browser")).to_be_visible()
+    now_s = time.time()
+    store.put_alerts([replace(alert, id="fresh", incident="fresh", rule="own", onset_s=now_s, fired_s=now_s)])
+    for tab in (first, second):
+        expect(tab).to_have_title("◆ 7 · runvitals")
+    second.wait_for_function("(localStorage.getItem('told') ?? '').includes('ppo-7b-helpful-kl0')")
+    # Each tab hears of it with every message; two more of each must add nothing.
+    for tab in (first, second):
+        updated = tab.locator(".updated").inner_text()
+        expect(tab.locator(".updated")).not_to_have_text(updated)
+    told = second.evaluate("JSON.parse(localStorage.getItem('told'))")
+    assert len([line for line in told if line.startswith("◆ KL blow-up | ppo-7b-helpful-kl0")]) == 1
+    assert len(told) == len(set(told))
