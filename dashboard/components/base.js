@@ -21,13 +21,21 @@ function fill(node, attributes, children) {
     else if (name === "style") Object.assign(node.style, value);
     else node.setAttribute(name, value === true ? "" : String(value));
   }
-  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false).map(shown));
   return node;
+}
+
+// Characters that turn the direction of all that follows them, names of others included; they are written out.
+const TURNS = /[\u202A-\u202E\u2066-\u2069]/g;
+
+function shown(child) {
+  return typeof child === "string" ? child.replace(TURNS, (turn) => `⟨U+${turn.codePointAt(0).toString(16).toUpperCase()}⟩`) : child;
 }
 
 /** Sets the text only where it differs, so that a refresh touches nothing that stayed the same. */
 export function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+  const wanted = shown(text);
+  if (node.textContent !== wanted) node.textContent = wanted;
 }
 
 /** Sets or removes an attribute only where it differs. */
