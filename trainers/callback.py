@@ -32,6 +32,7 @@ from runvitals.trainers.probing import build_probe, describe_probe, find_referen
 from runvitals.trainers.runs import begin_run, run_name, run_to_continue, users_run
 from runvitals.trainers.session import Session, Training
 from runvitals.trainers.unwrap import unwrap_policy
+from runvitals.trainers.wandb_alerts import WandbAlerts
 
 _log = logging.getLogger("runvitals")
 
@@ -53,6 +54,7 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
     pairs: held-out preference pairs, each {"prompt", "chosen", "rejected"} of plain text or of messages; they switch the margin probe on,
         and the policy's answers to the first of their prompts.
     probe_budget: share of the training time that the probe and the answers together may take.
+    wandb_alerts: passes alerts that a watcher hands back on to the W&B run of this process; see docs/notifications.md.
 
     Raises SettingsError for pairs or a budget that cannot be used. Only world process zero logs; the others do nothing.
     """
@@ -67,11 +69,14 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
         config: Mapping[str, Any] | None = None,
         pairs: Iterable[Mapping[str, Any]] | None = None,
         probe_budget: float = DEFAULT_BUDGET,
+        wandb_alerts: bool = False,
     ) -> None:
         self._name, self._project, self._given, self._config = name, project, run, dict(config or {})
         self._pairs = checked_pairs(pairs) if pairs is not None else None
         self._budget = checked_budget(probe_budget)
         self._resume = None if resume is None else checked_run_id(resume, "resume")
+        self._wants_wandb_alerts = wandb_alerts
+        self._wandb_alerts: WandbAlerts | None = None
         self._session: Session | None = None
         self._ours = True
         self._unwatch: Callable[[], None] | None = None
@@ -111,6 +116,8 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
         origin = {"run_id": run.id, "project": self._project, "name": run_name(self._name, args)}
         self.guard.call("checkpoints", partial(session.keep_in_checkpoints, state, origin))
         self.guard.call("notebook", self._watch_cell)
+        if self._wants_wandb_alerts:
+            self._wandb_alerts = self.guard.call("wandb alerts", partial(WandbAlerts, run, self.guard), tolerated=1)
         session.begin()
 
     @guarded("steps")
@@ -266,6 +273,9 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
         if self._unwatch is not None:
             self._unwatch()
             self._unwatch = None
+        if self._wandb_alerts is not None:
+            self._wandb_alerts.close()
+            self._wandb_alerts = None
         if session is not None:
             session.close()
             if self._ours:

@@ -34,7 +34,7 @@ def who_is_told(settings: Settings, urls: Sequence[str], environ: Mapping[str, s
     guard_logs()
     rules = load(settings.rules)
     routes = load_routes(settings.rules, rules, environ)
-    receivers, problems = make_receivers((*plain_addresses(urls), *routes.addresses))
+    receivers, problems = make_receivers((*plain_addresses(urls), *routes.addresses), journals=settings.journals)
     rules = replace(rules, faults=(*rules.faults, *routes.faults))
     console: Notifier = Console(_say)
     return Told(receivers=[console, *receivers], rules=rules, problems=tuple(problems))

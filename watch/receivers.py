@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 
 from runvitals.errors import SettingsError
 from runvitals.watch.apprise_notifier import AppriseNotifier
 from runvitals.watch.notify import Notifier
 from runvitals.watch.routes import Address
+from runvitals.watch.wandb_notifier import SCHEME, WandbNotifier
 from runvitals.watch.webhook import Webhook
 
 
-def make_receivers(addresses: Iterable[Address]) -> tuple[list[Notifier], list[str]]:
+def make_receivers(addresses: Iterable[Address], *, journals: Path) -> tuple[list[Notifier], list[str]]:
     """The receivers, and a line for each address that cannot be used."""
     receivers: dict[str, Notifier] = {}
     problems = []
     for address in addresses:
         try:
-            made = make_receiver(address)
+            made = make_receiver(address, journals=journals)
         except SettingsError as error:
             problems.append(str(error))
         else:
@@ -30,14 +32,16 @@ def make_receivers(addresses: Iterable[Address]) -> tuple[list[Notifier], list[s
     return list(receivers.values()), problems
 
 
-def make_receiver(address: Address) -> Notifier:
+def make_receiver(address: Address, *, journals: Path) -> Notifier:
     """The receiver at an address: Apprise's where Apprise knows it, also by the address that a service hands out; else a webhook's.
 
-    Raises SettingsError for an address that nobody knows.
+    `wandb://` stands for the W&B runs of the trainings whose journals lie here. Raises SettingsError for an address that nobody knows.
     """
     scheme, divided, _ = address.url.partition("://")
     if not divided:
         raise SettingsError(f"{address.place}: expected an address like slack://… or https://…, got one without ://")
+    if scheme.lower() == SCHEME:
+        return WandbNotifier(journals, routes=(address.route,))
     label = address.name or f"{scheme.lower()} ({address.place})"
     # Stable, so that a restarted watcher knows who was told; a name stays where a token is replaced.
     receiver = address.name or f"{scheme}-{hashlib.sha256(address.url.encode()).hexdigest()[:10]}"

@@ -23,6 +23,7 @@ from runvitals.store.types import AlertRow
 from runvitals.watch.apprise_notifier import AppriseNotifier
 from runvitals.watch.command import who_is_told
 from runvitals.watch.message import About, Message, compose
+from runvitals.watch.notify import Notifier
 from runvitals.watch.receivers import make_receiver, make_receivers
 from runvitals.watch.redaction import LEFT_OUT, guard_logs, keep_secret
 from runvitals.watch.routes import Address, plain_addresses
@@ -129,6 +130,10 @@ def webhook(url: str, timeout_s: float = 10.0) -> Webhook:
     return Webhook(url, receiver="hook", label="hook", timeout_s=timeout_s)
 
 
+def made(url: str) -> Notifier:
+    return make_receiver(plain_addresses([url])[0], journals=Path("journal"))
+
+
 MESSAGE = compose(
     "firing",
     (ROOT, SYMPTOM),
@@ -218,7 +223,7 @@ def test_web_address_that_is_none_is_refused_without_being_shown(url: str) -> No
 
 
 def test_apprise_delivers_and_text_of_a_run_calls_nobody(server: Server) -> None:
-    receiver = make_receiver(plain_addresses([server.url("json")])[0])
+    receiver = made(server.url("json"))
     assert isinstance(receiver, AppriseNotifier)
     calling = compose("firing", (ROOT,), (), About(run_id="r", name="@everyone <!channel> @here"))
     assert receiver.send(calling).taken
@@ -230,14 +235,16 @@ def test_apprise_delivers_and_text_of_a_run_calls_nobody(server: Server) -> None
 
 def test_address_of_a_service_goes_through_apprise_and_any_other_to_the_webhook() -> None:
     slack = "https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ"
-    assert isinstance(make_receiver(Address(url=slack, place="x")), AppriseNotifier)
-    assert isinstance(make_receiver(Address(url="https://example.org/hook", place="x")), Webhook)
+    assert isinstance(made(slack), AppriseNotifier)
+    assert isinstance(made("https://example.org/hook"), Webhook)
     with pytest.raises(SettingsError, match="scheme 'carrierpigeon'"):
-        make_receiver(Address(url="carrierpigeon://coop", place="x"))
+        made("carrierpigeon://coop")
 
 
 def test_one_address_in_two_tables_is_one_receiver() -> None:
-    made, problems = make_receivers([Address(url="json://host/a", place="x"), Address(url="json://host/a", place="y")])
+    made, problems = make_receivers(
+        [Address(url="json://host/a", place="x"), Address(url="json://host/a", place="y")], journals=Path()
+    )
     assert (len(made), len(made[0].routes), problems) == (1, 2, [])
 
 
@@ -246,7 +253,7 @@ def all_told(server: Server, heard: io.StringIO, tmp_path: Path, capsys: pytest.
     said = []
     for scheme in ("http", "json", "form", "xml"):
         for server.status in (200, 500):
-            receiver = make_receiver(plain_addresses([server.url(scheme)])[0])
+            receiver = made(server.url(scheme))
             said += [repr(receiver.send(TEST)), receiver.label, receiver.receiver]
     urls = [
         server.url("carrierpigeon"),
@@ -295,7 +302,7 @@ def test_secret_in_another_thread_s_log_or_traceback_is_left_out(heard: io.Strin
 
 
 def test_planted_secret_reaches_no_row_of_the_store(scene: Any, server: Server) -> None:
-    receiver, down = (make_receiver(plain_addresses([server.url(scheme)])[0]) for scheme in ("http", "json"))
+    receiver, down = (made(server.url(scheme)) for scheme in ("http", "json"))
     run = scene.run()
     run.event("trainer", {"kind": "sft", "max_steps": 100})
     scene.train(run, range(1, 31))
