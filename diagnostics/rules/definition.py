@@ -94,6 +94,11 @@ def too_few(needed: int, have: int, what: str) -> Reading:
     return Reading(state="unknown", reason=f"needs {needed} points of {what}, has {have}")
 
 
+def counted(number: float, word: str) -> str:
+    """A finite number of things in words: 1 row, 20 rows, 1.5 rows."""
+    return f"{number:,.0f} {word}{'' if number == 1 else 's'}" if number == int(number) else f"{short(number)} {word}s"
+
+
 def is_finite(value: float | None) -> bool:
     """True for a number, false for None, NaN and Inf."""
     return value is not None and value - value == 0.0

@@ -13,6 +13,7 @@ from runvitals.diagnostics.rules.definition import (
     RowDetector,
     at,
     bad,
+    counted,
     short,
     too_few,
 )
@@ -100,7 +101,7 @@ class _Detector(RowDetector):
             Number(label="Loss", value=self._loss.newest[-1]),
             Number(label="Rows on end", value=float(self._zeros)),
         )
-        sentence = f"The gradient norm has been exactly 0 for {self._zeros} rows {at(step)}, with a loss of {short(self._loss.newest[-1])}: nothing is learned."
+        sentence = f"The gradient norm has been exactly 0 for {counted(self._zeros, 'row')} {at(step)}, with a loss of {short(self._loss.newest[-1])}: nothing is learned."
         return bad(severity, sentence, numbers, since=self._since, step=step)
 
     def _judge(self, step: int | None) -> Reading:

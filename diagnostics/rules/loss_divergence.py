@@ -80,7 +80,7 @@ SPEC = RuleSpec(
     false_alarms="A longer context or a harder curriculum lift the loss on purpose. So does a schedule that warms up again: for 20 rows after "
     "such a jump only a critical rise counts. After a resume the level is learnt anew: the checkpoint's loss is not that of the last step.",
     source="Loss patterns of public runs; best-so-far detector of the rule catalogue",
-    needs="loss, 20 points",
+    needs="loss, 20 points whose neighbours do not differ twofold",
     limits=described(Limits),
 )
 
@@ -88,6 +88,8 @@ WINDOW = 10
 ENOUGH = 20
 _NOISE_FACTOR = 3.0
 """Healthy public runs reach 2.3 (a slow drift within an epoch); divergence reaches hundreds."""
+_TOO_NOISY = math.log(2.0)
+"""Where neighbours differ twofold nothing can be told from them, least of all that all is well. Healthy runs reach 1.32 times."""
 _CHANGE_OF_NORMAL = 0.954
 """Median distance of two neighbours in normal noise of standard deviation 1."""
 _WORSE_THAN_NOTHING = 1.25
@@ -195,6 +197,11 @@ class _Detector(RowDetector):
         limit = self._limit()
         self._over = self._over + 1 if rise > limit else 0
         if self._over < _HOLD:
+            if self._changes.median() > _TOO_NOISY:
+                return Reading(
+                    state="unknown",
+                    reason=f"needs a loss with less noise: neighbouring rows differ {math.exp(self._changes.median()):.3g} times",
+                )
             if rise <= 0.3 * limit:
                 self._rising_since = None
                 return OK

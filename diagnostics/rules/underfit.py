@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from runvitals.diagnostics.limits import Adjustable, described, limit
-from runvitals.diagnostics.rules.definition import NEAR, OK, RowDetector, at, bad, short, too_few
+from runvitals.diagnostics.rules.definition import NEAR, OK, RowDetector, at, bad, counted, short, too_few
 from runvitals.diagnostics.rules.first_and_newest import FirstAndNewest
 from runvitals.diagnostics.rules.sources import PLAYBOOK, TRL
 from runvitals.diagnostics.timeline import Timeline
@@ -89,7 +89,12 @@ class _Detector(RowDetector):
             Number(label="Loss, median of the first 10", value=began),
             Number(label="Learning rate", value=timeline.rate),
         ]
-        sentence = f"After {short(timeline.epoch)} epochs the loss is {short(now)} {at(sample.step)}, {gain:.0%} below that of the start."
+        done = (
+            counted(timeline.epoch, "epoch")
+            if math.isfinite(timeline.epoch)
+            else f"{timeline.progress or 0.0:.0%} of the run"
+        )
+        sentence = f"After {done} the loss is {short(now)} {at(sample.step)}, {gain:.0%} below that of the start."
         return bad("info", sentence, [n for n in numbers if math.isfinite(n.value)], since=None, step=sample.step)
 
 

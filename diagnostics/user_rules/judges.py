@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from runvitals.diagnostics.baseline import SortedWindow
-from runvitals.diagnostics.rules.definition import OK, short, too_few
+from runvitals.diagnostics.rules.definition import OK, counted, short, too_few
 from runvitals.diagnostics.types import Number, Reading
 
 
@@ -144,7 +144,7 @@ class Change:
             have = len(self._before) + len(self._newest)
             return too_few(self._before.size + self._newest.size, have, "its signal")
         before, now = self._before.median(), self._newest.median()
-        return _moved(self._shift, before, now, f"over the last {self._newest.size} rows", self._newest.size)
+        return _moved(self._shift, before, now, f"over the last {counted(self._newest.size, 'row')}", self._newest.size)
 
 
 class ZScore:

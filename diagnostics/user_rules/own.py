@@ -9,7 +9,7 @@ from string import Formatter
 from typing import cast
 
 from runvitals.diagnostics.kind import KINDS
-from runvitals.diagnostics.rules.definition import Definition, short
+from runvitals.diagnostics.rules.definition import Definition, counted, short
 from runvitals.diagnostics.signals import SIGNALS, canonical
 from runvitals.diagnostics.types import SEVERITIES, Cause, Detector, Remedy, Rule, RuleSpec, RunContext, Severity
 from runvitals.diagnostics.user_rules.detectors import Judged, MissingRows, MissingTime, Voice, Watched
@@ -162,7 +162,7 @@ def _threshold(section: Section) -> _Measured | None:
         make=lambda voice, _: Judged(voice, Threshold(lines, window)),
         says=Threshold.SAYS,
         words=f"{of} {_beyond(lines)}",
-        needs=f", {window} points",
+        needs=f", {counted(window, 'point')}",
     )
 
 
@@ -207,7 +207,7 @@ def _change(section: Section) -> _Measured | None:
     return _Measured(
         make=lambda voice, _: Judged(voice, Change(shift, window, against)),
         says=Change.SAYS,
-        words=f"Median of the last {window} rows of {{signal}} {_away(shift)} that of the {against} rows before",
+        words=f"Median of the last {counted(window, 'row')} of {{signal}} {_away(shift)} that of the {counted(against, 'row')} before",
         needs=f", {window + against} points",
     )
 
@@ -246,7 +246,7 @@ def _absence(section: Section) -> _Measured | None:
     return _Measured(
         make=lambda voice, _: MissingRows(voice, rows),
         says=MissingRows.SAYS,
-        words=f"More than {rows} rows on end without {{signal}}",
+        words=f"More than {counted(rows, 'row')} on end without {{signal}}",
         needs=" or other rows with a step",
         every_row=True,
     )

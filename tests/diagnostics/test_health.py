@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Iterable
 
 import pytest
@@ -129,3 +130,14 @@ def test_ended_run_keeps_its_last_word_whatever_the_time() -> None:
         engine.feed(Row(time_s=1e9 + 100.0 + sample, step=None, values={"host/cpu_percent": 3.0}))
     engine.pulse(Pulse(now_s=2e9, beat_s=1e9 + 100.0, phase="train", alive=None, ended=True))
     assert engine.health() == "healthy"
+
+
+def test_loss_that_leaps_twofold_from_row_to_row_is_not_called_healthy() -> None:
+    draw = random.Random(3)
+    engine = Engine(default_rules(), RunContext(run_id="run", trainer="sft", max_steps=40))
+    for step in range(40):
+        values = {"loss": 2.0 * 10 ** draw.uniform(-1.0, 1.2), "grad_norm": 1.0, "learning_rate": 1e-4}
+        engine.feed(Row(time_s=1e9 + step, step=step, values=values))
+    assert engine.health() == "unknown"
+    reasons = {state.rule: state.reason for state in engine.states()}
+    assert "less noise" in reasons["loss_divergence"]
