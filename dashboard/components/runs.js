@@ -167,7 +167,9 @@ function makeHead(state) {
   const number = el("span", { class: "number" });
   const needing = el("span", { class: "needing" });
   const button = el("button", { class: "fold", type: "button", onclick: () => state.send("fold", node.runvitals.group.key) }, el("span", { class: "arrow", "aria-hidden": "true" }), label, number, needing);
-  const node = el("tr", { class: "group" }, el("th", { scope: "colgroup", colspan: COLUMNS.length }, button));
+  // A cell for each column, for one that spans them all would bring hidden columns back; what is written runs over the empty ones.
+  const rest = COLUMNS.slice(1).map((name) => el("td", { class: columnClass(name) }));
+  const node = el("tr", { class: "group" }, el("th", { scope: "rowgroup" }, button), rest);
   node.runvitals = { label, number, needing, button };
   return node;
 }
