@@ -180,3 +180,22 @@ def test_real_wandb_offline_records_the_alert(tmp_path: Path) -> None:
     assert b"Planted title" in data
     assert b"Planted text" in data
     assert b"ERROR" in data
+
+
+def test_training_that_asks_for_it_passes_alerts_on(run: Any, trainings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import TrainerCallback
+
+    from runvitals.trainers.callback import Callback
+
+    there = WandbRun()
+
+    class Watcher(TrainerCallback):  # type: ignore[misc]
+        def on_step_end(self, *given: Any, **found: Any) -> None:
+            monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(run=there))
+            WandbNotifier(run.path.parent).send(message(run))
+
+    trainer = trainings.build("pretrain", Callback(run=run, wandb_alerts=True), max_steps=1)
+    trainer.add_callback(Watcher())
+    trainer.train()
+    assert there.came.wait(20.0)
+    assert there.alerts[0][0] == "Loss diverges · dpo"
