@@ -153,11 +153,13 @@ def from_recording(run: RecordedRun, *, source: str) -> LabelledRun:
     )
 
 
-def _course(run: RecordedRun) -> Iterator[Row | Happening]:
-    """The rows and the events among them, by time."""
+def _course(run: RecordedRun) -> Iterator[Row | Happening | Pulse]:
+    """The rows, the events and the watcher's looks at a run that hung, by time."""
     rows = [Row(time_s=row.time_s, step=row.step, values=row.values) for row in run.rows]
     events = [Happening(time_s=e.time_s, step=e.step, kind=e.kind, data=e.data) for e in run.events]
-    return heapq.merge(rows, events, key=lambda item: item.time_s)
+    return heapq.merge(
+        rows, events, _silence(run), key=lambda item: item.now_s if isinstance(item, Pulse) else item.time_s
+    )
 
 
 def _recorded_onset(run: RecordedRun, word: str) -> int | None:
@@ -175,7 +177,6 @@ def _end(run: RecordedRun) -> Iterator[Happening | Pulse]:
         return
     last = run.rows[-1]
     heard_s = max(last.time_s, *(event.time_s for event in run.events)) if run.events else last.time_s
-    yield from _silence(run.silent_s, heard_s)
     if run.silent_s:
         return
     if run.ending == "killed":
@@ -187,8 +188,9 @@ def _end(run: RecordedRun) -> Iterator[Happening | Pulse]:
         yield Happening(time_s=heard_s, step=last.step, kind="finish", data={"status": "finished"})
 
 
-def _silence(silent_s: float, heard_s: float) -> Iterator[Pulse]:
-    """What a watcher sees of a run that hangs: the process lives and beats, and no row comes."""
-    for waited_s in range(1, int(silent_s) + 1):
-        now_s = heard_s + waited_s
+def _silence(run: RecordedRun) -> Iterator[Pulse]:
+    """What a watcher sees of a run that hangs, from its last step on: the process lives, beats and samples its machine, and no step comes."""
+    stepped_s = [row.time_s for row in run.rows if row.step is not None] or [row.time_s for row in run.rows][:1]
+    for waited_s in range(1, int(run.silent_s) + 1 if stepped_s else 1):
+        now_s = stepped_s[-1] + waited_s
         yield Pulse(now_s=now_s, beat_s=now_s, phase="train", alive=True)

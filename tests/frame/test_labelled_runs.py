@@ -137,6 +137,22 @@ def test_events_among_the_rows_and_a_silence_at_the_end_are_told(tmp_path: Path)
     assert {firing.rule for firing in firings} == {"progress_stalled"}
 
 
+def test_run_that_hangs_is_looked_at_from_its_last_step_on_though_its_machine_is_still_sampled(tmp_path: Path) -> None:
+    events = [{"kind": "silence", "time_s": 1e9 + 60, "step": None, "data": {"seconds": 150}}]
+    recorded(tmp_path, "sft-hang", events, severity="broken", fault="stall", onset_step=60)  # type: ignore[arg-type]
+    path = tmp_path / "sft-hang.json"
+    recording = json.loads(path.read_text())
+    for later_s in range(5, 150, 5):
+        recording["logs"].append({"t": 1e9 + 60 + later_s, "step": None, "logs": {"host/cpu_percent": 1.0}})
+    path.write_text(json.dumps(recording))
+    (run,) = read_labelled_runs(tmp_path)[0]
+    times = [item.now_s if isinstance(item, Pulse) else item.time_s for item in run.items]
+    assert times == sorted(times)
+    (firing,) = EngineJudge(default_rules()).firings(run)
+    assert firing.rule == "progress_stalled"
+    assert 60 <= firing.time_s - (1e9 + 60) <= 62
+
+
 def test_wrong_folders_and_labels_are_refused_with_what_is_expected(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="expected a folder"):
         read_labelled_runs(tmp_path / "none")
