@@ -34,7 +34,7 @@ def chart_json(chart: Chart, run: RunInfo, keys: Mapping[str, Latest]) -> dict[s
     references = [*chart.references, *_references(main.references if main else (), run), *_settings_lines(chart, run)]
     tell = len(chart.lines) == 1 or chart.lines[0].style != chart.lines[-1].style
     # Three entries do not fit into one line of a narrow chart's key: it takes two, and the plot gives up the room.
-    crowded = len(chart.lines) > 2
+    crowded = chart.span <= 3 and len(chart.lines) + len(references) > 2
     return {
         "id": chart.id,
         "kind": "chart",

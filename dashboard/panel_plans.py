@@ -104,7 +104,7 @@ MARGIN = (
     one("log_odds_ratio"),
 )
 PROBE = (
-    one("probe_margin", height=230, unit="one yardstick for every trainer; band: 95 % interval"),
+    one("probe_margin", height=230, unit="reward; band: 95 % interval"),
     Chart(
         id="probe_pair",
         title="Chosen, rejected, margin",

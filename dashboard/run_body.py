@@ -151,11 +151,12 @@ def words(
     """What the page says now."""
     incidents = group(alerts, now_s=now_s)
     incident = main_incident(incidents)
+    shown = incident if incident and incident.state != "resolved" and incident.severity != "info" else None
     said = section_words(run, series)
     return {
         "facts": facts(run, series, health=health, incidents=incidents, now_s=now_s),
-        "incident": incident_json(incident, now_s=now_s) if incident and incident.state != "resolved" else None,
-        "beside": beside_json(incidents, incident),
+        "incident": incident_json(shown, now_s=now_s) if shown else None,
+        "beside": beside_json(incidents, shown),
         "sections": {
             section.id: agreed(said.get(section.id, SectionWords()), section, alerts).json()
             for section in drawn

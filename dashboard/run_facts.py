@@ -148,9 +148,13 @@ MOST_BESIDE = 3
 
 
 def beside_json(incidents: Sequence[Incident], shown: Incident | None) -> dict[str, Any]:
-    """The open incidents that the page is not about, each by its root, worst first, and how many more there are."""
-    others = [one for one in incidents if one is not shown and one.state == "open" and one.severity != "info"]
+    """The open incidents that the page is not about, each by its root, worst first, and how many more there are.
+
+    What is only worth knowing asks nothing of anybody: a line says it, never a block.
+    """
+    others = [one for one in incidents if one is not shown and one.state == "open"]
     return {
+        "title": "Also open" if shown else "Noted",
         "roots": [
             {
                 "id": one.root.id,

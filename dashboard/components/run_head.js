@@ -118,7 +118,7 @@ function drawBeside(parent, { state, beside }) {
   parent.dataset.text = text;
   parent.hidden = !beside?.roots.length;
   if (parent.hidden) return parent.replaceChildren();
-  parent.replaceChildren(el("span", { class: "ink2" }, "Also open"), ...beside.roots.map((root) => alertLink(root, state)), beside.more ? el("span", { class: "ink2" }, `and ${beside.more} more`) : "");
+  parent.replaceChildren(el("span", { class: "ink2" }, beside.title), ...beside.roots.map((root) => alertLink(root, state)), beside.more ? el("span", { class: "ink2" }, `and ${beside.more} more`) : "");
 }
 
 function incidentButtons(incident, state) {

@@ -152,3 +152,22 @@ def test_what_else_was_logged_is_folded_and_costs_nothing(watched: Store) -> Non
     assert [section.folds for section in shut if section.id == "others"] == [2], "an evaluation is no chart of its own"
     assert {"my/metric", "eval_entropy"} <= {want.key for want in wants(run, keys, whole)}
     assert {want.key for want in wants(run, keys, shut)} == {"loss"}
+
+
+def test_open_incidents_beside_the_main_one_have_a_line_each(watched: Store) -> None:
+    run = next(run for run in watched.runs() if run.name == "dpo-7b-uf-b01")
+    drawn = sections(run, watched.keys(run.id))
+    found = watched.alerts(run_id=run.id)[0]
+    again = [
+        replace(found, id=f"a{number}", incident=f"a{number}", severity=severity, state="firing", fired_s=float(number))
+        for number, severity in enumerate(["critical", "warning", "warning", "warning", "warning", "info"])
+    ]
+    said = words(run, drawn, series={}, alerts=again, events=[], health="critical", now_s=10.0)
+    assert said["incident"]["alert"] == "a0"
+    beside = said["beside"]
+    assert (beside["title"], beside["more"]) == ("Also open", 2)
+    assert [root["severity"] for root in beside["roots"]] == ["warning"] * 3
+
+    quiet = words(run, drawn, series={}, alerts=again[-1:], events=[], health="healthy", now_s=10.0)
+    assert quiet["incident"] is None, "what asks nothing of anybody is a line"
+    assert (quiet["beside"]["title"], len(quiet["beside"]["roots"])) == ("Noted", 1)
