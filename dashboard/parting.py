@@ -3,7 +3,7 @@
 The shared range is cut into cells, wide enough to hold a few rows of either run. A run's noise is how far the mean of a cell lies from the
 middle of its two neighbours (second differences, as von Neumann 1941 has the first), by the median, so that a trend, a spike or a blow-up
 does not count as noise. The runs have parted where the difference of their means is beyond `TIMES` the noise of both and stays there, on
-one side, up to the end. How rare false partings are on seeds of one setting is stated in docs/dashboard.md.
+one side, up to the end. How rare false partings are on seeds of one setting is stated in docs/compare.md.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STAYS = 0.1
 """Share of the cells that must lie apart up to the end, and never fewer than three: less may be the last few rows' noise."""
 
 TIMES = 3.0
-"""Noises that a difference must exceed. 3 of 216 curves of one setting's seeds part at 3, and no pair of runs on a charted signal."""
+"""Noises that a difference must exceed. Of 93 pairs of seeds none parts on a charted signal."""
 
 VISIBLE = 0.05
 """A difference below this share of the middle half of both curves' values is none that anybody could see."""

@@ -70,7 +70,11 @@ def page() -> None:
     known: _Page | None = st.session_state.get(_STATE)
     # The whole app runs again when an alert fires. What was chosen since then is in the browser's address, which Streamlit may not know.
     shown = known.shown if known is not None and known.query == query else of_query(query)
-    st.session_state[_STATE] = _Page(query=query, shown=shown, feed=Feed(epoch=uuid.uuid4().hex[:8]))
+    fresh = _Page(query=query, shown=shown, feed=Feed(epoch=uuid.uuid4().hex[:8]))
+    if known is not None:
+        # What was worked out for the same choice holds still; it is half a second of work for fifty runs.
+        fresh.reader, fresh.made = known.reader, known.made
+    st.session_state[_STATE] = fresh
     _forget()
     _live()
 
