@@ -45,7 +45,8 @@ function build(parent) {
   state.list = el("div", { class: "list" });
   state.cards = el("div", { onkeydown: (event) => walk(event) });
   state.nothing = el("p", { class: "none", hidden: true });
-  state.standing = el("div", { class: "standing", hidden: true });
+  state.mutes = el("div");
+  state.standing = el("div", { class: "standing", hidden: true }, el("h3", {}, "Mutes that stand"), state.mutes);
   state.list.append(state.cards, state.nothing, state.standing);
   state.teaching = el("div", { class: "detail teaching", hidden: true }, LESSONS.map(([title, text]) => el("div", {}, el("h3", {}, title), el("p", { class: "ink2" }, text))));
   state.detail = makeDetail((event, value) => state.send(event, value));
@@ -92,7 +93,7 @@ function drawBody(state, body) {
   setText(state.nothing, body.query ? noAnswer(body) : NOTHING[body.tab]);
   state.nothing.hidden = cards.length > 0;
   state.standing.hidden = body.tab !== "muted" || !body.mutes.length;
-  keyed(state.standing, body.mutes, { key: (mute) => mute.id, make: (mute) => muteLine(mute, (event, value) => state.send(event, value)), update: () => {} });
+  keyed(state.mutes, body.mutes, { key: (mute) => mute.id, make: (mute) => muteLine(mute, (event, value) => state.send(event, value)), update: () => {} });
   state.teaching.hidden = body.shown !== null;
   drawDetail(state.detail, body.shown, { color: body.shown ? colors[body.shown.color % colors.length] : "", now_s: serverNow(state) });
   followed(state, body.shown);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -89,7 +90,8 @@ def _offered() -> dict[str, Any]:
 
 
 def _body(store: Store, query: Query, now_s: float) -> dict[str, Any]:
-    alerts = store.alerts()
+    deleted = set(store.due_deletions(math.inf))
+    alerts = [alert for alert in store.alerts() if alert.run_id not in deleted]
     incidents = group(alerts, now_s=now_s)
     runs = {run.id: run for run in store.runs()}
     mutes = store.mutes()

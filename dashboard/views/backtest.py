@@ -45,7 +45,7 @@ def _live() -> None:
 
 
 def _body(store: Store) -> dict[str, Any]:
-    runs = store.runs()
+    runs = [run for run in store.runs() if run.delete_after_s is None]
     trial = trials().get(st.query_params.get("trial", ""))
     file = rules_file(settings().rules)
     return body(

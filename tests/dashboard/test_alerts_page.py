@@ -270,3 +270,11 @@ def test_fifty_alerts_are_all_listed(watched: Store) -> None:
     body = body_of()
     assert body["counts"]["open"] == 56
     assert len([card for card in body["cards"] if card["incident_state"] == "open"]) == 56
+
+
+def test_alerts_of_a_run_that_is_to_be_deleted_are_shown_by_no_page(watched: Store) -> None:
+    run = next(run for run in watched.runs() if run.name == "sft-13b-fsdp")
+    watched.delete_later([run.id], time.time() + 60)
+    body = body_of()
+    assert body["counts"]["open"] == 5
+    assert run.name not in {card["run"] for card in body["cards"]}
