@@ -2,9 +2,8 @@
 
 import { el, setText } from "./base.js";
 import { AXES } from "./chart_axis.js";
-import { SCALES, SMOOTHINGS } from "./chart_settings.js";
+import { OUTLIERS, SCALES, SMOOTHINGS } from "./chart_settings.js";
 
-const CLIPPED = { false: "All", true: "Most" };
 const KEYS = "Drag zooms, Shift and drag pans, double click shows all. Keys on a chart: ← → read, + − zoom, Shift ← → pan, 0 shows all.";
 
 // The x axis: some of AXES as segments, and every other axis, the signals of the page too, in a list behind them.
@@ -47,7 +46,7 @@ function made(page) {
     el("button", { type: "button", class: "view-reset", hidden: true, onclick: () => page.resetOwn() }),
     list("Smoothing", "smooth", SMOOTHINGS, "Auto: a centred mean of about a twelfth of the points in view. Light, Medium, Strong: an average (EMA) that forgets by half over 0.5, 2 or 8 % of the axis in view. The values themselves stay, faintly."),
     list("Scale", "y", SCALES, "Auto: logarithmic where the signal calls for it. What is not above 0 has no place on a logarithmic scale and is told of in the key."),
-    list("Values", "clip", CLIPPED, "Most: outliers do not stretch the axis; a caret at the edge shows each, the key how far it reaches. A NaN is always shown."),
+    list("Outliers", "clip", OUTLIERS, "Clipped: outliers do not stretch the axis; a caret at the edge shows each, the key how far it reaches. A NaN is always shown."),
     el("label", { class: "view-choice" }, el("input", { type: "checkbox", onchange: (event) => page.setLogX(event.target.checked) }), "Log x"),
     el("span", { class: "view-help", tabindex: "0", role: "note", title: KEYS, "aria-label": KEYS }, "?"),
   ];

@@ -2,7 +2,7 @@
 
 import { el } from "./base.js";
 import { pictureFile, save, svgFile } from "./chart_export.js";
-import { SCALES, SMOOTHINGS } from "./chart_settings.js";
+import { OUTLIERS, SCALES, SMOOTHINGS } from "./chart_settings.js";
 
 export class ChartMenu {
   constructor(chart) {
@@ -47,8 +47,8 @@ export class ChartMenu {
     const choice = (name, value, text) => this.item(text, () => chart.page.setLook(name, value, chart.spec.id), { checked: look[name] === value, name });
     const scales = ["auto", "log", "linear"].map((y) => choice("y", y, SCALES[y]));
     const smoothings = Object.entries(SMOOTHINGS).map(([smooth, text]) => choice("smooth", smooth, text));
-    const clips = [choice("clip", false, "All"), choice("clip", true, "Without outliers")];
-    const curves = chart.spec.stack ? [] : [group("Scale", scales), group("Smoothing", smoothings), group("Values", clips)];
+    const clips = [false, true].map((clip) => choice("clip", clip, OUTLIERS[clip]));
+    const curves = chart.spec.stack ? [] : [group("Scale", scales), group("Smoothing", smoothings), group("Outliers", clips)];
     return [...curves, group("Save", [
       this.item("PNG", async () => save(await pictureFile(chart)), {}),
       this.item("SVG", async () => save(await svgFile(chart)), {}),

@@ -3,6 +3,7 @@
 export const SMOOTHINGS = { auto: "Auto", off: "Off", light: "Light", medium: "Medium", strong: "Strong" };
 // The half-life of each average, as a share of what is in view: a zoom smooths less, as it should.
 export const HALF_LIFE = { light: 0.005, medium: 0.02, strong: 0.08 };
+export const OUTLIERS = { false: "Shown", true: "Clipped" };
 export const SCALES = { auto: "Auto", log: "Log", linear: "Linear" };
 
 const AXIS_NAME = /^[^\s]{1,200}$/;

@@ -305,7 +305,7 @@ def test_outliers_are_clipped_but_told_of_and_a_nan_stays(page: sync_api.Page, s
     visit(page, f"{server}/run?run=long")
     edges = marks(page, "loss")
     assert "up to" not in key_of(page, "loss")
-    page.get_by_label("Values").select_option("Most")
+    page.get_by_label("Outliers").select_option("Clipped")
     wait_until(page, lambda: "up to 40.0" in key_of(page, "loss"))
     assert marks(page, "loss") == edges + 1, "the spike has a caret; the NaN and the learning rate keep their marks"
     assert "clip=1" in page.url
