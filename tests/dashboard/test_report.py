@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from runvitals.cli import app
 from runvitals.dashboard.report.document import Bold, Code, Document, Link, Paragraph, Table
 from runvitals.dashboard.report.html_page import html_page
 from runvitals.dashboard.report.make import html_report, markdown_report
@@ -281,3 +283,40 @@ def test_a_run_with_hostile_texts_everywhere_makes_a_file_that_is_only_text(stor
     assert "img" not in page.tags and "script" not in page.tags
     assert not [name for name, _ in page.attributes if name.startswith("on") or name in ("src", "href")]
     assert page.text.count(evil) >= 6
+
+
+def command(*words: str) -> Any:
+    return CliRunner().invoke(app, ["report", *words])
+
+
+def test_the_command_writes_the_file_and_says_where(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(store, [1.0, 0.5], name="../<b>one")
+    monkeypatch.chdir(tmp_path)
+    assert command("../<b>one").exit_code == 0
+    (path,) = tmp_path.glob("*.html")
+    assert path.name == "b-one-report.html"
+    assert "<svg" in path.read_text()
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    assert command("r", "--out", str(folder)).exit_code == 0
+    assert [one.name for one in folder.iterdir()] == ["b-one-report.html"]
+
+
+def test_the_command_puts_the_charts_of_markdown_beside_it(store: Store, tmp_path: Path) -> None:
+    write(store, [1.0, 0.5])
+    out = tmp_path / "deep" / "my ticket.md"
+    done = command("r", "--markdown", "--out", str(out))
+    assert done.exit_code == 0, done.output
+    named = re.findall(r"\]\(([^)\s]+\.svg)\)", out.read_text())
+    assert named
+    assert all((out.parent / name).is_file() for name in named)
+
+
+def test_the_command_says_what_is_wrong_with_its_place(store: Store, tmp_path: Path) -> None:
+    write(store, [1.0])
+    (tmp_path / "file").write_text("")
+    refused = command("r", "--out", str(tmp_path / "file" / "x.html"))
+    assert isinstance(refused.exception, SettingsError)
+    assert "--out" in str(refused.exception)
