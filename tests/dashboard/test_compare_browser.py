@@ -1,0 +1,103 @@
+"""Compare in real Chromium: a dozen runs, groups, the address, views, keys, and hostile names and settings."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from runvitals.store import Store
+
+HOSTILE = "<img src=x onerror=window.hurt=1> ![](http://tracker.example/x.png) $x^2$"
+
+# A cold browser and a cold server on a busy machine.
+expect.set_options(timeout=60_000)
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture
+def ids(store: Store, sample: ModuleType) -> str:
+    """Twelve ended runs, four seeds of three settings, one of them of a hostile name and setting."""
+    samples = tuple(
+        sample.Sample(
+            name=HOSTILE if number == 1 else f"run-{number}", trainer="dpo", kind="clean", step=60, max_steps=60, age_s=1_000,
+            status="finished", probe=1.0 + number,
+            config={"learning_rate": 10.0 ** -(1 + number % 3), "seed": number, "note": HOSTILE if number == 1 else "plain"},
+        )
+        for number in range(12)
+    )  # fmt: skip
+    sample.fill(store, now_s=time.time(), samples=samples)
+    by_name = {run.name: run.id for run in store.runs()}
+    return ",".join(by_name[one.name] for one in samples)
+
+
+@pytest.fixture
+def page(chromium_path: str) -> Iterator[Page]:
+    """A page of a fresh browser."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox", "--disable-gpu"])
+        opened = browser.new_page(viewport={"width": 1440, "height": 1200})
+        opened.set_default_timeout(60_000)
+        yield opened
+        browser.close()
+
+
+def traces(page: Page, chart: str) -> Any:
+    return page.locator(f'figure[data-chart="{chart}"] .plot').evaluate("node => node.data.map(one => one.line?.color)")
+
+
+def test_a_comparison_is_grouped_kept_in_its_address_saved_and_walked_by_keys(
+    ids: str, beating: None, serve: Callable[..., Any], page: Page
+) -> None:
+    address, _ = serve()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{address}/compare?compare={ids}")
+
+    # Six in colour, the other six one thin grey trace.
+    expect(page.locator(".run-chip")).to_have_count(6)
+    expect(page.locator(".more-runs")).to_contain_text("6 more")
+    expect(page.locator('figure[data-chart="loss"] .main-svg').first).to_be_attached()
+    assert len({color for color in traces(page, "loss") if color and color.startswith("#")}) == 6
+    expect(page.locator(".against-table.tall tbody tr")).to_have_count(12)
+
+    # A run that is thin becomes one of the six, behind the baseline.
+    page.locator(".against-table.tall tbody tr").last.get_by_role("button", name="in colour").click()
+    expect(page.locator(".run-chip-name").nth(1)).to_have_text("run-11")
+    assert page.url.split("compare=")[1].startswith(f"{ids.split(',')[0]}%2C{ids.split(',')[-1]}")
+
+    # Groups, and the address says so.
+    page.get_by_label("Group by").select_option("learning_rate")
+    expect(page.locator(".run-chip")).to_have_count(3)
+    expect(page.locator(".run-chip").first).to_contain_text("n 4")
+    expect(page.locator('figure[data-chart="margin"] .key')).to_contain_text("n 4")
+    assert "group=learning_rate" in page.url
+    page.get_by_role("button", name="Share of run").click()
+    expect(page.get_by_role("button", name="Share of run")).to_have_attribute("aria-pressed", "true")
+    page.wait_for_function("location.search.includes('x=share')")
+
+    # The same address shows the same page; a view keeps it.
+    page.reload()
+    expect(page.locator(".run-chip")).to_have_count(3)
+    page.locator("details.views summary").click()
+    page.get_by_label("Name of this view").fill(HOSTILE[:60])
+    page.keyboard.press("Enter")
+    link = page.locator("details.views a")
+    expect(link).to_have_text(HOSTILE[:60])
+    assert "group=learning_rate" in str(link.get_attribute("href"))
+
+    # Arrow keys pick runs out of the outcome, in its order.
+    plot = page.locator("svg.outcome").first
+    plot.focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".outcome-read")).to_contain_text("run-0")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".outcome-read")).to_contain_text(HOSTILE)
+
+    assert page.evaluate("window.hurt") is None
+    assert [url for url in asked if "127.0.0.1" not in url and not url.startswith("data:")] == []
