@@ -25,7 +25,10 @@ _SETTLED = 3
 
 
 class Timeline:
-    """rows: training rows so far. rate: newest learning rate, NaN before the first; peak_rate: the highest so far, 0 before."""
+    """rows: training rows so far. rate: newest learning rate, NaN before the first; peak_rate: the highest so far, 0 before.
+
+    resumes, jumps, epochs: how often the run was resumed or went back, its rate jumped, and an epoch ended.
+    """
 
     def __init__(self, max_steps: int | None) -> None:
         """Nothing seen yet. max_steps: planned steps, None where they are not known."""
@@ -37,7 +40,7 @@ class Timeline:
         self._peak_row = 0
         self._epoch = math.nan
         self._marked: dict[Mark, int] = {}
-        self._times: dict[Mark, int] = {}
+        self.resumes = self.jumps = self.epochs = 0
 
     @classmethod
     def of_run(cls, context: RunContext) -> Timeline:
@@ -83,10 +86,6 @@ class Timeline:
         """Rows since the newest of these events, infinite where there was none."""
         return min((self.rows - self._marked[mark] for mark in marks if mark in self._marked), default=math.inf)
 
-    def times(self, mark: Mark) -> int:
-        """How often this has happened so far."""
-        return self._times.get(mark, 0)
-
     @property
     def epoch(self) -> float:
         """Passes over the data, NaN where they are not logged."""
@@ -104,7 +103,9 @@ class Timeline:
 
     def _mark(self, mark: Mark) -> None:
         self._marked[mark] = self.rows
-        self._times[mark] = self._times.get(mark, 0) + 1
+        self.resumes += mark == "resume"
+        self.jumps += mark == "rate"
+        self.epochs += mark == "epoch"
 
     def _take_rate(self, rate: float) -> None:
         before, self.rate = self.rate, rate

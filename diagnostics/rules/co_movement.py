@@ -47,6 +47,10 @@ class CoMovement:
             return 0.0
         return max(-1.0, min(1.0, both / math.sqrt(own)))
 
+    def surely_above(self, least: float) -> bool:
+        """True where the correlation less its error is above `least`, 0 to 1."""
+        return self.correlation() > least and self.at_least() > least
+
     def at_least(self) -> float:
         """The correlation less three standard errors (Fisher's z): what it surely is at least, where it is positive."""
         found = min(self.correlation(), 1.0 - 1e-12)

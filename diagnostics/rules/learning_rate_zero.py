@@ -29,7 +29,7 @@ SPEC = RuleSpec(
     summary="The learning rate is exactly 0 in 10 rows on end that span 50 steps. From the start, with a loss that does not fall, it is critical: "
     "nothing was learned at all. Later it is a warning where a tenth of the planned run is still to come.",
     main_signal="learning_rate",
-    signals=("learning_rate", "loss"),
+    signals=("learning_rate",),
     hold=1,
     clear=3,
     inhibits=(
@@ -63,7 +63,7 @@ _LEFT = 0.9
 
 
 class _Detector(RowDetector):
-    """How long the rate has been 0, and whether the loss falls all the same."""
+    """How long the rate has been 0, and the losses since: whether they fall all the same."""
 
     def __init__(self, timeline: Timeline, limits: Limits) -> None:
         self._timeline = timeline
@@ -74,17 +74,17 @@ class _Detector(RowDetector):
 
     def update(self, sample: Sample) -> Reading | None:
         """Takes a row."""
-        loss = sample.signals.get("loss")
-        if loss is not None and is_finite(loss):
-            self._losses.add(loss)
         rate = sample.signals.get("learning_rate")
         if rate is None or not is_finite(rate):
             return None
         if rate != 0.0:
-            self._rows, self._first = 0, None
+            self._rows = 0
             return OK
         if not self._rows:
-            self._first = sample.step
+            self._first, self._losses = sample.step, Blocks()
+        loss = sample.signals.get("loss")
+        if loss is not None and is_finite(loss):
+            self._losses.add(loss)
         self._rows += 1
         if self._rows < self._limits.rows or self._spanned(sample.step) < self._limits.steps:
             return None

@@ -96,7 +96,7 @@ class _Detector(RowDetector):
             return None
         self._course.add(length)
         self._together.add(sample.signals.get("reward"), length)
-        if self._together.at_least() > self._limits.correlation:
+        if self._together.surely_above(self._limits.correlation):
             return self._measured(sample.step)
         count = self._length.count
         if count < _ENOUGH:

@@ -120,7 +120,7 @@ class _Detector(RowDetector):
     def _at_edge(self) -> bool:
         """True at the row that ends an epoch, where epochs have many rows."""
         timeline = self._timeline
-        return timeline.since("epoch") == 0 and timeline.times("epoch") * _EPOCH_ROWS < timeline.rows
+        return timeline.since("epoch") == 0 and timeline.epochs * _EPOCH_ROWS < timeline.rows
 
     def _take(self, level: float) -> None:
         if self._last is not None:

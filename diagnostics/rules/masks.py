@@ -13,12 +13,15 @@ class Resumes:
     def __init__(self, timeline: Timeline) -> None:
         """Nothing was asked yet."""
         self._timeline = timeline
-        self._seen = timeline.times("resume")
+        self._seen = timeline.resumes
 
     def is_new(self) -> bool:
         """True once after each resume."""
-        before, self._seen = self._seen, self._timeline.times("resume")
-        return self._seen != before
+        resumes = self._timeline.resumes
+        if resumes == self._seen:
+            return False
+        self._seen = resumes
+        return True
 
 
 class RateJump:
@@ -34,17 +37,18 @@ class RateJump:
         """rows: how many rows of the caller a jump lasts."""
         self._timeline = timeline
         self._rows = rows
-        self._seen = timeline.times("rate")
+        self._seen = timeline.jumps
         self._since = rows
         self._left = 0
 
     def read(self) -> bool:
         """True while a jump is new. To be asked once for each row of the caller."""
-        times = self._timeline.times("rate")
+        jumps = self._timeline.jumps
         self._since += 1
-        self._left -= self._left > 0
-        if times != self._seen:
+        if self._left:
+            self._left -= 1
+        if jumps != self._seen:
             if self._since > self._rows and not self._timeline.warming_up:
                 self._left = self._rows
-            self._seen, self._since = times, 0
+            self._seen, self._since = jumps, 0
         return self._left > 0
