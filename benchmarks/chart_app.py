@@ -93,7 +93,14 @@ def ours() -> None:
         "now_s": 0.0,
         "notices": [],
     }
-    mount("charts", key="charts", data=data, events={"zoom": lambda: None, "resync": feed.resync, "csv": lambda: None})
+    mount("charts", key="charts", data=data, events={"zoom": lambda: None, "resync": anew, "csv": lambda: None})
+
+
+def anew() -> None:
+    """Makes the next message a whole one."""
+    st.session_state["feed"].resync()
+    for part in ("bench.frame", "bench.words"):
+        live.forget(part)
 
 
 @st.fragment(run_every=EVERY_S)
@@ -115,6 +122,5 @@ if st.query_params.get("by") == "plotly":
     plotly()
 else:
     st.session_state["feed"] = Feed(epoch=uuid.uuid4().hex[:8])
-    for part in ("bench.frame", "bench.words"):
-        live.forget(part)
+    anew()
     ours()

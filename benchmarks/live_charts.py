@@ -25,7 +25,6 @@ from pathlib import Path
 import numpy as np
 import psutil
 from page_server import FLAGS, append, browser_path, served
-from page_speed import cpu_s
 from playwright.sync_api import Page, sync_playwright
 
 from runvitals.collectors.run import Options, Run
@@ -41,11 +40,13 @@ POINTS = 2000
 ROW_S = 0.5
 
 PLOTS = {"ours": ".plot.js-plotly-plot", "plotly": ".stPlotlyChart .js-plotly-plot"}
-SURFACE = {"ours": "figure.chart .surface", "plotly": ".stPlotlyChart .nsewdrag"}
+SURFACE = {"ours": "figure.chart .surface", "plotly": ".stPlotlyChart .js-plotly-plot"}
 
 OBSERVE = """([selector, quiet]) => {
-  const find = root => { const own = root.querySelector(selector); if (own) return own;
-    for (const node of root.querySelectorAll("*")) if (node.shadowRoot) { const found = find(node.shadowRoot); if (found) return found; } };
+  const within = (root, wanted) => { const own = root.querySelector(wanted); if (own) return own;
+    for (const node of root.querySelectorAll("*")) if (node.shadowRoot) { const found = within(node.shadowRoot, wanted); if (found) return found; } };
+  const find = root => within(root, selector);
+  window.box = wanted => { const { x, y, width, height } = within(document, wanted)?.getBoundingClientRect() ?? {}; return width ? { x, y, width, height } : null; };
   window.look = () => { const plot = find(document); return plot?._fullLayout?.xaxis.range.map(Number); };
   window.newest = () => { const plot = find(document);
     return Math.max(-1, ...(plot?.data ?? []).flatMap(trace => trace.yaxis === "y2" ? [] : [Math.max(...trace.x.slice(-3).filter(x => x !== null))])); };
@@ -126,7 +127,7 @@ def app() -> Iterator[tuple[str, psutil.Process]]:
             "--server.headless",
             "true",
         ]
-        command += ["--browser.gatherUsageStats", "false"]
+        command += ["--server.address", "127.0.0.1", "--browser.gatherUsageStats", "false"]
         process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         over = threading.Event()
 
@@ -169,15 +170,15 @@ def watch(page: Page, url: str, server: psutil.Process, told: tuple[str, Window,
     zoomed = zoom(page, name)
     page.wait_for_timeout(2 * EVERY_S * 1000)
     browsers = psutil.Process().children(recursive=True)
-    at_s, server_s, browser_s, bytes_before = time.perf_counter(), cpu_s([server]), cpu_s(browsers), received[0]
+    at_s, server_s, browser_s, bytes_before = time.perf_counter(), spent_s([server]), spent_s(browsers), received[0]
     kept = 0
     for _ in range(refreshes):
         page.wait_for_timeout(EVERY_S * 1000)
         kept += same(page.evaluate("window.look()"), zoomed)
     if counts:
         window.wall_s += time.perf_counter() - at_s
-        window.server_s += cpu_s([server]) - server_s
-        window.browser_s += cpu_s(browsers) - browser_s
+        window.server_s += spent_s([server]) - server_s
+        window.browser_s += spent_s(browsers) - browser_s
         window.bytes += received[0] - bytes_before
         window.refreshes += refreshes
         window.kept += kept
@@ -187,7 +188,13 @@ def watch(page: Page, url: str, server: psutil.Process, told: tuple[str, Window,
 
 def zoom(page: Page, name: str) -> list[float]:
     """Drags over the middle of the first chart; the range that it then shows."""
-    box = page.locator(SURFACE[name]).first.bounding_box()
+    box = None
+    for _ in range(100):
+        # A chart that is being replaced has no place for a moment.
+        box = page.evaluate("wanted => window.box(wanted)", SURFACE[name])
+        if box is not None:
+            break
+        page.wait_for_timeout(100)
     if box is None:
         raise SystemExit(f"{name}: there is no chart to zoom")
     y = box["y"] + box["height"] / 2
@@ -208,6 +215,18 @@ def size_of(frame: dict[str, object]) -> int:
     """Bytes of one message; a binary one comes as base64."""
     payload = str(frame["payloadData"])
     return len(payload) * 3 // 4 if frame["opcode"] == 2 else len(payload)
+
+
+def spent_s(processes: list[psutil.Process]) -> float:
+    """Processor seconds of all of them so far."""
+    spent = 0.0
+    for process in processes:
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        spent += times.user + times.system
+    return spent
 
 
 def tell(name: str, window: Window) -> None:

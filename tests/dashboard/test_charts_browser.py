@@ -255,8 +255,8 @@ def marks(page: sync_api.Page, chart: str) -> int:
 
 def test_zooming_reads_finer_until_single_points_show(page: sync_api.Page, server: str) -> None:
     visit(page, f"{server}/run?run=long")
-    assert "min–max" in key_of(page, "loss")
-    assert marks(page, "learning_rate") == 1, "where the learning rate dropped"
+    wait_until(page, lambda: "min–max" in key_of(page, "loss"))
+    wait_until(page, lambda: marks(page, "learning_rate") == 1)  # where the learning rate dropped
     left, right = 0.0, 1.02 * LONG
     while right - left > 60:
         width = (right - left) / 8
@@ -284,6 +284,7 @@ def test_zooming_reads_finer_until_single_points_show(page: sync_api.Page, serve
     assert stop - start == pytest.approx(high - low, abs=0.01), "to pan keeps the width"
     assert stop < SPIKE, "and dragging to the right shows what was to the left"
     visit(page, page.url)
+    wait_until(page, lambda: marks(page, "loss") > 20)
     assert ticks(page, "loss") != whole_of(page), "the address holds the zoom"
 
 
@@ -303,6 +304,7 @@ def whole_of(page: sync_api.Page) -> list[str | None]:
 
 def test_outliers_are_clipped_but_told_of_and_a_nan_stays(page: sync_api.Page, server: str) -> None:
     visit(page, f"{server}/run?run=long")
+    wait_until(page, lambda: marks(page, "loss") == 2)  # the NaN, and where the learning rate dropped
     edges = marks(page, "loss")
     assert "up to" not in key_of(page, "loss")
     page.get_by_label("Outliers").select_option("Clipped")
@@ -339,7 +341,7 @@ def test_settings_and_a_chart_of_its_own_outlive_a_reload_and_refreshes(page: sy
     wait_until(page, lambda: any("1." in (text or "") for text in ticks(page, "loss")))
     visit(page, page.url)
     assert "against Gradient norm" in page.locator("[data-chart=loss] .unit").inner_text()
-    assert "EMA" in key_of(page, "loss")
+    wait_until(page, lambda: "EMA" in key_of(page, "loss"))
     assert "log scale" not in unit.inner_text()
     page.get_by_role("button", name="Step", exact=True).click()
     wait_until(page, lambda: "200" in ticks(page, "loss"))
