@@ -25,6 +25,11 @@ _PENALTIES = {"ppo": ("kl_coef", "init_kl_coef"), "grpo": ("beta",), "rloo": ("b
 """Trainer → the setting that holds the policy near its reference."""
 
 _KEY_LINE_PX = 20
+_KEY_PX = 290
+"""Room for a key on a chart of a quarter of the page at 1440 px."""
+
+_VALUE_LETTERS = {"signed": 7, "percent": 4, "rate": 6, "count": 7}
+_AVERAGED = ", mean of 25 steps"
 
 
 def chart_json(chart: Chart, run: RunInfo, keys: Mapping[str, Latest]) -> dict[str, Any]:
@@ -33,14 +38,16 @@ def chart_json(chart: Chart, run: RunInfo, keys: Mapping[str, Latest]) -> dict[s
     main = SIGNALS.get(chart.lines[0].signals[0])
     references = [*chart.references, *_references(main.references if main else (), run), *_settings_lines(chart, run)]
     tell = len(chart.lines) == 1 or chart.lines[0].style != chart.lines[-1].style
-    # Three entries do not fit into one line of a narrow chart's key: it takes two, and the plot gives up the room.
-    crowded = chart.span <= 3 and len(chart.lines) + len(references) > 2
+    values = chart.kind or value_kind(chart.lines[0].signals[0])
+    series = [_line_json(line, run, chart, tell=tell, errors=errors) for line in chart.lines]
+    # Where a narrow chart's key needs two lines, the plot gives up the room, so that it ends where its neighbours end.
+    crowded = chart.span <= 3 and _key_px(series, references, values) > _KEY_PX
     return {
         "id": chart.id,
         "kind": "chart",
         "title": chart.title or (main.title if main else chart.id),
         "unit": _unit(chart, main.unit if main else "", run, log=bool(main and main.log_scale)),
-        "values": chart.kind or value_kind(chart.lines[0].signals[0]),
+        "values": values,
         "log": bool(main and main.log_scale) and len(chart.lines) <= 2,
         "zero": bool(main and any(reference.value == 0 for reference in main.references)),
         "stack": chart.stack,
@@ -49,9 +56,17 @@ def chart_json(chart: Chart, run: RunInfo, keys: Mapping[str, Latest]) -> dict[s
         "height": chart.height - (_KEY_LINE_PX if crowded else 0),
         "crowded": crowded,
         "references": references,
-        "series": [_line_json(line, run, chart, tell=tell, errors=errors) for line in chart.lines],
+        "series": series,
         "about": [about(line.signals[0], line.key) for line in chart.lines],
     }
+
+
+def _key_px(series: Sequence[Mapping[str, Any]], references: Sequence[Mapping[str, Any]], values: str) -> float:
+    """About how wide the key is: a swatch, a label and a value for each entry."""
+    labels = [one["label"] + (_AVERAGED if one["tell"] and one["smooth"] else "") for one in series]
+    letters = [6.2 * len(label) + 7.2 * _VALUE_LETTERS.get(values, 5) for label in labels]
+    letters += [6.2 * len(one["label"]) + 7.2 * len(one["text"]) for one in references]
+    return sum(letters) + 36 * len(letters) - 12
 
 
 def error_keys(keys: Mapping[str, Latest]) -> dict[str, str]:

@@ -117,6 +117,15 @@ def test_chosen_rejected_and_margin_share_a_chart_in_three_colours_whatever_the_
         assert len({line["color"] for line in series}) == 3
 
 
+def test_a_key_that_needs_two_lines_takes_them_from_the_plot() -> None:
+    logged = keys("loss", "eval_loss", "grad_norm", "learning_rate", "mean_token_accuracy", "eval_mean_token_accuracy")
+    section = next(one for one in sections(run(), logged) if one.id == "optimisation")
+    drawn = {chart.id: chart_json(chart, run(), logged) for chart in section.charts}
+    crowded = {name for name, chart in drawn.items() if chart["crowded"]}
+    assert crowded == {"loss"}, "train, eval and ln 2"
+    assert drawn["loss"]["height"] == drawn["grad_norm"]["height"] - 20
+
+
 def test_a_margin_alone_is_not_drawn_twice() -> None:
     assert charts(run("reward"), keys("margin"))["margin"] == ["reward_margin"]
 
