@@ -38,7 +38,9 @@ function open(form, fields, { word, send, focus }) {
     event.preventDefault();
     if (send() !== false) form.hidden = true;
   };
-  form.onkeydown = (event) => event.key === "Escape" && (form.hidden = true);
+  form.onkeydown = (event) => {
+    if (event.key === "Escape") form.hidden = true; // in braces: a handler that gives false takes Enter away
+  };
   form.hidden = false;
   focus.focus();
 }
