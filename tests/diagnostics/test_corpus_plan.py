@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+import math
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +14,9 @@ from types import ModuleType
 import pytest
 
 from runvitals.diagnostics.catalogue import default_rules
+from runvitals.diagnostics.scoring.report import as_plain, compare
+from runvitals.diagnostics.scoring.types import LabelledRun
+from runvitals.diagnostics.types import Row
 from runvitals.trainers.recipes.faults import FACTS, RECIPES
 
 FOLDER = Path(__file__).parent.parent.parent / "benchmarks" / "corpus"
@@ -95,3 +100,17 @@ def test_run_whose_outcome_decides_has_a_healthy_twin_in_its_half(plan: ModuleTy
         if run.cause and not run.cause.is_sure:
             twin = by_name[run.control]
             assert (twin.cause, twin.half, twin.seed, twin.setting) == (None, run.half, run.seed, run.setting)
+
+
+def test_figures_turn_the_benchmarks_json_into_tables() -> None:
+    rows = tuple(Row(time_s=100.0 + step, step=step, values={"loss": math.nan}) for step in range(20))
+    broken = LabelledRun(
+        name="a|b", source="a", kind="sft", severity="broken", items=rows, fault="divergence", cause="nan", onset_step=0
+    )
+    report = json.dumps(as_plain(compare([broken], default_rules())))
+    told = subprocess.run(
+        [sys.executable, str(FOLDER / "figures.py")], input=report, capture_output=True, text=True, check=True
+    ).stdout
+    assert "| **runvitals** | – |" in told and "Missed: none." in told
+    assert "| nan | 1 | 1 | 1 | 0 | 0 | 0 |" in told
+    assert "| divergence | 1 | 1 | 100 % |" in told
