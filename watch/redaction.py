@@ -64,6 +64,8 @@ def guard_logs() -> None:
             )
         return record
 
+    # Apprise warns of every message that is not taken, as we do; a line that says nothing would stand beside each of ours.
+    logging.getLogger("apprise").addFilter(lambda record: _overheard.get() is None)
     make.keeps_receivers_secret = True  # type: ignore[attr-defined]
     logging.setLogRecordFactory(make)
 

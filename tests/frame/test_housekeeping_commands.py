@@ -86,7 +86,7 @@ def test_doctor_says_how_it_is_by_exit_code_and_json(home: Path) -> None:
     told = vitals(home, "doctor", "--json")
     findings = json.loads(told.output)
     assert told.exit_code == int(any(one["level"] == "wrong" for one in findings))
-    assert {one["part"] for one in findings} == {"home", "store", "journals", "watchers"}
+    assert {one["part"] for one in findings} == {"home", "store", "journals", "watchers", "receivers"}
     assert [one for one in findings if one["part"] == "store" and one["level"] == "wrong"] == []
     (home / "runvitals.db").write_bytes(b"x" * 5000)
     broken = vitals(home, "doctor")
