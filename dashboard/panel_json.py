@@ -36,7 +36,8 @@ def chart_json(chart: Chart, run: RunInfo, keys: Mapping[str, Latest]) -> dict[s
     """The chart as the component takes it."""
     errors = error_keys(keys)
     main = SIGNALS.get(chart.lines[0].signals[0])
-    references = [*chart.references, *_references(main.references if main else (), run), *_settings_lines(chart, run)]
+    lines = (*chart.references, *(main.references if main else ()))
+    references = [*_references(lines, run), *_settings_lines(chart, run)]
     tell = len(chart.lines) == 1 or chart.lines[0].style != chart.lines[-1].style
     values = chart.kind or value_kind(chart.lines[0].signals[0])
     series = [_line_json(line, run, chart, tell=tell, errors=errors) for line in chart.lines]
