@@ -6,17 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from runvitals.dashboard.compare_charts import (
-    SIGNALS_CHARTED,
-    Entry,
-    charts,
-    clocks,
-    entries_of_groups,
-    entries_of_runs,
-    held,
-    key_of,
-)
+from runvitals.dashboard.compare_charts import SIGNALS_CHARTED, charts, clocks
+from runvitals.dashboard.compare_entries import Entry, entries_of_groups, entries_of_runs
 from runvitals.dashboard.compare_groups import Band, groups_of
+from runvitals.dashboard.compare_held import held, key_of
 from runvitals.dashboard.compare_outcome import outcome
 from runvitals.dashboard.compare_parted import parted_words
 from runvitals.dashboard.compare_read import Curve, Curves, Member, member
@@ -184,7 +177,12 @@ def _foot(found: Comparison) -> list[dict[str, str]]:
     ]
     if found.grouped:
         spread = "± one standard deviation" if found.shown.spread == "std" else "95 % interval of the mean"
-        marks.append({"mark": "", "text": f"band: {spread} over the runs of a group; dotted: some of them are missing; no band: more than half are"})
+        marks.append(
+            {
+                "mark": "",
+                "text": f"band: {spread} over the runs of a group; dotted: some of them are missing; no band: more than half are",
+            }
+        )
     elif any(one.chosen.get("probe_margin") for one in found.members):
         marks.append({"mark": "", "text": "band of the held-out margin: its 95 % interval"})
     return marks

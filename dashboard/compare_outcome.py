@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runvitals.dashboard.compare_charts import Entry
+from runvitals.dashboard.compare_entries import Entry
 from runvitals.dashboard.compare_groups import SEED_NAMES, natural
 from runvitals.dashboard.compare_read import Member
 from runvitals.dashboard.compare_state import MOST_IN_COLOUR, Shown

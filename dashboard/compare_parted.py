@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from runvitals.dashboard.compare_charts import CHARTS, Entry, curve_of, cut, signals_for
+from runvitals.dashboard.compare_charts import CHARTS, signals_for
+from runvitals.dashboard.compare_entries import Entry, cut
 from runvitals.dashboard.compare_groups import Band
+from runvitals.dashboard.compare_held import curve_of
 from runvitals.dashboard.compare_read import Curve, Member
 from runvitals.dashboard.compare_state import MOST_IN_COLOUR, Axis, place_text
 from runvitals.dashboard.compare_values import comparable

@@ -5,6 +5,7 @@ import { Series, emptyColumns, unpacked } from "./chart_data.js";
 import { save } from "./chart_export.js";
 import { Hover } from "./chart_hover.js";
 import { ChartSight } from "./chart_sight.js";
+import { groupsCsv } from "./compare_lines.js";
 import { themeOf } from "./chart_theme.js";
 import { ChartView } from "./chart_view.js";
 
@@ -242,6 +243,10 @@ export class ChartPage extends ChartSight {
 
   // Asks for a chart's exact points, of the range in view or all; the answer is a file to fetch.
   askCsv(chart) {
+    if (chart.spec.series.some((one) => one.group)) {
+      save({ name: `${this.title}-${chart.spec.id}.csv`, blob: new Blob([groupsCsv(chart, this.held)], { type: "text/csv" }) });
+      return;
+    }
     const spans = this.view.range ? Object.fromEntries(Object.entries(this.clocks).map(([name, clock]) => [name, this.span(clock)])) : null;
     const series = chart.spec.series.map(({ id, label }) => ({ id, label }));
     this.askFile?.({ id: `${Date.now()}`, name: `${this.title || "runvitals"}-${chart.spec.id}`, series, spans });

@@ -36,6 +36,19 @@ export function lastStretches(shown) {
   });
 }
 
+// A group chart's curves as a CSV file: what is drawn, for there are no points behind a mean. A name that a spreadsheet would run is text.
+export function groupsCsv(chart, held) {
+  const quoted = (text) => `"${(/^[=+\-@\t\r]/.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`;
+  // Both stretches of a group hold the places at which they meet.
+  const told = new Set();
+  const fresh = (one, place) => !told.has(`${one.group} ${place}`) && told.add(`${one.group} ${place}`);
+  const rows = chart.spec.series.filter((one) => one.group).flatMap((one) => {
+    const { step, mean, low, high, count: runs } = held.get(one.id) ?? { step: [] };
+    return step.map((place, i) => ((mean[i] === null && !runs[i]) || !fresh(one, place) ? null : [quoted(one.name), place, mean[i] ?? "", low[i] ?? "", high[i] ?? "", runs[i]].join(","))).filter(Boolean);
+  });
+  return ["group,place,mean,low,high,runs", ...rows].join("\r\n");
+}
+
 // Where the pointer is, in words: runs of a comparison share an axis, not a time.
 export function placeText(view, place) {
   const at = view.log ? 10 ** place : place;
