@@ -137,7 +137,7 @@ export class ChartPage extends ChartSight {
 
   drawAll() {
     if (!globalThis.Plotly || !this.clockSpecs) return;
-    this.clocks = Object.fromEntries(Object.entries(this.clockSpecs).map(([name, spec]) => [name, this.clock(name, spec)]));
+    this.keepTime();
     if (this.view.mode === "last" || this.view.mode === "follow") this.follow();
     this.extent = null;
     const range = this.range().join();
@@ -148,6 +148,10 @@ export class ChartPage extends ChartSight {
     for (const chart of this.charts) chart.draw();
     this.hover.again();
     this.after?.();
+  }
+
+  keepTime() {
+    this.clocks = Object.fromEntries(Object.entries(this.clockSpecs ?? {}).map(([name, spec]) => [name, this.clock(name, spec)]));
   }
 
   clock(name, { steps, tokens, total, start_s: start_s }) {
@@ -217,6 +221,8 @@ export class ChartPage extends ChartSight {
     clearTimeout(this.settling);
     this.settling = setTimeout(() => {
       if (!this.view.range || !this.coarse()) return;
+      // A zoom of the address is asked for before Plotly is there to draw anything.
+      this.keepTime();
       const spans = Object.fromEntries(Object.entries(this.clocks).map(([name, clock]) => [name, this.span(clock)]).filter(([, span]) => span));
       const pixels = Math.max(...this.charts.map((chart) => chart.width));
       if (Object.keys(spans).length) this.ask({ id: this.view.zoomId, again: 0, spans, n: Math.round(2 * pixels) });
