@@ -124,12 +124,19 @@ def dashboard(
     )
 
 
-@app.command(epilog="Example: [bold]runvitals runs --home ./vitals[/bold]")
-def runs(home: Home = None) -> None:
-    """List runs with status, health, step and first finding."""
+@app.command(
+    epilog="Examples: [bold]runvitals runs[/bold] · [bold]runvitals runs trainer:dpo 'lr>1e-5' tag:baseline[/bold]"
+)
+def runs(
+    query: Annotated[
+        list[str] | None, typer.Argument(help="What to find, as on the Runs page; quote terms with < or >.")
+    ] = None,
+    home: Home = None,
+) -> None:
+    """List runs with status, health, step, first finding and tags."""
     from runvitals.tables import print_runs
 
-    print_runs(_settings(home))
+    print_runs(_settings(home), " ".join(query or ()))
 
 
 @app.command(
@@ -142,7 +149,9 @@ def alerts(
     answers: Annotated[
         bool, typer.Option("--answers", help="How often people called the alerts of each rule right or wrong.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON: one alert a line, with what people said of it.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="JSON: one alert a line, with what people said of it.")
+    ] = False,
 ) -> None:
     """List alerts with the step they fired at and what to try first."""
     settings = _settings(home)

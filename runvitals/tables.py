@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runvitals.dashboard.formatter import MISSING, age
+from runvitals.found_runs import found_runs
 from runvitals.settings import Settings
 from runvitals.store.open import open_store
 from runvitals.store.types import AlertRow, RunInfo
@@ -37,13 +38,17 @@ def make_console() -> Console:
     return console if console.is_terminal else Console(width=WIDTH)
 
 
-def print_runs(settings: Settings) -> None:
-    """Prints all runs, newest first, and how many have a journal that no watcher has taken in yet."""
-    found = open_store(settings.store).runs()
+def print_runs(settings: Settings, query: str = "") -> None:
+    """Prints the runs that answer a query, newest first, and how many have a journal that no watcher has taken in yet."""
+    store = open_store(settings.store)
+    known = set(store.revisions())
+    found = found_runs(store, query)
     console = make_console()
-    waiting = waiting_runs(settings, {run.id for run in found})
+    waiting = waiting_runs(settings, known)
     if found:
         console.print(runs_table(found, now_s=time.time()))
+    elif known:
+        console.print("No run answers." if query.strip() else "All runs are archived: runvitals runs is:archived")
     elif not waiting:
         console.print(f"No run yet in {settings.home}. Add runvitals.Callback to a trainer, or try: runvitals demo")
     if waiting:
@@ -81,6 +86,9 @@ def runs_table(found: Sequence[RunInfo], *, now_s: float) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for heading in ("run", "trainer", "health", "status", "step", "last step", "first finding"):
         table.add_column(heading, no_wrap=heading != "first finding", max_width=NAME_WIDTH)
+    tagged = any(run.tags for run in found)
+    if tagged:
+        table.add_column("tags", max_width=NAME_WIDTH)
     table.add_column("id", no_wrap=True, min_width=24)
     for run in found:
         mark, style = MARKS[run.health]
@@ -94,6 +102,7 @@ def runs_table(found: Sequence[RunInfo], *, now_s: float) -> Table:
             f"{run.last_step if run.last_step is not None else MISSING}{total}",
             last_step,
             _cell(run.finding or MISSING),
+            *((_cell(", ".join(run.tags)),) if tagged else ()),
             Text(run.id, style="dim"),
         )
     return table
