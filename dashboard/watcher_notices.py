@@ -20,7 +20,7 @@ def watcher_notices(at_work: Sequence[WatcherInfo], *, now_s: float) -> list[dic
         several = f"{count(len(failing))} receivers take no notifications"
         title = several if len(failing) > 1 else f"{_name(failing[0])} takes no notifications"
         text = "; ".join(_why(one, now_s, name=len(failing) > 1) for one in failing)
-        said = f"{_cut(text)}. Alerts still show here, and are sent when it takes them again."
+        said = f"{_cut(text)}. Alerts still show here, and are sent as soon as they are taken again."
         found.append({"key": "receivers", "severity": "warning", "title": title, "text": said})
     messages = sorted({info.message for info in at_work if info.message})
     if messages:
