@@ -9,7 +9,6 @@ from typing import Any
 
 from streamlit.runtime import get_instance
 
-from runvitals.collectors.records import NO_STEP
 from runvitals.dashboard.live_charts import Feed, Span, Want, spans_of
 from runvitals.store import Store
 from runvitals.store.levels import kinds_of
@@ -69,7 +68,7 @@ def _rows(points: SeriesPoints) -> Iterable[tuple[Any, float, Any]]:
     for step, time_s, value, kind in zip(
         points.steps.tolist(), points.times_s.tolist(), points.values.tolist(), kinds, strict=True
     ):
-        yield "" if step == NO_STEP else step, time_s, _NOT_FINITE[kind] if kind else repr(value)
+        yield "" if step < 0 else step, time_s, _NOT_FINITE[kind] if kind else repr(value)
 
 
 def _plain(text: str) -> str:
