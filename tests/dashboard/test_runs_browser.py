@@ -1,0 +1,156 @@
+"""The Runs page in real Chromium: finding, grouping, choosing, tagging, deleting with undo, saved views, thousands of runs, hostile texts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from runvitals.store import Store
+from runvitals.store.types import Batch
+
+HOSTILE = "<img src=x onerror=window.hurt=1>"
+
+# A cold browser and a cold server on a busy machine.
+expect.set_options(timeout=30_000)
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture
+def filled(store: Store, sample: ModuleType) -> Store:
+    """The sample runs and 200 short ones, of which one is tagged, grouped and described by somebody hostile."""
+    sample.fill(store, now_s=time.time())
+    for number in range(200):
+        start = {"project": "many", "name": f"short {number:03d}", "config": {"seed": number % 5}, "info": {}}
+        writer = {"writer_id": "w", "first_seq": 1, "last_seq": 1, "position": {}}
+        store.append(Batch(run_id=f"short-{number:03d}", start={**start, "time_s": 1000.0 + number}, **writer))
+        store.set_run(f"short-{number:03d}", status="finished", ended_s=2000.0 + number)
+    store.tag_runs(["short-199"], add=[HOSTILE, "![](http://tracker.example/x.png)", "$x^2$"])
+    store.group_runs(["short-199"], HOSTILE)
+    store.describe_run("short-199", HOSTILE)
+    store.save_view("runs", HOSTILE, "q=tag:none", 1.0)
+    return store
+
+
+@pytest.fixture
+def page(chromium_path: str) -> Iterator[Page]:
+    """A page of a fresh browser."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox", "--disable-gpu"])
+        yield browser.new_page(viewport={"width": 1440, "height": 900})
+        browser.close()
+
+
+def opened(page: Page, url: str) -> None:
+    """Goes to the page and waits for its first picture: a cold server and a cold browser may take long on a busy machine."""
+    page.goto(url)
+    expect(page.locator("tr.run").first).to_be_visible(timeout=90_000)
+
+
+def rows(page: Page) -> list[str]:
+    """The names in the table, from its top."""
+    return page.locator("tr.run a").all_inner_texts()
+
+
+def test_runs_are_found_chosen_tagged_deleted_and_brought_back(filled: Store, running_app: str, page: Page) -> None:
+    opened(page, running_app)
+    expect(page.locator(".count")).to_have_text("212 runs, 7 running")
+    assert page.locator("tr.run").count() < 212, "only the rows that are seen are made"
+
+    search = page.get_by_label("Search")
+    page.keyboard.press("/")
+    page.keyboard.type("helth:critical ta")
+    expect(page.get_by_role("option").first).to_have_text("tag:a tag")
+    page.keyboard.press("Escape")
+    expect(page.locator(".troubles")).to_contain_text("did you mean health?")
+    expect(page.locator(".paint .bad")).to_have_text("helth:critical")
+    page.keyboard.press("Escape")
+    expect(search).to_have_value("")
+    page.keyboard.type("tag:")
+    expect(page.get_by_role("option").filter(has_text="<img")).to_have_count(1)
+    search.fill("name:short config.seed=3")
+    expect(page.locator(".count")).to_contain_text("40 found")
+    assert all(name.startswith("short") for name in rows(page))
+
+    page.get_by_role("columnheader", name="Run").get_by_role("button").click()
+    expect(page.locator("tr.run a").first).to_have_text("short 003")
+    page.locator(".pick").nth(0).click()
+    page.locator(".pick").nth(2).click(modifiers=["Shift"])
+    expect(page.get_by_text("3 chosen")).to_be_visible()
+    page.locator("tr.run").first.focus()
+    page.keyboard.press("t")
+    page.get_by_label("Tags to add").fill("odd ones")
+    page.keyboard.press("Enter")
+    expect(page.locator("tr.run .chip").filter(has_text="odd ones")).to_have_count(3)
+    assert {run.id for run in filled.runs() if "odd ones" in run.tags} == {"short-003", "short-008", "short-013"}
+
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_text("3 runs deleted")).to_be_visible()
+    expect(page.locator(".count")).to_contain_text("37 found")
+    assert len(filled.due_deletions(4e9)) == 3
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".count")).to_contain_text("40 found")
+    assert filled.due_deletions(4e9) == []
+
+
+def test_groups_fold_and_a_saved_view_brings_everything_back(filled: Store, running_app: str, page: Page) -> None:
+    opened(page, running_app)
+    page.get_by_label("Group by").select_option("config.seed")
+    page.get_by_label("Search").fill("name:short")
+    head = page.locator("tr.group").first
+    expect(head).to_have_text("seed = 040")
+    first = rows(page)
+    head.get_by_role("button").click()
+    expect(head.get_by_role("button")).to_have_attribute("aria-expanded", "false")
+    expect(page.locator("tr.run a").first).not_to_have_text(first[0])
+    page.get_by_role("button", name="Save view").click()
+    page.get_by_label("Name of the view").fill("by seed")
+    page.keyboard.press("Enter")
+    pill = page.get_by_role("button", name="by seed", exact=True)
+    expect(pill).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="All runs").click()
+    expect(page.get_by_label("Group by")).to_have_value("attention")
+    pill.click()
+    expect(page.get_by_label("Group by")).to_have_value("config.seed")
+    expect(page.get_by_label("Search")).to_have_value("name:short")
+    page.reload()
+    expect(page.get_by_label("Group by")).to_have_value("config.seed")
+    page.get_by_role("button", name="Forget the view by seed").click()
+    expect(pill).to_have_count(0)
+
+
+def test_more_rows_come_as_they_are_scrolled_to_and_what_people_wrote_is_text(
+    filled: Store, running_app: str, page: Page
+) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    opened(page, f"{running_app}/?by=none&sort=run")
+    assert page.locator("tr.run").count() < 212
+    for many in (179, 212):
+        page.locator("tr.run").last.scroll_into_view_if_needed()
+        expect(page.locator("tr.run")).to_have_count(many)
+    page.get_by_label("Search").fill("note:onerror")
+    expect(page.locator("tr.run")).to_have_count(1)
+    expect(page.locator("tr.run .chip").first).to_have_text(HOSTILE)
+    expect(page.locator("tr.run .about")).to_have_text(f"{HOSTILE} · {HOSTILE}")
+    page.get_by_label("Group by").select_option("group")
+    expect(page.locator("tr.group")).to_contain_text(HOSTILE)
+    assert page.evaluate("window.hurt") is None
+    assert [url for url in asked if not url.startswith(running_app)] == []
+
+
+def test_a_run_s_news_and_what_another_person_does_come_without_a_reload(
+    filled: Store, running_app: str, page: Page
+) -> None:
+    opened(page, f"{running_app}/?q=name:short")
+    filled.set_run("short-199", status="running", finding="Loss spike", health="critical")
+    row = page.locator("tr.run").filter(has_text="short 199")
+    expect(row).to_contain_text("Running")
+    expect(row).to_contain_text("Loss spike")
+    filled.archive_runs(["short-199"], 1.0)
+    expect(row).to_have_count(0)
+    expect(page.locator(".count")).to_contain_text("1 archived")
