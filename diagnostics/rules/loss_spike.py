@@ -38,7 +38,7 @@ SPEC = RuleSpec(
     code="D3, D4",
     title="Loss spikes",
     family="divergence",
-    summary="A loss 1.4 times its neighbours and 8 times their noise above them. Information where it recovers; "
+    summary="A loss 1.4 times its neighbours (3 times where there are fewer than 20) and 8 times their noise above them. Information where it recovers; "
     "a warning where it stays up for 20 rows (D4) or comes four times within 500. "
     "Four at equal distances point to one part of the data, and are said so.",
     main_signal="loss",
@@ -58,11 +58,13 @@ SPEC = RuleSpec(
     false_alarms="Small batches and mixed data have heavy tails; the steps down between epochs are no spikes. The row at the edge of an "
     "epoch, whose batch is often a rest, and ten rows after a jump of the learning rate are left out; after a resume all is learnt anew.",
     source="OLMo-core skip-step optimiser (six sigma over 128 steps); ZClip",
-    needs="loss, 20 points",
+    needs="loss, 20 points; 8 for a large spike",
     limits=described(Limits),
 )
 
 _ENOUGH = 20
+_FEW, _MATERIAL_OF_FEW = 8, math.log(3.0)
+"""Eight neighbours are enough for a loss three times theirs: runs that log every tenth step have no twenty rows when they break."""
 _LEAST_NOISE = 0.01
 _STAYS = 20
 _AGAIN_ROWS = 500
@@ -102,16 +104,21 @@ class _Detector(RowDetector):
         expected = self._jump.read() or self._at_edge()
         self._rows += 1
         level = math.log(loss)
-        if len(self._neighbours) < _ENOUGH:
+        few = len(self._neighbours) < _ENOUGH
+        if len(self._neighbours) < _FEW:
             self._take(level)
             return too_few(_ENOUGH, len(self._neighbours), "loss")
         middle = self._neighbours.median()
-        noise = max(self._neighbours.spread(), self._changes.median(), _LEAST_NOISE)
+        # A loss that still falls steeply is spread by its fall; its neighbours' distances are not.
+        spread = 0.0 if few else self._neighbours.spread()
+        noise = max(spread, self._changes.median(), _LEAST_NOISE)
         above = level - middle
-        line = max(self._material, self._noise * noise)
+        line = max(_MATERIAL_OF_FEW if few else self._material, self._noise * noise)
         if above <= line:
             self._up = 0
             self._take(level)
+            if few:
+                return too_few(_ENOUGH, len(self._neighbours), "loss")
             return OK if above <= 0.5 * line else NEAR
         if expected and not self._up:
             return NEAR

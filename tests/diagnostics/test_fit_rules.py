@@ -203,6 +203,20 @@ def test_stairs_at_epoch_edges_are_information_and_a_smooth_fall_is_none() -> No
     assert severities(changed(count=300, epoch=lambda p, d: p / 100), "epoch_staircase") == set()
 
 
+def test_large_spike_is_told_from_eight_neighbours_and_a_small_one_waits_for_twenty() -> None:
+    def at_row_12(times: float) -> list[Values]:
+        return changed(count=25, loss=lambda p, d: 2.0 * 0.97**p * (times if p == 12 else 1.0) * (1 + d.gauss(0, 0.01)))
+
+    (found,) = alerts(at_row_12(9.0), "loss_spike")
+    assert (found.severity, found.fired_step) == ("info", 13)
+    assert alerts(at_row_12(1.8), "loss_spike") == []
+    assert alerts(at_row_12(1.0), "loss_spike") == []
+    steep = changed(
+        count=25, loss=lambda p, d: 4.8 * 0.8 ** min(p, 6) * (9.0 if p == 12 else 1.0) * (1 + d.gauss(0, 0.01))
+    )
+    assert {alert.severity for alert in alerts(steep, "loss_spike")} == {"info"}
+
+
 def test_spikes_at_a_fixed_period_point_to_one_part_of_the_data() -> None:
     periodic = changed(count=400, loss=lambda p, d: 6.0 if p > 50 and p % 60 == 0 else 2.0 + d.gauss(0, 0.03))
     found = alerts(periodic, "loss_spike")
