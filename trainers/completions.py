@@ -153,7 +153,9 @@ def plain_text(value: Any) -> str:
     """A text, or messages one under the other, each with its role."""
     if isinstance(value, Iterable) and not isinstance(value, (str, Mapping)):
         return "\n".join(
-            f"{message.get('role', '?')}: {message.get('content', '')}" if isinstance(message, Mapping) else str(message)
+            f"{message.get('role', '?')}: {message.get('content', '')}"
+            if isinstance(message, Mapping)
+            else str(message)
             for message in value
         )
     return str(value)
