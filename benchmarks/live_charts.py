@@ -9,6 +9,7 @@ Then, with a real watcher and the Run page at its usual 1 s: from `Run.log` to t
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import statistics
@@ -28,6 +29,7 @@ from page_server import FLAGS, append, browser_path, served
 from playwright.sync_api import Page, sync_playwright
 
 from runvitals.collectors.run import Options, Run
+from runvitals.dashboard.live_charts import Feed, Want
 from runvitals.settings import Settings
 from runvitals.store import Store, open_store
 from runvitals.up import end, free_port, wait_until_ready
@@ -77,6 +79,7 @@ def main() -> None:
     parser.add_argument("--refreshes", type=int, default=10, help="refreshes of a turn")
     parser.add_argument("--rows", type=int, default=60, help="rows from log to pixel")
     options = parser.parse_args()
+    tell_feed()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path(), args=list(FLAGS))
         context = browser.new_context(viewport={"width": 1440, "height": 1000})
@@ -101,6 +104,38 @@ def main() -> None:
                 f"log to pixel, {len(delays_s)} rows: median {statistics.median(delays_s):.2f} s, p95 {p95:.2f} s, longest {delays_s[-1]:.2f} s"
             )
         browser.close()
+
+
+def tell_feed(refreshes: int = 30) -> None:
+    """Prints what the messages alone take, without Streamlit and without a browser: four new rows of each run a refresh."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(f"sqlite:///{folder}/runvitals.db")
+        rng, start_s = np.random.default_rng(7), time.time() - POINTS * ROW_S
+        runs = [f"run-{number}" for number in range(RUNS)]
+        start = {"project": "benchmark", "name": "run", "config": {}, "info": {}, "time_s": start_s}
+        for run_id in runs:
+            append(store, run_id, 1, POINTS, keys=KEYS, rng=rng, start_s=start_s, start=start)
+        wants = [
+            Want(id=f"{run_id}|{key}", run_id=run_id, key=key, timed=False, zero_s=start_s, clock=run_id)
+            for run_id in runs
+            for key in KEYS
+        ]
+        feed = Feed(epoch="e")
+        whole = len(json.dumps(feed.message(store, wants, None)))
+        sizes, spent = [], []
+        for refresh in range(refreshes):
+            for row in range(4):
+                for run_id in runs:
+                    append(store, run_id, POINTS + 1 + 4 * refresh + row, 1, keys=KEYS, rng=rng, start_s=start_s)
+            before_s = time.process_time()
+            sizes.append(len(json.dumps(feed.message(store, wants, None))))
+            spent.append(time.process_time() - before_s)
+        store.close()
+    print(
+        f"messages alone: {statistics.median(sizes) / 1000:.1f} kB a refresh, {statistics.median(spent) * 1000:.0f} ms of processor time; "
+        f"the first {whole / 1000:.0f} kB",
+        flush=True,
+    )
 
 
 @contextmanager
@@ -162,7 +197,7 @@ def watch(page: Page, url: str, server: psutil.Process, told: tuple[str, Window,
     )
     before_s = time.perf_counter()
     page.goto(url, wait_until="commit")
-    page.locator(PLOTS[name]).first.locator(".xtick").first.wait_for(state="attached", timeout=60_000)
+    page.locator(PLOTS[name]).first.locator(".xtick").first.wait_for(state="attached", timeout=120_000)
     first_s = time.perf_counter() - before_s
     page.evaluate(OBSERVE, [PLOTS[name], True])
     page.wait_for_timeout(2 * EVERY_S * 1000)
@@ -266,7 +301,7 @@ def seen(page: Page, url: str, logged: tuple[Run, Store], rows: int) -> list[flo
     while not store.runs(ids=[run.id]) or (store.run(run.id).last_step or 0) < 29:
         time.sleep(0.05)
     page.goto(url)
-    page.locator(f"{PLOTS['ours']} .xtick").first.wait_for(state="attached", timeout=60_000)
+    page.locator(f"{PLOTS['ours']} .xtick").first.wait_for(state="attached", timeout=120_000)
     page.evaluate(OBSERVE, [PLOTS["ours"], False])
     page.wait_for_timeout(3000)
     rng = random.Random(7)
