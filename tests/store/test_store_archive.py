@@ -490,7 +490,7 @@ def test_a_file_of_the_first_version_comes_back_with_its_mute(
     (mute,) = other.mutes()
     assert (mute.alert_id, mute.run_id, mute.until_s) == ("run:loss_spike:loss:3@1", "run", 1e10)
     assert other.alerts()[0].muted_until_s == 1e10
-    assert other.told("run", "slack://secret") == {("run:loss_spike:loss:3@1", "firing"): 7.0}
+    assert other.told("run", "slack://secret") == {("run:loss_spike:loss:3@1", "firing"): None}
     assert everything(other)["points"] == everything(store)["points"]
 
 
