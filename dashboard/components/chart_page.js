@@ -10,6 +10,7 @@ import { themeOf } from "./chart_theme.js";
 import { ChartView } from "./chart_view.js";
 
 const ZOOM_SETTLES_MS = 180;
+const NEAR = "120px";
 const NOTHING = emptyColumns();
 
 export class ChartPage extends ChartSight {
@@ -30,7 +31,8 @@ export class ChartPage extends ChartSight {
     this.seq = -1;
     this.counts = { mounts: 0, messages: 0, reacts: 0, resyncs: 0 };
     this.hover = new Hover(this);
-    this.seen = new IntersectionObserver((entries) => this.watched(entries), { rootMargin: "120px" });
+    // Streamlit scrolls within an element of its own, to which only scrollMargin applies.
+    this.seen = new IntersectionObserver((entries) => this.watched(entries), { rootMargin: NEAR, scrollMargin: NEAR });
     this.sized = new ResizeObserver(() => this.later());
     this.sized.observe(root);
   }

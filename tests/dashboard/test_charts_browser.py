@@ -245,7 +245,8 @@ def test_tab_reaches_controls_and_charts_and_the_ring_is_seen(page: sync_api.Pag
 
 
 def key_of(page: sync_api.Page, chart: str) -> str:
-    return page.locator(f"[data-chart={chart}] .key").inner_text()
+    """The key as one line: its entries are flex items, which `inner_text` puts on lines of their own."""
+    return " ".join(page.locator(f"[data-chart={chart}] .key").inner_text().split())
 
 
 def marks(page: sync_api.Page, chart: str) -> int:

@@ -75,6 +75,8 @@ def test_a_comparison_is_grouped_kept_in_its_address_saved_and_walked_by_keys(
     page.get_by_label("Group by").select_option("learning_rate")
     expect(page.locator(".run-chip")).to_have_count(3)
     expect(page.locator(".run-chip").first).to_contain_text("n 4")
+    # A chart off the screen is not drawn, and the click on the table's last row has scrolled the page.
+    page.locator('figure[data-chart="margin"]').scroll_into_view_if_needed()
     expect(page.locator('figure[data-chart="margin"] .key')).to_contain_text("n 4")
     assert "group=learning_rate" in page.url
     page.get_by_role("button", name="Share of run").click()
