@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from runvitals.dashboard.envelopes import Columns, joined, of_envelope, of_points
+from runvitals.dashboard.envelopes import Columns, joined, of_envelope, of_points, shared
 from runvitals.store import Store
 from runvitals.store.types import Axis, Envelope
 
@@ -129,13 +129,12 @@ class Feed:
             return self._whole(store, tuple(wants), zoom)
         if not self._advance(store):
             return self._whole(store, self.wants, zoom)
-        message: dict[str, Any] = {
+        message = {
             "whole": False,
             "epoch": self._epoch(),
             "seq": self.seq,
             "base": max(self.whole_seq, self.seq - REPEATED - 1),
-            "points": self._repeated(),
-        }
+        } | self._repeated()
         return message | self._zoomed(store, zoom)
 
     def _offered(self) -> dict[str, Any]:
@@ -174,19 +173,21 @@ class Feed:
             self.recent.popleft()
         return True
 
-    def _repeated(self) -> dict[str, dict[str, Any]]:
+    def _repeated(self) -> dict[str, Any]:
         parts: dict[str, list[tuple[int, Columns]]] = {}
         for _, new in self.recent:
             for series_id, piece in new.items():
                 parts.setdefault(series_id, []).append(piece)
-        return {
-            series_id: {"from": pieces[0][0], "columns": joined([columns for _, columns in pieces])}
-            for series_id, pieces in parts.items()
-        }
+        columns, grids = shared({name: joined([piece for _, piece in pieces]) for name, pieces in parts.items()})
+        points = {name: {"from": parts[name][0][0], "columns": piece} for name, piece in columns.items()}
+        return {"points": points, "grids": grids} if grids else {"points": points}
 
     def _zoomed(self, store: Store, zoom: Zoom | None) -> dict[str, Any]:
-        if zoom is None or self.answered == (zoom.id, zoom.again):
+        if zoom is None:
             return {}
+        if self.answered == (zoom.id, zoom.again):
+            # An answer may be overtaken, too: the browser asks again where it has not seen what it was sent.
+            return {"answered": {"id": zoom.id, "again": zoom.again}}
         self.answered = (zoom.id, zoom.again)
         return {"zoom": {"id": zoom.id, **_series(store, self.wants, n=zoom.n, zoom=zoom)}}
 
@@ -205,7 +206,7 @@ def _series(
     n: int,
     zoom: Zoom | None = None,
     cursors: dict[str, dict[str, int]] | None = None,
-) -> dict[str, dict[str, Columns]]:
+) -> dict[str, Any]:
     """Every series over the zoom or over all, and what a later generation of its steps has superseded, where there is any.
 
     cursors: takes down by run and key how many points that is.
@@ -222,7 +223,9 @@ def _series(
             series[want.id] = of_envelope(envelope, zero_s=want.zero_s)
             if older is not None and older.x.size:
                 superseded[want.id] = of_envelope(older, zero_s=want.zero_s)
-    return {"series": series, "superseded": superseded} if superseded else {"series": series}
+    series, grids = shared(series)
+    told = {"series": series, "grids": grids, "superseded": superseded}
+    return {name: part for name, part in told.items() if part or name == "series"}
 
 
 def _drawn(

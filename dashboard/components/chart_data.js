@@ -10,18 +10,34 @@ export function emptyColumns() {
   return { step: [], time: [], mean: [], low: [], high: [], count: [], kinds: [] };
 }
 
-// Columns from the wire: `low`, `high`, `count`, `kinds` are left out where every bucket is one finite point.
-export function unpacked(wire) {
-  const size = wire.step.length;
+// Columns from the wire: `low`, `high`, `count`, `kinds` are left out where every bucket is one finite point, and what several series
+// have in common stands in `grids`.
+export function unpacked(wire, grids = []) {
+  const { step, time, count } = grids[wire.grid] ?? wire;
+  const mean = numbers(wire.mean);
   return {
-    step: wire.step,
-    time: wire.time,
-    mean: wire.mean,
-    low: wire.low ?? wire.mean,
-    high: wire.high ?? wire.mean,
-    count: wire.count ?? new Array(size).fill(1),
-    kinds: wire.kinds ?? new Array(size).fill(0),
+    step,
+    time,
+    mean,
+    low: numbers(wire.low) ?? mean,
+    high: numbers(wire.high) ?? mean,
+    count: count ?? new Array(step.length).fill(1),
+    kinds: wire.kinds ?? new Array(step.length).fill(0),
   };
+}
+
+// A list as it is; base64 of little-endian float32 as a list, null for what is not finite.
+function numbers(column) {
+  if (typeof column !== "string") return column;
+  const text = atob(column);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  return Array.from(new Float32Array(bytes.buffer), (value) => (Number.isFinite(value) ? value : null));
+}
+
+// The columns of several series by id, as one part of a message has them.
+export function unpackedAll(columns, grids) {
+  return Object.fromEntries(Object.entries(columns ?? {}).map(([id, one]) => [id, unpacked(one, grids)]));
 }
 
 function push(columns, more, from) {
@@ -61,19 +77,19 @@ export class Series {
     return this.columns.mean.length;
   }
 
-  replace(wire) {
+  replace(columns) {
     this.columns = emptyColumns();
-    push(this.columns, unpacked(wire), 0);
+    push(this.columns, columns, 0);
     this.appended = 0;
   }
 
   // False where points are missing between what is held and what came; true otherwise. Points held already are skipped.
-  append(from, wire) {
+  append(from, columns) {
     const skip = this.appended - from;
     if (skip < 0) return false;
-    if (skip >= wire.step.length) return true;
-    push(this.columns, unpacked(wire), skip);
-    this.appended = from + wire.step.length;
+    if (skip >= columns.step.length) return true;
+    push(this.columns, columns, skip);
+    this.appended = from + columns.step.length;
     if (this.size > COMPACT_ABOVE) this.compact();
     return true;
   }

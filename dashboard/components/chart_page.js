@@ -1,7 +1,7 @@
 // What all charts of a page share: series, hidden series, theme, and the messages from the server; what is in view is ChartSight's.
 
 import { Clock, isSignal } from "./chart_axis.js";
-import { Series, emptyColumns, unpacked } from "./chart_data.js";
+import { Series, emptyColumns, unpacked, unpackedAll } from "./chart_data.js";
 import { save } from "./chart_export.js";
 import { Hover } from "./chart_hover.js";
 import { ChartSight } from "./chart_sight.js";
@@ -53,15 +53,16 @@ export class ChartPage extends ChartSight {
     this.seq = data.seq;
     for (const [id, { from, columns }] of Object.entries(data.points ?? {})) {
       if (!this.series.has(id)) this.series.set(id, new Series());
-      if (!this.series.get(id).append(from, columns)) return false;
+      if (!this.series.get(id).append(from, unpacked(columns, data.grids))) return false;
       this.versions.set(id, `${this.epoch}.${this.series.get(id).appended}`);
     }
     if (data.zoom && data.zoom.id === this.view.zoomId) {
-      this.fine = { ...data.zoom, axis: this.axisName(), range: this.view.range };
+      const { series, superseded, grids } = data.zoom;
+      this.fine = { id: data.zoom.id, series: unpackedAll(series, grids), superseded: unpackedAll(superseded), axis: this.axisName(), range: this.view.range };
       this.merged.clear();
       this.asked = null;
       this.viewVersion++;
-    } else if (this.asked && --this.asked.patience < 0) this.ask({ ...this.asked.zoom, again: this.asked.zoom.again + 1 });
+    } else if (this.asked && (--this.asked.patience < 0 || this.overtaken(data.answered))) this.ask({ ...this.asked.zoom, again: this.asked.zoom.again + 1 });
     this.later();
     return true;
   }
@@ -70,9 +71,9 @@ export class ChartPage extends ChartSight {
     this.epoch = data.epoch;
     this.series.clear();
     this.merged.clear();
-    this.superseded = new Map(Object.entries(data.superseded ?? {}).map(([id, columns]) => [id, unpacked(columns)]));
+    this.superseded = new Map(Object.entries(unpackedAll(data.superseded)));
     this.versions.clear();
-    for (const [id, columns] of Object.entries(data.series)) {
+    for (const [id, columns] of Object.entries(unpackedAll(data.series, data.grids))) {
       const series = new Series();
       series.replace(columns);
       this.series.set(id, series);
@@ -147,7 +148,15 @@ export class ChartPage extends ChartSight {
       this.rangeText = range;
       this.viewVersion++;
     }
-    for (const chart of this.charts) chart.draw();
+    for (const chart of this.charts) {
+      const begun = chart.drawn !== "";
+      chart.draw();
+      // A first picture takes longest, so each has a frame of its own: the first chart is seen while the others are drawn.
+      if (!begun && chart.drawn !== "") {
+        this.later();
+        break;
+      }
+    }
     this.hover.again();
     this.after?.();
   }
@@ -214,8 +223,7 @@ export class ChartPage extends ChartSight {
 
   // What a later generation of steps took the place of; null where training never went back.
   supersededColumns(id) {
-    const finer = this.finer()?.superseded?.[id];
-    return finer ? unpacked(finer) : this.superseded.get(id) ?? null;
+    return this.finer()?.superseded[id] ?? this.superseded.get(id) ?? null;
   }
 
   // Asks the store for the range in view once it has settled, if what is held is coarser than single points.
@@ -239,7 +247,12 @@ export class ChartPage extends ChartSight {
     return { start: Math.floor(steps[0]), stop: Math.ceil(steps[1]), start_s, stop_s };
   }
 
-  // The answer may be overtaken by a later message and never be seen: after three messages without it we ask again.
+  // Whether the zoom that waits for its answer has been answered, in a message that was never seen.
+  overtaken(answered) {
+    return answered?.id === this.asked.zoom.id && answered.again === this.asked.zoom.again;
+  }
+
+  // The answer may be overtaken by a later message and never be seen: once a message says so, or after three without it, we ask again.
   ask(zoom) {
     this.asked = { zoom, patience: 3 };
     this.askFor?.(zoom);

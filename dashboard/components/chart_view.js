@@ -19,6 +19,7 @@ export class ChartView {
     this.page = page;
     this.onScreen = false;
     this.drawn = "";
+    this.picture = "";
     this.shown = [];
     this.plot = el("div", { class: "plot", role: "img" });
     this.surface = el("div", { class: "surface" });
@@ -106,6 +107,10 @@ export class ChartView {
     this.prepare();
     drawKey(this);
     const { data, layout } = this.figure();
+    // What arrives beyond a zoom changes the key, not the picture, and Plotly takes as long for the same picture as for another.
+    const picture = JSON.stringify([data, layout]);
+    if (picture === this.picture) return;
+    this.picture = picture;
     await globalThis.Plotly.react(this.plot, data, layout, { staticPlot: true, displayModeBar: false, responsive: false });
     this.page.counted("reacts");
   }

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from base64 import b64decode
 from typing import Any
 
 import numpy as np
 import pytest
 
 from runvitals.dashboard.chart_files import points_csv
+from runvitals.dashboard.envelopes import PACKED_FROM
 from runvitals.dashboard.live_charts import BUCKETS, REPEATED, Feed, Span, Want, Zoom
 from runvitals.store import Store
 from runvitals.store.types import Batch, SeriesPoints
@@ -41,6 +43,11 @@ def want(key: str = "loss") -> Want:
 
 def zoom_to(start: float, stop: float, *, n: int, again: int = 0) -> Zoom:
     return Zoom(id="z", again=again, spans={"run": Span(start=start, stop=stop, start_s=start, stop_s=stop)}, n=n)
+
+
+def numbers(column: str | list[float | None]) -> list[float]:
+    """A column of values as the browser reads it."""
+    return np.frombuffer(b64decode(column), dtype="<f4").tolist() if isinstance(column, str) else column  # type: ignore[return-value]
 
 
 def test_the_first_message_holds_all_and_the_next_only_what_is_new(store: Store) -> None:
@@ -156,15 +163,17 @@ def test_a_long_run_is_sent_as_an_envelope_and_a_zoom_gives_single_points(store:
     feed = Feed(epoch="e")
     whole = feed.message(store, [want()], None)["series"]["loss"]
     assert len(whole["step"]) <= BUCKETS
-    assert max(whole["high"]) == 9.0, "no spike disappears"
+    assert max(numbers(whole["high"])) == 9.0, "no spike disappears"
     zoom = zoom_to(2_450, 2_550, n=600, again=0)
     answer = feed.message(store, [want()], zoom)["zoom"]
     assert answer["id"] == "z"
     fine = answer["series"]["loss"]
     assert "count" not in fine
-    assert fine["mean"][fine["step"].index(2_500)] == 9.0
+    assert numbers(fine["mean"])[fine["step"].index(2_500)] == 9.0
     assert fine["step"][0] <= 2_450 and fine["step"][-1] >= 2_550
-    assert "zoom" not in feed.message(store, [want()], zoom), "an answer is sent once"
+    later = feed.message(store, [want()], zoom)
+    assert "zoom" not in later, "an answer is sent once"
+    assert later["answered"] == {"id": "z", "again": 0}, "and told of, for it may have been overtaken"
     lost = zoom_to(2_450, 2_550, n=600, again=1)
     assert "zoom" in feed.message(store, [want()], lost), "and again where the browser asks again"
 
@@ -230,3 +239,32 @@ def test_a_csv_holds_every_digit_and_says_what_is_no_number(store: Store) -> Non
 def test_a_name_that_begins_like_a_formula_stays_text_in_a_spreadsheet(store: Store) -> None:
     log(store, 0, [1.0], key="=1+1")
     assert ",'=1+1," in points_csv(store, [want("=1+1")], None)
+
+
+def test_many_values_are_float32_with_nan_where_there_is_no_number_and_those_beyond_it_stay_words(store: Store) -> None:
+    values = [0.1 * number for number in range(PACKED_FROM)]
+    values[3:5] = [math.nan, math.inf]
+    log(store, 0, values)
+    log(store, 0, [1e300, *values[1:]], key="huge")
+    series = Feed(epoch="e").message(store, [want(), want("huge")], None)["series"]
+    found = numbers(series["loss"]["mean"])
+    assert found[:3] == pytest.approx([0.0, 0.1, 0.2]) and found[-1] == pytest.approx(6.3)
+    assert math.isnan(found[3]) and math.isnan(found[4]) and series["loss"]["kinds"][2:6] == [0, 1, 2, 0]
+    assert series["huge"]["mean"][0] == 1e300
+
+
+def test_what_several_series_have_in_common_is_said_once(store: Store) -> None:
+    for key in ("loss", "grad_norm"):
+        log(store, 0, [1.0, 2.0], key=key)
+    log(store, 5, [1.0], key="eval_loss")
+    wants = [want(), want("grad_norm"), want("eval_loss")]
+    feed = Feed(epoch="e")
+    whole = feed.message(store, wants, None)
+    assert whole["grids"] == [{"step": [0, 1], "time": [0.0, 1.0]}]
+    assert whole["series"]["loss"] == whole["series"]["grad_norm"] == {"grid": 0, "mean": [1.0, 2.0]}
+    assert whole["series"]["eval_loss"] == {"step": [5], "time": [5.0], "mean": [1.0]}
+    for key in ("loss", "grad_norm"):
+        log(store, 2, [3.0], key=key)
+    new = feed.message(store, wants, None)
+    assert new["grids"] == [{"step": [2], "time": [2.0]}]
+    assert new["points"]["grad_norm"] == {"from": 0, "columns": {"grid": 0, "mean": [3.0]}}
