@@ -1,9 +1,13 @@
-"""Live charts against `st.plotly_chart` in a real browser: python benchmarks/live_charts.py [--rounds 10] [--refreshes 10] [--rows 60].
+"""Live charts against `st.plotly_chart` in a real browser: python benchmarks/live_charts.py [--part refresh] [--turns 3].
 
 12 charts x 4 runs x 2,000 points, of one store, while each run logs two rows a second; a refresh every 2 s; Chromium without a GPU. The two
-take turns: a page is opened, zoomed by a drag of the mouse, and watched for some refreshes. Counted are the bytes of the messages that
-the browser receives a refresh, the processor time of server and browser, and how often the zoom was still there after a refresh.
-Then, with a real watcher and the Run page at its usual 1 s: from `Run.log` to the frame in which the browser has drawn the row.
+take turns. Without `--part` all parts, some seven minutes:
+
+- `messages` (10 s): what is sent, without Streamlit and browser.
+- `first` (1 min): from the address to the first chart, server and browser warm.
+- `refresh` (5 min): bytes that the browser receives and processor time of server and browser, with the whole run in view and in a zoom by a
+  drag of the mouse, and how often the zoom was still there after a refresh.
+- `pixels` (1 min): with a real watcher and the Run page at its usual 1 s, from `Run.log` to the frame in which the row is drawn.
 """
 
 from __future__ import annotations
@@ -18,15 +22,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import psutil
 from page_server import FLAGS, append, browser_path, served
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from runvitals.collectors.run import Options, Run
 from runvitals.dashboard.live_charts import Feed, Want
@@ -61,7 +65,7 @@ OBSERVE = """([selector, quiet]) => {
 
 @dataclass
 class Window:
-    """What one contender took while it was watched. Processor seconds, seconds, bytes, refreshes, and those after which the zoom stood."""
+    """What one contender took while it was watched. Processor seconds, seconds, bytes, refreshes, and those after which the view stood."""
 
     server_s: float = 0.0
     browser_s: float = 0.0
@@ -69,41 +73,99 @@ class Window:
     bytes: int = 0
     refreshes: int = 0
     kept: int = 0
-    first_s: list[float] = field(default_factory=list)
+
+
+PARTS = ("messages", "first", "refresh", "pixels")
+TURNS = {"ours": 34, "plotly": 5}
+"""Refreshes of a turn in a zoom: three turns of ours are a hundred."""
+
+WHOLE = 5
+"""Refreshes of a turn with the whole run in view."""
 
 
 def main() -> None:
-    """Prints both tables."""
+    """Prints what each part found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=10, help="turns of each contender")
-    parser.add_argument("--refreshes", type=int, default=10, help="refreshes of a turn")
+    parser.add_argument("--part", action="append", choices=PARTS, help="only this part; may be given several times")
+    parser.add_argument("--turns", type=int, default=3, help="turns of each contender, for refreshes")
+    parser.add_argument("--pages", type=int, default=7, help="pages of each contender, for the first chart")
     parser.add_argument("--rows", type=int, default=60, help="rows from log to pixel")
     options = parser.parse_args()
-    tell_feed()
+    parts = options.part or PARTS
+    if "messages" in parts:
+        tell_feed()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path(), args=list(FLAGS))
         context = browser.new_context(viewport={"width": 1440, "height": 1000})
-        if options.rounds:
+        if "first" in parts or "refresh" in parts:
             with app() as (address, server):
-                found = {name: Window() for name in PLOTS}
-                for turn in range(1 + options.rounds):
-                    for name, window in found.items():
-                        watch(
-                            context.new_page(),
-                            f"{address}/?by={name}",
-                            server,
-                            (name, window, turn > 0),
-                            options.refreshes,
-                        )
-            for name, window in found.items():
-                tell(name, window)
-        if options.rows:
+                addresses = {name: f"{address}/?by={name}" for name in PLOTS}
+                for name, url in addresses.items():
+                    opened(context, name, url)[0].close()  # warms server and browser
+                if "first" in parts:
+                    tell_first(context, addresses, options.pages)
+                if "refresh" in parts:
+                    tell_refreshes(context, addresses, server, options.turns)
+        if "pixels" in parts:
             delays_s = sorted(log_to_pixel(context.new_page(), options.rows))
             p95 = delays_s[int(0.95 * len(delays_s))]
             print(
                 f"log to pixel, {len(delays_s)} rows: median {statistics.median(delays_s):.2f} s, p95 {p95:.2f} s, longest {delays_s[-1]:.2f} s"
             )
         browser.close()
+
+
+def tell_first(context: BrowserContext, addresses: Mapping[str, str], pages: int) -> None:
+    """Prints how long a page takes to its first chart, the contenders in turns."""
+    first_s: dict[str, list[float]] = {name: [] for name in addresses}
+    for _ in range(pages):
+        for name, url in addresses.items():
+            page, taken_s = opened(context, name, url)
+            first_s[name].append(taken_s)
+            page.close()
+    for name, taken in first_s.items():
+        print(f"{name:7} first chart: median of {pages} {statistics.median(taken):.2f} s, longest {max(taken):.2f} s")
+
+
+def tell_refreshes(context: BrowserContext, addresses: Mapping[str, str], server: psutil.Process, turns: int) -> None:
+    """Prints what refreshes took, the contenders in turns."""
+    found: dict[str, Window] = {}
+    for turn in range(turns):
+        for name, url in addresses.items():
+            page, _ = opened(context, name, url)
+            received = counted(page)
+            page.wait_for_timeout(2 * EVERY_S * 1000)
+            page.evaluate(OBSERVE, [PLOTS[name], True])
+            watch(page, found.setdefault(f"{name}, whole run", Window()), (server, received), WHOLE)
+            before = received[0]
+            zoomed = zoom(page, name)
+            page.wait_for_timeout(2 * EVERY_S * 1000)
+            print(f"turn {turn + 1}, {name}: {(received[0] - before) / 1000:.0f} kB within 4 s of a zoom", flush=True)
+            watch(page, found.setdefault(f"{name}, zoomed", Window()), (server, received), TURNS[name], zoomed)
+            page.close()
+    for name, window in found.items():
+        tell(name, window)
+
+
+def opened(context: BrowserContext, name: str, url: str) -> tuple[Page, float]:
+    """A page, and the seconds from its address to its first chart."""
+    page = context.new_page()
+    before_s = time.perf_counter()
+    page.goto(url, wait_until="commit")
+    page.locator(PLOTS[name]).first.locator(".xtick").first.wait_for(state="attached", timeout=120_000)
+    return page, time.perf_counter() - before_s
+
+
+def counted(page: Page) -> list[int]:
+    """A count that goes on: bytes that the page has received since now."""
+    received = [0]
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.on(
+        "Network.webSocketFrameReceived",
+        lambda event: received.__setitem__(0, received[0] + size_of(event["response"])),
+    )
+    return received
 
 
 def tell_feed(refreshes: int = 30) -> None:
@@ -185,40 +247,25 @@ def app() -> Iterator[tuple[str, psutil.Process]]:
             store.close()
 
 
-def watch(page: Page, url: str, server: psutil.Process, told: tuple[str, Window, bool], refreshes: int) -> None:
-    """Opens and zooms the page and watches it; the first turn warms up and does not count."""
-    name, window, counts = told
-    received = [0]
-    session = page.context.new_cdp_session(page)
-    session.send("Network.enable")
-    session.on(
-        "Network.webSocketFrameReceived",
-        lambda event: received.__setitem__(0, received[0] + size_of(event["response"])),
-    )
-    before_s = time.perf_counter()
-    page.goto(url, wait_until="commit")
-    page.locator(PLOTS[name]).first.locator(".xtick").first.wait_for(state="attached", timeout=120_000)
-    first_s = time.perf_counter() - before_s
-    page.evaluate(OBSERVE, [PLOTS[name], True])
-    page.wait_for_timeout(2 * EVERY_S * 1000)
-    page.evaluate(OBSERVE, [PLOTS[name], True])
-    zoomed = zoom(page, name)
-    page.wait_for_timeout(2 * EVERY_S * 1000)
+def watch(
+    page: Page,
+    window: Window,
+    told: tuple[psutil.Process, list[int]],
+    refreshes: int,
+    zoomed: list[float] | None = None,
+) -> None:
+    """Adds what so many refreshes of the page take, and, in a zoom, how often it stood."""
+    server, received = told
     browsers = psutil.Process().children(recursive=True)
-    at_s, server_s, browser_s, bytes_before = time.perf_counter(), spent_s([server]), spent_s(browsers), received[0]
-    kept = 0
+    at_s, server_s, browser_s, before = time.perf_counter(), spent_s([server]), spent_s(browsers), received[0]
     for _ in range(refreshes):
         page.wait_for_timeout(EVERY_S * 1000)
-        kept += same(page.evaluate("window.look()"), zoomed)
-    if counts:
-        window.wall_s += time.perf_counter() - at_s
-        window.server_s += spent_s([server]) - server_s
-        window.browser_s += spent_s(browsers) - browser_s
-        window.bytes += received[0] - bytes_before
-        window.refreshes += refreshes
-        window.kept += kept
-        window.first_s.append(first_s)
-    page.close()
+        window.kept += zoomed is not None and same(page.evaluate("window.look()"), zoomed)
+    window.wall_s += time.perf_counter() - at_s
+    window.server_s += spent_s([server]) - server_s
+    window.browser_s += spent_s(browsers) - browser_s
+    window.bytes += received[0] - before
+    window.refreshes += refreshes
 
 
 def zoom(page: Page, name: str) -> list[float]:
@@ -266,10 +313,10 @@ def spent_s(processes: list[psutil.Process]) -> float:
 
 def tell(name: str, window: Window) -> None:
     """Prints what a contender took."""
+    kept = f", zoom kept in {window.kept} of {window.refreshes}" if name.endswith("zoomed") else ""
     print(
-        f"{name:7} {window.bytes / window.refreshes / 1000:7.1f} kB a refresh, server {100 * window.server_s / window.wall_s:.1f} %, "
-        f"browser {100 * window.browser_s / window.wall_s:.1f} % of a core, zoom kept in {window.kept} of {window.refreshes}, "
-        f"first chart {statistics.median(window.first_s):.2f} s (warm, median of {len(window.first_s)})",
+        f"{name:17} {window.bytes / window.refreshes / 1000:7.1f} kB a refresh, server {100 * window.server_s / window.wall_s:.1f} %, "
+        f"browser {100 * window.browser_s / window.wall_s:.1f} % of a core{kept}",
         flush=True,
     )
 
