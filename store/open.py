@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -79,13 +80,21 @@ def _check_header(path: Path) -> None:
 
 def _make_wal(path: Path) -> None:
     """Creates the file in WAL mode, which it keeps. Raises StoreUnreachable."""
-    try:
-        with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000)) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-    except sqlite3.OperationalError as error:
-        full = getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
-        advice = "free some space" if full else "check the folder's permissions"
-        raise StoreUnreachable(f"{path}: cannot be created ({error}); {advice}") from error
+    deadline_s = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000)) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            # Two processes that create it at once: SQLite refuses one of them here without waiting, whatever the timeout.
+            if code == sqlite3.SQLITE_BUSY and time.monotonic() < deadline_s:
+                time.sleep(0.01)
+                continue
+            known = {sqlite3.SQLITE_FULL: "free some space", sqlite3.SQLITE_BUSY: "another process holds it, try again"}
+            advice = known.get(code, "check the folder's permissions")
+            raise StoreUnreachable(f"{path}: cannot be created ({error}); {advice}") from error
 
 
 def _check_tables(database: Database, *, create: bool, migrate: bool) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from sqlalchemy import create_engine, text
 from runvitals.errors import ForeignStore, NewerStore, SettingsError, StoreError, StoreUnreachable
 from runvitals.settings import checked_store_url
 from runvitals.store import Store, open_store
+from runvitals.store.open import _prepare_file
 from runvitals.store.schema import SCHEMA_VERSION
 
 
@@ -88,6 +91,19 @@ def filled(path: Path, batch_of: Callable[..., Any], points_of: Callable[..., An
     values = np.random.default_rng(2).normal(size=10_000)
     store.append(batch_of({"loss": points_of(values)}))
     store.close()
+
+
+def test_many_that_create_the_file_at_once_all_get_it(tmp_path: Path) -> None:
+    for number in range(100):  # without a second try about one round in eight fails
+        barrier = threading.Barrier(8)
+
+        def create(path: Path = tmp_path / f"{number}.db", barrier: threading.Barrier = barrier) -> None:
+            barrier.wait()
+            _prepare_file(path, create=True)
+
+        with ThreadPoolExecutor(8) as threads:
+            for done in [threads.submit(create) for _ in range(8)]:
+                done.result()
 
 
 def test_a_store_cut_short_is_refused_by_name(tmp_path: Path, batch_of: Any, points_of: Any) -> None:
