@@ -37,13 +37,17 @@ function cleanAddress() {
 }
 
 function build(parent) {
-  const state = { picked: new Set(), remembered: new Map(), rows: new Map(), all: false, watchLine: watchLine() };
+  // `asked`: what the user changed and no answer shows yet, so that a second change made meanwhile does not undo the first.
+  const state = { asked: {}, picked: new Set(), remembered: new Map(), rows: new Map(), all: false, watchLine: watchLine() };
   state.onpick = (id, event) => pick(state, id, event);
   state.onopen = (id) => state.send("open", id);
   state.onterm = (term) => !state.search.text().includes(term) && state.search.set(`${state.search.text()} ${term}`.trim());
   state.clear = () => choose(state, [], false);
   state.pickAll = () => ((state.all = true), drawChoice(state));
-  const look = (changes) => state.send("look", { ...lookOf(state.parts.head), q: state.search.text(), ...changes });
+  const look = (changes) => {
+    state.asked = { ...state.asked, ...changes };
+    state.send("look", { ...lookOf(state.parts.head), q: state.search.text(), ...state.asked });
+  };
   state.look = look;
   state.count = el("span", { class: "count" });
   state.noticeBox = el("div", { class: "notices" });
@@ -51,7 +55,7 @@ function build(parent) {
   suggestions(state.search, () => state.parts?.words);
   state.group = grouping(state, { ongroup: (by) => look({ by }) });
   state.compare = el("button", { class: "button", type: "button", disabled: true, onclick: () => state.bar.start("compare") });
-  state.views = viewPills(state, { onlook: (to) => (state.search.show(to.q), state.send("look", to)) });
+  state.views = viewPills(state, { onlook: (to) => (state.search.show(to.q), look(to)) });
   state.troubles = el("div", { class: "troubles", role: "status" });
   state.nothing = el("p", { class: "none", hidden: true }, "No run answers this search.");
   state.whole = el("input", { type: "checkbox", class: "whole", "aria-label": "Choose all rows shown", onclick: () => choose(state, state.whole.checked ? [...state.rows.keys()] : [], false) });
@@ -112,6 +116,7 @@ function nextSort(now, name) {
 
 function drawBody(state) {
   const { head } = state.parts;
+  settle(state);
   const archived = head.archived ? `, ${count(head.archived)} archived` : "";
   const answered = head.q ? `, ${count(head.found)} found` : "";
   setText(state.count, `${count(head.total)} ${head.total === 1 ? "run" : "runs"}, ${count(head.live)} running${archived}${answered}`);
@@ -129,6 +134,13 @@ function drawBody(state) {
   state.more.hidden = !head.rest;
   setText(state.more, `${count(head.rest)} more`);
   drawChoice(state);
+}
+
+/** Forgets what was asked once the answer to it is here. */
+function settle(state) {
+  const now = lookOf(state.parts.head);
+  const asked = lookOf({ q: "", by: "", sort: "", ...state.asked });
+  for (const name of Object.keys(state.asked)) if (asked[name].trim() === now[name]) delete state.asked[name];
 }
 
 function drawSort(node, name, sort) {
