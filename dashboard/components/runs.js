@@ -37,16 +37,16 @@ function cleanAddress() {
 }
 
 function build(parent) {
-  // `asked`: what the user changed and no answer shows yet, so that a second change made meanwhile does not undo the first.
-  const state = { asked: {}, picked: new Set(), remembered: new Map(), rows: new Map(), all: false, watchLine: watchLine() };
+  // `unanswered`: what the user changed and no answer shows yet, so that a second change made meanwhile does not undo the first.
+  const state = { unanswered: {}, picked: new Set(), remembered: new Map(), rows: new Map(), all: false, watchLine: watchLine() };
   state.onpick = (id, event) => pick(state, id, event);
   state.onopen = (id) => state.send("open", id);
   state.onterm = (term) => !state.search.text().includes(term) && state.search.set(`${state.search.text()} ${term}`.trim());
   state.clear = () => choose(state, [], false);
   state.pickAll = () => ((state.all = true), drawChoice(state));
   const look = (changes) => {
-    state.asked = { ...state.asked, ...changes };
-    state.send("look", { ...lookOf(state.parts.head), q: state.search.text(), ...state.asked });
+    state.unanswered = { ...state.unanswered, ...changes };
+    state.send("look", { ...lookOf(state.parts.head), q: state.search.text(), ...state.unanswered });
   };
   state.look = look;
   state.count = el("span", { class: "count" });
@@ -139,8 +139,8 @@ function drawBody(state) {
 /** Forgets what was asked once the answer to it is here. */
 function settle(state) {
   const now = lookOf(state.parts.head);
-  const asked = lookOf({ q: "", by: "", sort: "", ...state.asked });
-  for (const name of Object.keys(state.asked)) if (asked[name].trim() === now[name]) delete state.asked[name];
+  const asked = lookOf({ q: "", by: "", sort: "", ...state.unanswered });
+  for (const name of Object.keys(state.unanswered)) if (asked[name].trim() === now[name]) delete state.unanswered[name];
 }
 
 function drawSort(node, name, sort) {

@@ -81,7 +81,7 @@ export function grouping(page, { ongroup }) {
       const others = settings.length ? [el("optgroup", { label: "Setting" }, settings.map((value) => el("option", { value }, `Group: ${value.slice(7)}`)))] : [];
       select.replaceChildren(...usual, ...others);
     }
-    const by = (page.asked.by ?? head.by) || "attention";
+    const by = (page.unanswered.by ?? head.by) || "attention";
     if (select.value !== by) select.value = by;
   };
   return { node: select, update };
