@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -66,13 +65,8 @@ def _renderer(name: str) -> Renderer:
 
 
 def _register_folders(manager: BidiComponentManager) -> None:
-    """Lets the server serve `components/` under each component's name, and Plotly's own script under `plotly.script`."""
+    """Lets the server serve `components/` under each component's name."""
     here = Path(__file__).resolve().parent
     scripts = sorted(path.stem for path in (here / "components").glob("*.js"))
     ours = [ComponentConfig(name=script, asset_dir="components") for script in scripts]
     manager.register_from_manifest(ComponentManifest(name="runvitals", version="0", components=ours), here)
-    plotly = find_spec("plotly")
-    if plotly is not None and plotly.origin is not None:
-        script = ComponentConfig(name="script", asset_dir="package_data")
-        manifest = ComponentManifest(name="plotly", version="0", components=[script])
-        manager.register_from_manifest(manifest, Path(plotly.origin).parent)

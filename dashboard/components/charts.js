@@ -1,6 +1,6 @@
 // The entry of pages with live charts. Plotly is by far the largest file, so it is asked for before the modules that draw with it.
 
-const PLOTLY = new URL("../plotly.script/plotly.min.js", import.meta.url).href;
+const PLOTLY = new URL("./plotly/plotly-basic.min.js", import.meta.url).href;
 
 // Loads Plotly once for the whole window, from this server; a second component waits for the first one's load.
 function loadPlotly() {
