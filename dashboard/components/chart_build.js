@@ -1,7 +1,7 @@
 // From columns to what Plotly draws: traces of one chart. Plotly only draws; axes, ticks, hover and zoom are ours.
 
 import { isSignal, places } from "./chart_axis.js";
-import { breaks, forgetting, gapped, smoothed, thinned, visible, windowFor } from "./chart_data.js";
+import { atEnds, breaks, forgetting, gapped, smoothed, thinned, visible, windowFor } from "./chart_data.js";
 import { HALF_LIFE } from "./chart_settings.js";
 import { count } from "./format.js";
 
@@ -25,21 +25,23 @@ export function plotlyDash(dash) {
 export function prepared(columns, view, { clock, pixels, range, smooth, auto, band }) {
   const scattered = isSignal(view.axis);
   const seen = visible(columns, places(columns, view, clock), view.range);
-  const { columns: shown, xs } = scattered ? seen : thinned(seen.columns, seen.xs, mostBuckets(seen.xs.length, pixels, band));
+  const { columns: shown, xs, ends } = scattered ? { ...seen, ends: null } : thinned(seen.columns, seen.xs, mostBuckets(seen.xs.length, pixels, band));
   const broken = breaks(shown);
   const banded = !scattered && shown.count.filter((count) => count > 1).length * 2 > shown.count.length;
   const finite = shown.mean.reduce((n, value) => n + (value !== null), 0);
   const part = { columns: shown, xs, broken, banded, finite, scattered, stride: stride(shown.step), pixels, range, zoomed: view.mode === "zoom" };
-  return { ...part, ...averaged(part, { smooth, auto, view }) };
+  return { ...part, ...averaged(part, { smooth, auto, view, seen, ends }) };
 }
 
 // The main line: {line, raw, said}. raw: whether it is an average, so that the values themselves stand faintly behind it.
-function averaged({ columns, xs, broken, banded, finite, scattered, stride, range }, { smooth, auto, view }) {
+function averaged({ columns, broken, banded, finite, scattered, stride, range }, { smooth, auto, view, seen, ends }) {
   if (smooth in HALF_LIFE) {
-    const along = scattered ? columns.step : xs;
+    // Of what is held, not of the buckets that are drawn: an average of coarse buckets, which stand at their ends, would lag behind.
+    const along = scattered ? columns.step : seen.xs;
     const width = scattered ? (columns.step.at(-1) ?? 0) - (columns.step[0] ?? 0) : range[1] - range[0];
     const half = Math.max(HALF_LIFE[smooth] * width, Number.MIN_VALUE);
-    const line = forgetting(columns.mean, columns.count, { xs: along, broken, half });
+    const fine = forgetting(seen.columns.mean, seen.columns.count, { xs: along, broken: ends ? breaks(seen.columns) : broken, half });
+    const line = ends ? atEnds(fine, ends) : fine;
     return { line, raw: finite > 1, said: view.axis === "step" && !view.log ? `EMA, half-life ${count(Math.max(1, half))} steps` : "EMA" };
   }
   const window = smooth === "auto" && auto && !banded ? windowFor(finite) : 1;

@@ -126,21 +126,24 @@ export function visible(columns, xs, range) {
   return { columns: slice(columns, start, stop), xs: xs.slice(start, stop) };
 }
 
-// At most `most` buckets: what is denser than the pixels is drawn as min, max and mean, and no spike is lost.
+// At most `most` buckets: what is denser than the pixels is drawn as min, max and mean, and no spike is lost. ends: where each one stops
+// among the buckets that were given.
 export function thinned(columns, xs, most) {
   const size = xs.length;
-  if (size <= most) return { columns, xs };
+  if (size <= most) return { columns, xs, ends: null };
   const each = Math.ceil(size / most);
   const out = emptyColumns();
   const outXs = [];
+  const ends = [];
   for (let start = 0; start < size; ) {
     let stop = start + 1;
     while (stop < size && stop - start < each && columns.step[stop] >= columns.step[stop - 1]) stop++;
     pushBucket(out, merged(columns, start, stop));
     outXs.push(xs[stop - 1]);
+    ends.push(stop);
     start = stop;
   }
-  return { columns: out, xs: outXs };
+  return { columns: out, xs: outXs, ends };
 }
 
 // Where a curve must be broken: after a non-finite value, and where training went back.
@@ -198,6 +201,16 @@ export function forgetting(values, counts, { xs, broken, half }) {
     if (broken.has(i)) [sum, weight, before] = [0, 0, null];
   }
   return out;
+}
+
+// The last value of each bucket that has one.
+export function atEnds(values, ends) {
+  return ends.map((stop, i) => {
+    const start = i ? ends[i - 1] : 0;
+    let at = stop - 1;
+    while (at > start && values[at] === null) at--;
+    return values[at];
+  });
 }
 
 // The odd window that smooths `count` points: about a twelfth of what is shown, none below twenty.
