@@ -78,13 +78,18 @@ function acknowledgement(alert) {
   return el("p", { class: "ink2" }, `Acknowledged ${moment(alert.acknowledged_s)}${alert.acknowledged_by ? ` by ${alert.acknowledged_by}` : ""}${alert.acknowledged_note ? `: “${alert.acknowledged_note}”` : ""}`);
 }
 
-/** Draws a part anew only where what it shows changed. */
+const CONTROLS = "a, button, input";
+
+/** Draws a part anew only where what it shows changed; the focus stays on the control of the same place. */
 function part(node, shown, draw) {
   const text = JSON.stringify(shown);
   if (node.dataset.text === text) return;
   node.dataset.text = text;
+  const focused = [...node.querySelectorAll(CONTROLS)].indexOf(node.getRootNode().activeElement);
   const drawn = draw();
-  if (drawn !== null) node.replaceChildren(...[drawn].flat(2).filter(Boolean));
+  if (drawn === null) return;
+  node.replaceChildren(...[drawn].flat(2).filter(Boolean));
+  if (focused >= 0) node.querySelectorAll(CONTROLS)[focused]?.focus({ preventScroll: true });
 }
 
 function meanOf(curve) {

@@ -32,14 +32,19 @@ function noteField(placeholder) {
 
 /** Opens the form in `form`; what is half written in it stays until it is sent or cancelled. */
 function open(form, fields, { word, send, focus }) {
-  const cancel = el("button", { class: "button", type: "button", onclick: () => (form.hidden = true) }, "Cancel");
+  const before = form.getRootNode().activeElement;
+  const shut = () => {
+    form.hidden = true;
+    before?.focus({ preventScroll: true });
+  };
+  const cancel = el("button", { class: "button", type: "button", onclick: shut }, "Cancel");
   form.replaceChildren(...fields, el("button", { class: "button primary", type: "submit" }, word), cancel);
   form.onsubmit = (event) => {
     event.preventDefault();
-    if (send() !== false) form.hidden = true;
+    if (send() !== false) shut();
   };
   form.onkeydown = (event) => {
-    if (event.key === "Escape") form.hidden = true; // in braces: a handler that gives false takes Enter away
+    if (event.key === "Escape") shut(); // in braces: a handler that gives false takes Enter away
   };
   form.hidden = false;
   focus.focus();
@@ -60,8 +65,13 @@ export function noteForm(form, alert, send) {
 
 export function muteForm(form, alert, send) {
   const scope = el("select", { "aria-label": "What to mute" }, alert.scopes.map(({ name, words }) => el("option", { value: name }, words)));
-  const lasts = el("select", { "aria-label": "How long", onchange: () => (until.hidden = lasts.value !== "until") }, LASTS.map(([seconds, words]) => el("option", { value: seconds }, words)));
-  const until = el("input", { type: "datetime-local", "aria-label": "Until", hidden: true, class: "until" });
+  const lasts = el("select", { "aria-label": "How long", onchange: () => timed() }, LASTS.map(([seconds, words]) => el("option", { value: seconds }, words)));
+  // A form with a fault is not sent, so a fault must go as soon as the time is another one, or is not asked for.
+  const until = el("input", { type: "datetime-local", "aria-label": "Until", hidden: true, class: "until", oninput: () => until.setCustomValidity("") });
+  const timed = () => {
+    until.hidden = lasts.value !== "until";
+    until.setCustomValidity("");
+  };
   const who = nameField();
   const note = noteField("Why (may stay empty)");
   open(form, [scope, lasts, until, who, note], {

@@ -43,7 +43,7 @@ function build(parent) {
   state.onopen = (id) => state.send("open", id);
   state.onterm = (term) => !state.search.text().includes(term) && state.search.set(`${state.search.text()} ${term}`.trim());
   state.clear = () => choose(state, [], false);
-  state.pickAll = () => ((state.all = true), drawChoice(state));
+  state.pickAll = () => ((state.all = true), (state.allOf = state.parts.head.q), drawChoice(state));
   const look = (changes) => {
     state.unanswered = { ...state.unanswered, ...changes };
     state.send("look", { ...lookOf(state.parts.head), q: state.search.text(), ...state.unanswered });
@@ -130,6 +130,8 @@ function drawBody(state) {
   });
   state.heads.forEach((node, at) => drawSort(node, COLUMNS[at], head.sort));
   for (const id of state.picked) if (state.rows.has(id)) state.remembered.set(id, state.rows.get(id));
+  // "All that answer the search" was said of that search; what answers another one nobody has chosen.
+  if (state.allOf !== head.q) state.all = false;
   drawRows(state);
   state.more.hidden = !head.rest;
   setText(state.more, `${count(head.rest)} more`);

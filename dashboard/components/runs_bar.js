@@ -31,7 +31,7 @@ export function actionBar(page) {
   const said = el("div", { class: "tools said", role: "status" }, words, undoButton, el("span", { class: "grow" }), hush);
   const editor = el("form", { class: "tools editor", hidden: true, onsubmit: submit });
   const node = el("div", { class: "actions", hidden: true }, said, editor, tools);
-  const state = { editing: null, dismissed: null };
+  const state = { editing: null, dismissed: null, before: null };
 
   const ids = () => [...page.picked];
   const chosen = () => ids().map((id) => page.rows.get(id) ?? page.remembered.get(id)).filter(Boolean);
@@ -56,7 +56,11 @@ export function actionBar(page) {
   }
 
   function edit(name) {
+    const within = node.getRootNode().activeElement;
+    if (name !== null && state.editing === null) state.before = within;
     state.editing = name;
+    // Where the focus would be lost with the field, it goes back to the row or button from which the field was opened.
+    if (name === null && editor.contains(within)) state.before?.focus({ preventScroll: true });
     editor.hidden = name === null;
     if (name === null) return;
     const about = EDITORS[name];
