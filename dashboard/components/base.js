@@ -57,8 +57,12 @@ export function setClass(node, value) {
 export function keyed(parent, items, { key, make, update }) {
   const old = new Map([...parent.children].map((node) => [node.dataset.key, node]));
   let place = parent.firstElementChild;
+  const named = new Set();
   for (const item of items) {
-    const name = String(key(item));
+    // Two items of one key (the same term twice in a search) are two nodes; else one more would be left behind at each refresh.
+    let name = String(key(item));
+    while (named.has(name)) name += "\u0000";
+    named.add(name);
     let node = old.get(name);
     if (!node) {
       node = make(item);

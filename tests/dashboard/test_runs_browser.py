@@ -97,6 +97,28 @@ def test_runs_are_found_chosen_tagged_deleted_and_brought_back(filled: Store, ru
     assert filled.due_deletions(4e9) == []
 
 
+def test_all_that_answer_one_search_are_not_those_of_the_next(filled: Store, running_app: str, page: Page) -> None:
+    opened(page, f"{running_app}/?q=name:short")
+    page.get_by_label("Choose all rows shown").click()
+    page.get_by_role("button", name="Choose all 200 that answer the search").click()
+    expect(page.get_by_text("200 chosen")).to_be_visible()
+    page.locator("tr.run").first.focus()
+    page.keyboard.press("t")
+    expect(page.get_by_label("Tags to add")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("tr.run").first).to_be_focused()
+
+    search = page.get_by_label("Search")
+    search.fill("name:short config.seed=3")
+    expect(page.locator(".count")).to_contain_text("40 found")
+    expect(page.get_by_text("40 chosen")).to_have_count(0)
+    twice = "config.seed=3 helth:critical helth:critical"
+    for found, query in (("41", f'"short 199" or {twice}'), ("40", twice)):
+        search.fill(query)
+        expect(page.locator(".count")).to_contain_text(f"{found} found")
+    expect(page.locator(".troubles .mark")).to_have_count(2)
+
+
 def test_groups_fold_and_a_saved_view_brings_everything_back(filled: Store, running_app: str, page: Page) -> None:
     opened(page, running_app)
     page.get_by_label("Group by").select_option("config.seed")
