@@ -3,7 +3,7 @@
 A live run of 12 series gains a row a second. The viewers look at its Run page: one is a real Chromium, the others speak Streamlit's
 protocol without drawing, because twenty browsers on one machine would measure the browsers. Each asks for a refresh every
 `--every` seconds (the real one as often as the page does). Printed: how long a refresh takes from asking to the end of
-its answer, how many took longer than the interval, whether every viewer holds every point in the end, the server's share of a
+its answer being read (by one process for all viewers, so its own work is in it), how many took longer than the interval, whether every viewer holds every point in the end, the server's share of a
 core and its memory for each viewer.
 """
 
@@ -17,6 +17,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -93,16 +94,24 @@ class Viewer:
         told = json.loads(component.mixed.json or component.json).get("charts")
         if not told:
             return
+        grids = told.get("grids", [])
         if told["whole"]:
             self.held = 0
-            self.last_step = max(told["series"][TOLD]["step"])
+            self.last_step = max(steps_of(told["series"][TOLD], grids))
         part = told.get("points", {}).get(TOLD)
         if part is None:
             return
         # As the browser does: what it holds is skipped, and a piece that begins later is a gap.
+        steps = steps_of(part["columns"], grids)
         self.gaps += part["from"] > self.held
-        self.held = max(self.held, part["from"] + len(part["columns"]["step"]))
-        self.last_step = max([self.last_step, *part["columns"]["step"]])
+        self.held = max(self.held, part["from"] + len(steps))
+        self.last_step = max([self.last_step, *steps])
+
+
+def steps_of(columns: dict[str, Any], grids: list[dict[str, Any]]) -> list[int]:
+    """The steps of one series; what several series have in common stands in the message's grids."""
+    found: list[int] = (grids[columns["grid"]] if "grid" in columns else columns)["step"]
+    return found
 
 
 async def measure(address: str, server: psutil.Process, store: Store, options: argparse.Namespace) -> None:
@@ -128,7 +137,12 @@ async def measure(address: str, server: psutil.Process, store: Store, options: a
             )
             for number, viewer in enumerate(viewers)
         ]
-        await asyncio.gather(*(viewer.ready.wait() for viewer in viewers))
+        opened = asyncio.gather(*(viewer.ready.wait() for viewer in viewers))
+        await asyncio.wait([opened, *watching], return_when=asyncio.FIRST_COMPLETED)
+        for task in watching:
+            if task.done():
+                task.result()  # a viewer that failed says why, and nobody waits for it
+        await opened
         await asyncio.sleep(SETTLE_S)
         before = server.cpu_times()
         for viewer in viewers:
@@ -142,10 +156,12 @@ async def measure(address: str, server: psutil.Process, store: Store, options: a
         told = int(await page.locator(".rv.page").get_attribute("data-messages") or 0) - told_before
         received = sum(viewer.received for viewer in viewers)
         latencies_s = sorted(latency for viewer in viewers for latency in viewer.latencies_s)
+        many_mib = server.memory_info().rss / 2**20
         over.set()
         await asyncio.gather(*watching)
-        many_mib = server.memory_info().rss / 2**20
         await chromium.close()
+    if not latencies_s:
+        raise SystemExit(f"no refresh ended within {took_s:.0f} s")
     late = sum(latency > options.every for latency in latencies_s)
     print(
         f"{options.viewers} viewers at {options.every:g} s for {took_s:.0f} s, {rows} rows: {len(latencies_s)} refreshes, "
@@ -170,7 +186,7 @@ async def train(store: Store, seconds: float) -> int:
     start_s = time.time() - STEPS
     rows = 0
     for rows in range(1, int(seconds) + 1):
-        append(store, "live", STEPS + rows, 1, keys=DPO_KEYS, rng=rng, start_s=start_s)
+        await asyncio.to_thread(append, store, "live", STEPS + rows, 1, keys=DPO_KEYS, rng=rng, start_s=start_s)
         await asyncio.sleep(1.0)
     return rows
 

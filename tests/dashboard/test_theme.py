@@ -35,6 +35,7 @@ def test_the_app_binds_to_this_machine_and_sends_no_statistics(theme: dict[str, 
     assert theme["server"]["address"] == "127.0.0.1"
     assert theme["browser"]["gatherUsageStats"] is False
     assert theme["client"]["showErrorDetails"] == "none"
+    assert theme["runner"]["postScriptGC"] is False, "one whole collection a refresh costs twenty viewers all of a core"
 
 
 def test_series_colours_of_theme_and_tokens_are_the_same_ten(theme: dict[str, Any]) -> None:
