@@ -67,8 +67,11 @@ def pulse(seen: Look | Problem, *, now_s: float, every_s: float) -> dict[str, An
 def unknown(what: str, names: Sequence[str]) -> dict[str, str]:
     """The line for a link that names a run or an alert that this store does not hold."""
     listed = ", ".join(name if len(name) <= _NAME_SHOWN else f"{name[:_NAME_SHOWN]}…" for name in names[:_MOST_NAMED])
-    text = f"{listed} is not in this store. The link may be of another store, or older than this one."
-    return {"key": "link", "severity": "unknown", "title": f"No such {what}", "text": text}
+    rest = f" and {count(len(names) - _MOST_NAMED)} more" if len(names) > _MOST_NAMED else ""
+    are = "is" if len(names) == 1 else "are"
+    text = f"{listed}{rest} {are} not in this store. The link may be of another store, or older than this one."
+    title = f"No such {what}" if len(names) == 1 else f"No such {what}s"
+    return {"key": "link", "severity": "unknown", "title": title, "text": text}
 
 
 def page_title(seen: Look | Problem) -> str:

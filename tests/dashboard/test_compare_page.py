@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from runvitals.dashboard import compare_views
+from runvitals.dashboard import compare_views, head
 from runvitals.dashboard.compare_body import Reader, frame
 from runvitals.dashboard.compare_charts import yardstick_of
 from runvitals.dashboard.compare_read import member
@@ -279,3 +279,10 @@ def test_margins_are_one_yardstick_only_where_they_were_measured_alike(
     ]
     members = [member(watched, run, ("probe_margin",)) for run in runs]
     assert yardstick_of(members, dict.fromkeys(range(2), "probe_margin")) == said
+
+
+def test_a_link_to_runs_that_are_not_here_says_how_many() -> None:
+    assert head.unknown("run", ["a"])["text"].startswith("a is not in this store.")
+    told = head.unknown("run", [f"x{number}" for number in range(38)])
+    assert told["title"] == "No such runs"
+    assert told["text"].startswith("x0, x1, x2 and 35 more are not in this store.")
