@@ -137,9 +137,16 @@ def list_events(
     return [EventRow(**{**row._mapping, "data": loads(row.data)}) for row in connection.execute(query)]
 
 
-def delete_run(connection: Connection, run_id: str) -> None:
-    """Removes a run and all that belongs to it. Raises UnknownRun."""
-    known_run(connection, run_id)
+def delete_run(connection: Connection, run_id: str, *, due_s: float | None = None) -> None:
+    """Removes a run and all that belongs to it. Raises UnknownRun.
+
+    due_s: only where it is marked to be deleted by then, asked under the row's lock; raises StoreError where somebody took that back.
+    """
+    row = connection.execute(select(runs.c.delete_after_s).where(runs.c.id == run_id).with_for_update()).first()
+    if row is None:
+        raise UnknownRun(f"run {run_id}: the store has no such run")
+    if due_s is not None and (row.delete_after_s is None or row.delete_after_s > due_s):
+        raise StoreError(f"run {run_id}: its deletion was taken back; it stays")
     mine = select(series.c.id).where(series.c.run_id == run_id)
     for table in (blocks, tails):
         connection.execute(delete(table).where(table.c.series_id.in_(mine)))

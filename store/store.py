@@ -90,10 +90,13 @@ class Store(ByPeople):
         with self._database.writing() as connection:
             runs.set_run(connection, run_id, changes)
 
-    def delete_run(self, run_id: str) -> None:
-        """Removes a run with its series, events, alerts, mutes and notes, at once. Raises UnknownRun."""
+    def delete_run(self, run_id: str, *, due_s: float | None = None) -> None:
+        """Removes a run with its series, events, alerts, mutes and notes, at once. Raises UnknownRun.
+
+        due_s: only where it is marked to be deleted by then; raises StoreError where somebody took that back.
+        """
         with self._database.writing() as connection:
-            runs.delete_run(connection, run_id)
+            runs.delete_run(connection, run_id, due_s=due_s)
 
     def keys(self, run_id: str) -> dict[str, Latest]:
         """Every series of a run with its newest point. Raises UnknownRun."""

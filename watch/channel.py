@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,13 +43,15 @@ class Health:
 
 
 class Channel:
-    """The way to one receiver."""
+    """The way to one receiver. on_answer: called in its thread after each answer."""
 
-    def __init__(self, notifier: Notifier) -> None:
+    def __init__(self, notifier: Notifier, *, on_answer: Callable[[], object] = lambda: None) -> None:
         self.notifier = notifier
+        self._on_answer = on_answer
         self.under_way: Message | None = None
         self.failures = 0
         self.next_s = float("-inf")
+        self._failed_s = float("-inf")
         self._began_s = 0.0
         self._told_s: float | None = None
         self._failing_since_s: float | None = None
@@ -61,7 +64,8 @@ class Channel:
 
     def is_ready(self, now_s: float) -> bool:
         """Whether a message may be offered now."""
-        return self.under_way is None and now_s >= self.next_s
+        # A clock that went back behind the failure says nothing of how long the wait has been.
+        return self.under_way is None and not self._failed_s <= now_s < self.next_s
 
     def offer(self, message: Message, now_s: float) -> None:
         """Starts to send a message. Only when ready."""
@@ -92,6 +96,7 @@ class Channel:
             self._wait_s, self.next_s, self.failures = FIRST_WAIT_S, float("-inf"), 0
             return
         self.failures += 1
+        self._failed_s = now_s
         asked_s = min(answer.retry_after_s or 0.0, LONGEST_ASKED_WAIT_S)
         self.next_s = now_s + max(self._wait_s, asked_s)
         self._wait_s = min(self._wait_s * 2, LONGEST_WAIT_S)
@@ -131,3 +136,4 @@ class Channel:
                 answer = Answer(problem=f"failed with {type(error).__name__}")
             self._answer = answer
             self._answered.set()
+            self._on_answer()

@@ -61,10 +61,12 @@ def delete_run(
     run: RunInfo,
     *,
     force: bool = False,
+    due_s: float | None = None,
     patience_s: float = PATIENCE_S,
     clock: Callable[[], float] = time.time,
 ) -> None:
     """Deletes a run and its journals. patience_s: how long to wait for a watcher to let it go.
+    due_s: only where the run is, to the last moment, marked to be deleted by then; else StoreError.
 
     Journals go first and the run after it, when no watcher is at work on it, so that a half-way death leaves a run and no journal:
     doing it again ends it. Raises StoreError where the run is live and not `force`, or its journals cannot be removed.
@@ -78,7 +80,7 @@ def delete_run(
         remove_journals(folder)
     if not hold(store, run.id, patience_s=patience_s, clock=clock):
         raise StoreError(f"run {run.id}: a watcher is still at work on it; try again when its process has ended")
-    store.delete_run(run.id)
+    store.delete_run(run.id, due_s=due_s)
 
 
 def remove_journals(folder: Path) -> None:

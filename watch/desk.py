@@ -8,6 +8,7 @@ was away hears how things stand, not how they stood.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -76,7 +77,8 @@ class Desk:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
-        self._channels = [Channel(notifier) for notifier in notifiers]
+        self._answered = threading.Event()
+        self._channels = [Channel(notifier, on_answer=self._answered.set) for notifier in notifiers]
         self._hold = hold
         self._clock = clock
         self._look_s: dict[str, float] = {}
@@ -114,11 +116,12 @@ class Desk:
         deadline_s = time.monotonic() + timeout_s
         self._look_at_all()
         self.step(wait_s=wait_s)
-        while under_way := [channel for channel in self._channels if channel.under_way is not None]:
+        while any(channel.under_way is not None for channel in self._channels):
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
                 break
-            under_way[0].wait(left_s)
+            self._answered.wait(left_s)  # anybody's: one that hangs must not use up the time of the others
+            self._answered.clear()
             self._look_at_all()
             self.step(wait_s=wait_s)
 

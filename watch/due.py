@@ -31,10 +31,12 @@ def delete_due(
             run = store.run(run_id)
         except UnknownRun:  # another watcher was quicker
             continue
+        if run.delete_after_s is None or run.delete_after_s > now_s:  # taken back while others were looked at
+            continue
         kept = _kept(store, journals, run, alive)
         if not kept and not dry_run:
             try:
-                delete_run(store, journals, run, patience_s=0.0, clock=lambda: now_s)
+                delete_run(store, journals, run, due_s=now_s, patience_s=0.0, clock=lambda: now_s)
             except UnknownRun:
                 pass
             except RunvitalsError as error:

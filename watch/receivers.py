@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from runvitals.watch.notify import Notifier
 from runvitals.watch.routes import Address
 from runvitals.watch.wandb_notifier import SCHEME, WandbNotifier
 from runvitals.watch.webhook import Webhook
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 
 
 def make_receivers(addresses: Iterable[Address], *, journals: Path) -> tuple[list[Notifier], list[str]]:
@@ -38,7 +41,7 @@ def make_receiver(address: Address, *, journals: Path) -> Notifier:
     `wandb://` stands for the W&B runs of the trainings whose journals lie here. Raises SettingsError for an address that nobody knows.
     """
     scheme, divided, _ = address.url.partition("://")
-    if not divided:
+    if not divided or not _SCHEME.fullmatch(scheme):  # else a part of the address would be shown as its scheme
         raise SettingsError(f"{address.place}: expected an address like slack://… or https://…, got one without ://")
     if scheme.lower() == SCHEME:
         return WandbNotifier(journals, routes=(address.route,))

@@ -5,6 +5,7 @@ A table that is wrong tells nobody, and says why; the others stand. No fault sho
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ from runvitals.watch.alert_rows import USER_RULE
 from runvitals.watch.user_rules import read_text
 
 EVERYWHERE = "RUNVITALS_NOTIFY"
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +139,11 @@ def _url(section: Section, environ: Mapping[str, str] | None) -> str:
         return ""
     if variable:
         url = "" if environ is None else environ.get(variable, "").strip()
-        if "://" in variable:
-            section.complain("url_env", "expected the name of an environment variable, got an address; write url = …")
+        if not _VARIABLE.fullmatch(variable):  # an address, or a token: not to be shown
+            got = (
+                "an address; write url = …" if "://" in variable else "something else, not shown as it may be a secret"
+            )
+            section.complain("url_env", f"expected the name of an environment variable, got {got}")
         elif environ is None:
             return ""
         elif not url:

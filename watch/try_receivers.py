@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Sequence
 
 from runvitals.settings import Settings
@@ -43,11 +44,12 @@ def try_receivers(notifiers: Sequence[Notifier], *, within_s: float = ANSWERS_WI
     channels = [Channel(notifier) for notifier in notifiers]
     for channel in channels:
         channel.offer(TEST, 0.0)
-    return [(channel.notifier.label, _came(channel, within_s)) for channel in channels]
+    deadline_s = time.monotonic() + within_s
+    return [(channel.notifier.label, _came(channel, deadline_s, within_s)) for channel in channels]
 
 
-def _came(channel: Channel, within_s: float) -> str:
-    channel.wait(within_s)
+def _came(channel: Channel, deadline_s: float, within_s: float) -> str:
+    channel.wait(max(deadline_s - time.monotonic(), 0.0))
     answer = channel.answer()
     channel.close()
     return f"no answer within {within_s:.0f} s" if answer is None else answer.problem

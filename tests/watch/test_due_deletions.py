@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from runvitals.errors import StoreError
 from runvitals.watch.due import delete_due
 from runvitals.watch.gc import Sweep, sweep
 
@@ -85,3 +86,25 @@ def test_a_run_that_another_deleted_meanwhile_stops_nothing(scene: Any, ended: s
     due = delete_due(scene.store, scene.journals, now_s=4e9, alive=lambda info: False)
     scene.store.delete_run(ended)
     assert list(due) == []
+
+
+def test_a_deletion_that_is_taken_back_while_another_run_is_deleted_does_not_happen(scene: Any, ended: str) -> None:
+    other = scene.run()
+    scene.train(other, range(20))
+    other.finish()
+    scene.watcher().run_once(pause=lambda seconds: None)
+    scene.store.delete_later([ended, other.id], 5.0)
+    deletions = delete_due(scene.store, scene.journals, now_s=4e9, alive=lambda info: False)
+    gone, _ = next(deletions)
+    (left,) = ids(scene)
+    scene.store.delete_later([left], None)
+    assert list(deletions) == []
+    assert ids(scene) == [left] != [gone.id]
+
+
+def test_the_store_asks_once_more_before_it_deletes(scene: Any, ended: str) -> None:
+    scene.store.delete_later([ended], 5.0)
+    scene.store.delete_later([ended], None)
+    with pytest.raises(StoreError, match="taken back"):
+        scene.store.delete_run(ended, due_s=10.0)
+    assert ids(scene) == [ended]

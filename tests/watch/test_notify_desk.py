@@ -11,6 +11,7 @@ import pytest
 
 from runvitals.errors import StoreUnreachable
 from runvitals.store.types import AlertRow, Batch, Mute
+from runvitals.watch.channel import Channel
 from runvitals.watch.desk import RECENT_S, Desk
 from runvitals.watch.incident_news import REPEAT_EVERY_S
 from runvitals.watch.leases import LEASE_S, Leases
@@ -333,3 +334,20 @@ def test_odd_alert_keeps_nobody_from_hearing_of_another_run(office: Office) -> N
     office.clock.now_s += 40.0
     desk.drain(10.0)
     assert ear.told == [("firing", "Loss diverges · r")]
+
+
+def test_failing_receiver_is_asked_again_though_the_clock_went_back() -> None:
+    channel = Channel(Receiver())
+    channel.settle(Answer(problem="answered HTTP 500"), 100_000.0)
+    assert not channel.is_ready(100_000.5)
+    assert channel.is_ready(10_000.0)
+
+
+def test_drain_tells_others_everything_while_one_hangs(office: Office, release: threading.Event) -> None:
+    ear = Receiver()
+    desk = office.desk(Hanging(release), ear)
+    for number in range(4):
+        office.fire(f"Incident {number}")
+    desk.changed("r")
+    desk.drain(timeout_s=2.0, wait_s=0.0)
+    assert len(ear.heard) == 4

@@ -53,6 +53,7 @@ def test_rules_of_the_same_file_are_read_as_ever() -> None:
         ("[[notify]]\nurl = 3", "x.toml:2: notify[1].url: expected a text"),
         ('[[notify]]\nurl_env = "NOT_SET"', "x.toml:2: notify[1].url_env: expected NOT_SET to hold an address"),
         ('[[notify]]\nurl_env = "json://a"', "got an address; write url"),
+        ('[[notify]]\nurl_env = "hooks.example.com/T0/B0/secret"', "got something else, not shown"),
         (
             '[[notify]]\nurl = "json://a"\n\n[[notify]]\nurl = "json://b"\nseverity = "fatal"',
             'x.toml:6: notify[2].severity: expected one of info, warning, critical, got "fatal"',
