@@ -176,3 +176,21 @@ def test_a_run_s_news_and_what_another_person_does_come_without_a_reload(
     filled.archive_runs(["short-199"], 1.0)
     expect(row).to_have_count(0)
     expect(page.locator(".count")).to_contain_text("1 archived")
+
+
+def test_on_a_narrow_screen_names_have_room_and_every_control_can_be_reached(
+    filled: Store, running_app: str, page: Page
+) -> None:
+    page.set_viewport_size({"width": 640, "height": 1000})
+    opened(page, running_app)
+    name = page.locator("tr.run td.c-run").first.bounding_box()
+    assert name is not None
+    assert name["width"] > 160
+    ids = [run.id for run in filled.runs() if run.trainer == "dpo"]
+    for address in (f"run?run={ids[0]}", f"compare?compare={','.join(ids)}"):
+        page.goto(f"{running_app}/{address}")
+        last = page.locator(".title .controls > *").last
+        expect(last).to_be_visible()
+        box = last.bounding_box()
+        assert box is not None
+        assert box["x"] + box["width"] <= 640, address
