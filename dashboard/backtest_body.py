@@ -31,8 +31,11 @@ def body(
     trial: Trial | None,
     ahead: int,
     refused: Sequence[str],
+    lost: bool = False,
 ) -> dict[str, Any]:
-    """The page's data. chosen, rule, alert: what the address names; refused: why the newest request was not taken."""
+    """The page's data. chosen, rule, alert: what the address names; refused: why the newest request was not taken.
+    lost: whether the address names a back-test that is not kept any more.
+    """
     asked: dict[str, Any] = plain(
         {
             "runs": [_run(run) for run in runs[:MOST_LISTED]],
@@ -45,6 +48,7 @@ def body(
             "file": file.text,
             "refused": list(refused),
             "trial": None if trial is None else _trial(trial, ahead),
+            "lost": lost,
         }
     )
     return asked

@@ -23,7 +23,8 @@ export function makeTrial(send) {
   trial.toml = el("pre");
   const copy = el("button", { class: "button", type: "button", onclick: async () => { await navigator.clipboard.writeText(trial.toml.textContent); setText(copy, "Copied"); setTimeout(() => setText(copy, "Copy"), 2000); } }, "Copy");
   trial.paste = el("section", {}, el("div", { class: "heading" }, el("h3", {}, "To switch it on"), el("span", {}, "the whole runvitals.toml as it was tried; a watcher reads it when it starts")), el("div", { class: "code" }, trial.toml, copy));
-  trial.lessons = el("div", { class: "teaching" }, LESSONS.map(([title, text]) => el("div", {}, el("h3", {}, title), el("p", { class: "ink2" }, text))));
+  trial.lost = el("p", { class: "strong", role: "status", hidden: true }, "This back-test is not kept any more: the newest two dozen are, until the dashboard ends. Choose its runs and rule to try it again.");
+  trial.lessons = el("div", { class: "teaching" }, trial.lost, LESSONS.map(([title, text]) => el("div", {}, el("h3", {}, title), el("p", { class: "ink2" }, text))));
   trial.found = el("div", {}, el("div", { class: "said" }, trial.said, trial.choice, trial.cancel), trial.bar, trial.summary, trial.results, trial.paste);
   trial.node = el("div", { class: "trial" }, trial.lessons, trial.found);
   return trial;
@@ -32,6 +33,7 @@ export function makeTrial(send) {
 export function drawTrial(trial, body, colors) {
   const found = body.trial;
   trial.lessons.hidden = found !== null;
+  trial.lost.hidden = !body.lost;
   trial.found.hidden = found === null;
   if (found === null) return;
   Object.assign(trial, { id: found.id, body, colors });

@@ -46,7 +46,8 @@ def _live() -> None:
 
 def _body(store: Store) -> dict[str, Any]:
     runs = [run for run in store.runs() if run.delete_after_s is None]
-    trial = trials().get(st.query_params.get("trial", ""))
+    named = st.query_params.get("trial", "")
+    trial = trials().get(named)
     file = rules_file(settings().rules)
     return body(
         runs,
@@ -57,6 +58,7 @@ def _body(store: Store) -> dict[str, Any]:
         trial=trial,
         ahead=trials().ahead(trial) if trial is not None else 0,
         refused=st.session_state.get(_REFUSED, ()),
+        lost=bool(named) and trial is None,
     )
 
 

@@ -44,6 +44,7 @@ def test_without_an_alert_nothing_is_chosen_and_a_wrong_address_harms_nothing(wa
     assert body_of()["chosen"] == []
     body = body_of(alert="nobody", rule="no_rule", trial="gone")
     assert (body["chosen"], body["rule"], body["trial"]) == ([], "", None)
+    assert (body["lost"], body_of()["lost"]) == (True, False)
 
 
 def test_numbers_are_those_of_the_users_file_beside_ours(watched: Store) -> None:
