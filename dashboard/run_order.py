@@ -11,7 +11,7 @@ from runvitals.dashboard.query import config_value
 from runvitals.dashboard.run_subject import Known
 from runvitals.diagnostics.signals import SIGNALS
 
-STANDINGS = {"attention": "Needs attention", "running": "Running, no finding", "ended": "Ended"}
+STANDINGS = {"attention": "Needs attention", "running": "Running", "ended": "Ended"}
 
 GROUPINGS: dict[str, str] = {
     "attention": "attention",

@@ -39,7 +39,7 @@ SPEC = RuleSpec(
     title="Loss spikes",
     family="divergence",
     summary="A loss 1.4 times its neighbours (3 times where there are fewer than 20) and 8 times their noise above them. Information where it recovers; "
-    "a warning where it stays up for 20 rows (D4) or comes four times within 500. "
+    "a warning where it stays up for 20 rows or comes four times within 500. "
     "Four at equal distances point to one part of the data, and are said so.",
     main_signal="loss",
     signals=("loss",),
