@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import Column, Connection, Row, Select, func, select, update
@@ -54,12 +54,15 @@ def _merged(stored: Row[Any] | None, row: AlertRow) -> dict[str, Any] | None:
 
 def _history(before: list[Any], row: AlertRow) -> str:
     """The history with the alert's present state appended, at the newest moment that the alert knows."""
+    if row.state == "resolved" and row.fired_s is not None and not any(_tells_firing(entry) for entry in before):
+        # It came and went between two looks of the watcher: the history says both all the same.
+        before = loads(_history(before, replace(row, state="firing")))
     moments = {"resolved": row.resolved_s, "firing": row.fired_s, "pending": row.onset_s}
     steps = {"resolved": row.resolved_step, "firing": row.fired_step, "pending": row.onset_step}
     time_s = moments[row.state] if moments[row.state] is not None else row.onset_s
     step = steps[row.state]
     # The severity rose: the engine froze the evidence anew at that step, and says no time of it.
-    rose = row.state == "firing" and any(str(entry["text"]).startswith("firing") for entry in before)
+    rose = row.state == "firing" and any(_tells_firing(entry) for entry in before)
     if rose:
         step = _frozen_at(row)
     if before and before[-1]["time_s"] > time_s:
@@ -67,6 +70,11 @@ def _history(before: list[Any], row: AlertRow) -> str:
     kind = "severity" if rose else row.state
     entry = {"time_s": time_s, "step": step, "kind": kind, "text": f"{row.state}, {row.severity}", "who": ""}
     return dumps([*before, entry])
+
+
+def _tells_firing(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of a history is of the engine's that says the alert fired."""
+    return str(entry["text"]).startswith("firing")
 
 
 def _frozen_at(row: AlertRow) -> int | None:

@@ -112,6 +112,15 @@ def test_a_rising_severity_is_history(run_store: Store) -> None:
     assert [entry["text"] for entry in run_store.alerts()[0].history] == ["firing, warning", "firing, critical"]
 
 
+def test_an_alert_that_came_and_went_between_two_looks_has_fired_all_the_same(run_store: Store) -> None:
+    run_store.put_alerts([RESOLVED])
+    (found,) = run_store.alerts()
+    assert [(entry["text"], entry["step"], entry["time_s"]) for entry in found.history] == [
+        ("firing, warning", 100, 100.0),
+        ("resolved, warning", 140, 140.0),
+    ]
+
+
 def test_alerts_are_listed_by_run_and_state_newest_first(run_store: Store, batch_of: Any) -> None:
     run_store.append(batch_of(run_id="other"))
     other = replace(FIRING, id="other:1", run_id="other", onset_s=95.0)
