@@ -67,6 +67,10 @@ class Channel:
         # A clock that went back behind the failure says nothing of how long the wait has been.
         return self.under_way is None and not self._failed_s <= now_s < self.next_s
 
+    def has_answer(self) -> bool:
+        """Whether the message under way has been answered and nobody has asked for the answer yet."""
+        return self.under_way is not None and self._answered.is_set()
+
     def offer(self, message: Message, now_s: float) -> None:
         """Starts to send a message. Only when ready."""
         if self._thread is None:

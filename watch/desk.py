@@ -117,11 +117,13 @@ class Desk:
         self._look_at_all()
         self.step(wait_s=wait_s)
         while any(channel.under_way is not None for channel in self._channels):
-            left_s = deadline_s - time.monotonic()
-            if left_s <= 0:
-                break
-            self._answered.wait(left_s)  # anybody's: one that hangs must not use up the time of the others
-            self._answered.clear()
+            # Anybody's answer: one that hangs must not use up the time of the others.
+            while not any(channel.has_answer() for channel in self._channels):
+                left_s = deadline_s - time.monotonic()
+                if left_s <= 0:
+                    return
+                self._answered.wait(left_s)
+                self._answered.clear()
             self._look_at_all()
             self.step(wait_s=wait_s)
 
