@@ -55,7 +55,7 @@ function bar(row, place) {
   const until = revive(row.until);
   const end = until === null ? 1 : place(until);
   const severity = severityOf(row.severity);
-  const span = (a, b, name) => el("i", { class: `${name} ${severity}`, style: { left: `${100 * a}%`, width: `max(2px, ${100 * Math.max(0, b - a)}%)` } });
+  const span = (a, b, name) => el("i", { class: `${name} ${severity}`, style: { left: `min(${100 * a}%, 100% - 2px)`, width: `max(2px, ${100 * Math.max(0, b - a)}%)` } });
   return [span(place(onset), fired === null ? end : place(fired), "holding"), fired === null ? null : span(place(fired), end, "firing")];
 }
 

@@ -11,6 +11,8 @@ const BOTTOM = 24;
 const [LEFT, RIGHT] = [70, 60];
 const LEAST_GAP_PX = 13;
 const LONGEST_TICK = 16;
+// A bold 12 px letter of a setting's name, on average.
+const NAME_CHARACTER_PX = 6.6;
 
 export function drawOutcome(node, { block, state }) {
   const kept = (node.runvitals ??= { picked: null });
@@ -70,8 +72,9 @@ function drawParallel(box, context, width) {
     const path = points.map(([x, share], i) => (share === null ? "" : `${i && points[i - 1][1] !== null ? "L" : "M"}${x.toFixed(1)},${down(share).toFixed(1)}`)).join("");
     mark(context, run, box, [svg("path", { d: path, class: "outcome-line", stroke: run.color ?? "var(--ink3)" }), svg("path", { d: path, class: "outcome-reach" })]);
   }
-  axes.forEach((axis, i) => axisMarks(box, axis.name + (axis.log ? ", log" : ""), across(i), { ticks: axis.ticks, first: i === 0 }));
-  axisMarks(box, titleOf(block), across(axes.length), { ticks: outcomeTicks(context), last: true });
+  const most = Math.max(6, Math.min(24, Math.floor((across(1) - across(0) - 8) / NAME_CHARACTER_PX)));
+  axes.forEach((axis, i) => axisMarks(box, axis.name, across(i), { ticks: axis.ticks, first: i === 0, most, after: axis.log ? ", log" : "" }));
+  axisMarks(box, titleOf(block), across(axes.length), { ticks: outcomeTicks(context), last: true, most });
 }
 
 function outcomeTicks({ block, scale, shown }) {
@@ -81,10 +84,10 @@ function outcomeTicks({ block, scale, shown }) {
   return at.map((of) => [scale.place(of), value(block.values, of)]);
 }
 
-function axisMarks(box, name, x, { ticks, first = false, last = false }) {
+function axisMarks(box, name, x, { ticks, most, after = "", first = false, last = false }) {
   const anchor = last ? "end" : first ? "start" : "middle";
   const nameX = last ? x + RIGHT - 4 : first ? 2 : x;
-  box.append(svg("line", { x1: x, x2: x, y1: TOP - 8, y2: HEIGHT - BOTTOM + 6, class: "outcome-axis" }), svg("text", { x: nameX, y: 14, "text-anchor": anchor, class: "outcome-name" }, cut(name, 24)));
+  box.append(svg("line", { x1: x, x2: x, y1: TOP - 8, y2: HEIGHT - BOTTOM + 6, class: "outcome-axis" }), svg("text", { x: nameX, y: 14, "text-anchor": anchor, class: "outcome-name" }, cut(name, most - after.length) + after, svg("title", {}, name + after)));
   for (const [share, text] of roomy(ticks)) box.append(svg("text", { x: last ? x + 6 : x - 6, y: down(share) + 4, "text-anchor": last ? "start" : "end", class: "outcome-tick" }, cut(text, LONGEST_TICK)));
 }
 

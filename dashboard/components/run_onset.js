@@ -27,5 +27,5 @@ function row(alert, { percent, end }) {
     between(onset, fired ?? stop, "holding"),
     fired === null ? null : between(fired, stop, "firing"),
     fired === null ? null : el("span", { class: "onset-mark", style: { left: percent(fired) } }, severityMark(alert.severity, { hollow: alert.acknowledged })));
-  return el("li", { class: "onset-row", "aria-label": `${alert.title} from step ${onset}` }, el("span", { class: "cut" }, alert.title), el("span", { class: "ink3 small" }, `step ${onset}`), track);
+  return el("li", { class: "onset-row", "aria-label": `${alert.title} from step ${onset}` }, el("span", { class: "cut", title: alert.title }, alert.title), el("span", { class: "ink3 small" }, `step ${onset}`), track);
 }
