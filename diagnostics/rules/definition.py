@@ -111,6 +111,22 @@ def short(value: float) -> str:
     return f"{value:.3g}"
 
 
+def lasting(seconds: float) -> str:
+    """A span of time as a sentence has it, in the two largest units that say something: 45 s, 20 min, 3 h 5 min, 2 days 4 h."""
+    if not math.isfinite(seconds):
+        return f"{short(seconds)} s"
+    if seconds < 119.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{days} days {hours} h" if hours else f"{days} days"
+
+
 def at(step: int | None) -> str:
     """Where in the run, in words."""
     return "at an unknown step" if step is None else f"at step {step:,}"

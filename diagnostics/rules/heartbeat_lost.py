@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runvitals.diagnostics.limits import Adjustable, described, in_order, limit
-from runvitals.diagnostics.rules.definition import OK, at, short
+from runvitals.diagnostics.rules.definition import OK, at, lasting, short
 from runvitals.diagnostics.rules.sources import PY_SPY, RESILIENCY
 from runvitals.diagnostics.types import (
     Cause,
@@ -98,7 +98,7 @@ class _Detector:
             severity="critical" if age_s > self._limits.critical_s else "warning",
             onset_step=self._step,
             onset_s=beat_s,
-            sentence=f"No heartbeat from the process for {age_s:,.0f} s; the last step came {at(self._step)}. {seen}.",
+            sentence=f"No heartbeat from the process for {lasting(age_s)}; the last step came {at(self._step)}. {seen}.",
             evidence=Evidence(
                 numbers=(
                     Number(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from runvitals.diagnostics.baseline import SortedWindow
 from runvitals.diagnostics.limits import Adjustable, described, limit
-from runvitals.diagnostics.rules.definition import OK, at, short
+from runvitals.diagnostics.rules.definition import OK, at, lasting, short
 from runvitals.diagnostics.rules.sources import BYTE_ROBUST, FLIGHT_RECORDER, PY_SPY, RESILIENCY
 from runvitals.diagnostics.types import (
     Cause,
@@ -166,9 +166,9 @@ class _Detector:
             numbers.append(Number(label="Since the last heartbeat", value=pulse.now_s - pulse.beat_s, unit="s"))
         life = "The process is alive" if pulse.alive else "Whether the process is alive cannot be seen from here"
         if self._step is None:
-            sentence = f"No step yet, {waited_s:,.0f} s into {doing}. {life}."
+            sentence = f"No step yet, {lasting(waited_s)} into {doing}. {life}."
         else:
-            sentence = f"No step for {waited_s:,.0f} s, stands {at(self._step)} in {doing}. {life}."
+            sentence = f"No step for {lasting(waited_s)}, stands {at(self._step)} in {doing}. {life}."
         return Reading(
             state="bad",
             severity="critical" if waited_s > 2 * patience_s else "warning",

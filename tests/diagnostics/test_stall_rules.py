@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from runvitals.diagnostics.catalogue import default_rules
 from runvitals.diagnostics.engine import Engine
+from runvitals.diagnostics.rules.definition import lasting
 from runvitals.diagnostics.types import Alert, Happening, Pulse, Row, RunContext
 
 START = 1e9
@@ -241,3 +244,21 @@ def test_resumed_process_has_the_patience_of_a_start_and_is_watched_again() -> N
     engine.pulse(pulse(START + 31300.0, phase="init", beat_s=START + 31150.0))
     assert fired(engine)["progress_stalled"].onset_s == START + 30000.0
     assert fired(engine)["heartbeat_lost"].onset_s == START + 31150.0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.4, "0 s"),
+        (119.4, "119 s"),
+        (119.6, "2 min"),
+        (1201.0, "20 min"),
+        (7170.0, "2 h"),
+        (11_100.0, "3 h 5 min"),
+        (187_200.0, "2 days 4 h"),
+        (math.nan, "NaN s"),
+        (math.inf, "inf s"),
+    ],
+)
+def test_a_span_of_time_is_said_in_units_that_people_use(seconds: float, words: str) -> None:
+    assert lasting(seconds) == words
