@@ -225,6 +225,7 @@ def app() -> Iterator[tuple[str, psutil.Process]]:
             "true",
         ]
         command += ["--server.address", "127.0.0.1", "--browser.gatherUsageStats", "false"]
+        command += ["--runner.postScriptGC", "false"]  # as the dashboard itself is set; for both contenders
         process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         over = threading.Event()
 
