@@ -37,6 +37,8 @@ def outcome(
     chosen = shown.outcome if shown.outcome in names else next(iter(names), "")
     flat = [flat_settings(one.run) for one in members]
     axes = [axis for name in _settings(settings) if (axis := _axis(name, flat)) is not None]
+    # A setting that has one value wherever it is set separates nobody along its axis.
+    axes.sort(key=lambda axis: len(set(axis["texts"]) - {MISSING}) < 2)
     against = shown.against if any(axis["name"] == shown.against for axis in axes) else ""
     colors = {place: entry for entry in entries[:MOST_IN_COLOUR] for place in entry.members}
     return {

@@ -56,8 +56,8 @@ export function yRange(chart, shown) {
   const found = extremes(chart, shown);
   if (!found) return chart.log ? [-1, 1] : [0, 1];
   let [low, high] = found;
-  if (chart.values === "percent" && low >= 0 && high <= 1 && high > 0.25) return [0, 1];
   if (chart.log) return logRange(low, high);
+  if (chart.values === "percent" && low >= 0 && high <= 1 && high > 0.25) return [0, 1];
   // One value alone has no span of its own: a tenth of it is room enough for ticks that are round.
   const span = Math.max(high - low, Math.abs(high) * (high === low ? 0.1 : 1e-3), 1e-9);
   for (const { value } of chart.references ?? []) {

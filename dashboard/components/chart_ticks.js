@@ -72,6 +72,7 @@ export function logTicks([low, high], kind) {
 }
 
 function logText(value, kind) {
+  if (kind === "percent") return `${grouped(String(Number((100 * value).toPrecision(2))))} %`;
   if (kind === "rate" || value < 1e-3 || value >= 1e5) return value.toExponential(0).replace("e+", "e");
   return grouped(String(Number(value.toPrecision(2))));
 }
