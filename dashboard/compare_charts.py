@@ -34,6 +34,8 @@ _IF_SHARED = frozenset({"eval_loss", "reward", "kl"})
 """Charts that are drawn only where two runs can be held against each other; the table has the numbers of one alone."""
 
 MOST_A_ROW = 4
+_KEY_LINE = 5
+"""Entries of a key that one line holds in the narrowest chart."""
 
 SIGNALS_CHARTED = tuple(dict.fromkeys(signal for _, wanted in CHARTS for signal in wanted))
 
@@ -119,6 +121,13 @@ def _chart(
     signal, big = signal_of(first), name == "margin"
     lines = _group_lines(name, chosen, entries) if grouped else _run_lines(name, chosen, members, entries)
     yardstick = yardstick_of(members, chosen) if big else ""
+    references = [
+        {"value": r.value, "label": r.label, "text": ""}
+        for r in signal.references
+        if r.value != 0 and (not r.trainers or any(one.run.trainer in r.trainers for one in members))
+    ]
+    in_key = len({line.get("group") or line["id"] for line in lines}) + len(references)
+    crowded = not big and in_key > _KEY_LINE
     return {
         "id": name,
         "kind": "chart",
@@ -128,16 +137,13 @@ def _chart(
         "log": signal.log_scale,
         "zero": signal.kind == "signed",
         "span": 8 if big else 3,
-        "height": 348 if big else 190,
+        "height": 348 if big else 170 if crowded else 190,
+        "crowded": crowded,
         "endLabels": big,
         "big": big,
         "band": True,
         "absent": _absent(chosen, entries),
-        "references": [
-            {"value": r.value, "label": r.label, "text": ""}
-            for r in signal.references
-            if r.value != 0 and (not r.trainers or any(one.run.trainer in r.trainers for one in members))
-        ],
+        "references": references,
         "series": lines,
     }
 

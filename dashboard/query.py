@@ -174,6 +174,8 @@ def _test(term: str, known: _Known) -> Test | Trouble:
     written, sign, value = match["key"].replace('"', ""), match["sign"], match["value"].replace('"', "")
     if not value:
         return Trouble(term=term, reason=f"say what {written} should be")
+    if sign != ":" and value[0] in "<>=!":
+        return Trouble(term=term, reason=f"expected one of <, <=, >, >=, =, != after {written}, got {sign}{value[0]}")
     if written.startswith("config."):
         return _config_test((written.removeprefix("config."),), sign, value)
     key = _key(written, known)

@@ -254,7 +254,9 @@ function tick(state) {
 /** Arrows walk the rows, Enter opens, Space chooses; letters do what the bar does. */
 function walk(state, event) {
   const node = event.target.closest("tr.run");
-  if (!node || typing(event) || event.target !== node) return;
+  // On the run's name the keys of its row hold too, but for those that a link has itself.
+  const named = event.target !== node && event.target.matches("a") && event.key !== "Enter" && event.key !== " ";
+  if (!node || typing(event) || (event.target !== node && !named)) return;
   const rows = [...state.tbody.querySelectorAll("tr.run")];
   const { id } = node.runvitals.row;
   const to = { ArrowDown: rows[rows.indexOf(node) + 1], ArrowUp: rows[rows.indexOf(node) - 1], Home: rows[0], End: rows.at(-1) };

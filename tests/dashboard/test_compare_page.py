@@ -152,6 +152,7 @@ def test_the_seventh_run_and_all_after_it_are_one_thin_grey_line_each(
     loss = blocks(data)["loss"]["series"]
     assert [line["style"] for line in loss] == ["faint"] + ["line"] * 6
     assert loss[0]["label"] == "6 more"
+    assert blocks(data)["loss"]["crowded"], "seven entries take two lines, or the last of the six is cut"
     faint = data["curves"]["body"]["faint|loss"]
     starts = sum(later <= earlier for earlier, later in pairwise(faint["step"]))
     assert starts == 5 and len(faint["step"]) == len(faint["mean"])

@@ -100,6 +100,7 @@ def test_a_query_finds_what_it_says(text: str, answers: bool) -> None:
         ("step<5q", "5q is no number"),
         ("trainer>dpo", "trainer is a word: write trainer:dpo"),
         ("step>", "say what step should be"),
+        ("lr>>1e-5", "expected one of <, <=, >, >=, =, != after lr, got >>"),
         ("-foo:bar", "no column, signal or setting is called foo"),
         ("helth:critical", "no column, signal or setting is called helth; did you mean health?"),
         ("health:critcal", "health is one of critical, warning, healthy, unknown"),
