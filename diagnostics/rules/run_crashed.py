@@ -113,7 +113,7 @@ class _Detector:
         return self._crashed(sentence, happening.time_s, causes=causes)
 
     def _crashed(self, sentence: str, onset_s: float | None, *, causes: tuple[Cause, ...] = ()) -> Reading:
-        numbers = () if self._step is None else (Number(label="Last step", value=float(self._step), unit="steps"),)
+        numbers = () if self._step is None else (Number(label="Last step", value=float(self._step)),)
         return Reading(
             state="bad",
             severity="critical",
