@@ -175,7 +175,8 @@ def chart_sentence(signal: str, envelope: Envelope | None) -> str:
     write = _writer(signal)
     text = f"now {write(float(values[-1]))}, between {write(float(values.min()))} and {write(float(values.max()))}"
     lost = int(envelope.nonfinite.sum())
-    return f"{text}; {lost} values are not numbers" if lost else text
+    said = "1 value is not a number" if lost == 1 else f"{lost:,} values are not numbers"
+    return f"{text}; {said}" if lost else text
 
 
 def _writer(signal: str) -> Any:

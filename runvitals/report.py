@@ -40,7 +40,8 @@ def write_report(settings: Settings, name: str, *, incident: str | None, out: Pa
     for picture, svg in pictures.items():
         _write(picture, svg)
     _write(path, made.text)
-    beside = f", {len(pictures)} charts in {path.parent / made.charts}" if pictures else ""
+    charts = "1 chart" if len(pictures) == 1 else f"{len(pictures)} charts"
+    beside = f", {charts} in {path.parent / made.charts}" if pictures else ""
     make_console().print(Text(f"{path}  {size(path.stat().st_size)}{beside}"), soft_wrap=True)
     return 0
 

@@ -196,7 +196,12 @@ def _journal(folder: Path, one: Survey, run: RunInfo | None, *, known: bool) -> 
 
 
 def _watchers(asked: Examination, store: Store) -> Iterator[Finding]:
-    passing = [info for info in store.watchers() if abs(asked.now_s - info.pass_s) < SILENT_S]
+    # One that ended a moment ago (`watch --once`) is at work no more, though its last pass is fresh.
+    passing = [
+        info
+        for info in store.watchers()
+        if abs(asked.now_s - info.pass_s) < SILENT_S and asked.alive({"host": info.host, "pid": info.pid}) is not False
+    ]
     live = [run for run in store.runs() if run.status in LIVE]
     for info in passing:
         text = f"{info.host} {info.pid} passed {max(asked.now_s - info.pass_s, 0):.0f} s ago, {info.behind_bytes:,} bytes behind"
@@ -204,7 +209,8 @@ def _watchers(asked: Examination, store: Store) -> Iterator[Finding]:
         yield from _receivers(info, asked.now_s)
     if not passing:
         level: Level = "wrong" if live else "note"
-        text = f"none is at work, {len(live)} runs are live" if live else "none is at work"
+        lives = "1 run is live" if len(live) == 1 else f"{len(live)} runs are live"
+        text = f"none is at work, {lives}" if live else "none is at work"
         yield Finding("watchers", level, text, "runvitals watch, or runvitals up")
 
 

@@ -353,10 +353,12 @@ def test_what_was_never_taken_in_is_told(home: Home) -> None:
 def test_a_live_run_without_a_watcher_is_told_and_an_idle_home_is_not(home: Home) -> None:
     home.record(finish=False)
     home.take_in(alive=True)
-    assert any("watchers: none is at work, 1 runs are live" in what for what in home.wrong(alive=lambda info: True))
+    assert any("watchers: none is at work, 1 run is live" in what for what in home.wrong(alive=lambda info: True))
     beat = WatcherInfo(id="w", host="h", pid=1, started_s=0, pass_s=NOW_S - 1, behind_bytes=9, rules=1)
     home.store.watcher_beat(beat)
     assert home.wrong(alive=lambda info: True) == []
+    ended = home.wrong(alive=lambda info: info.get("pid") != beat.pid)
+    assert any("watchers: none is at work" in what for what in ended), "its pass is fresh, its process is gone"
     home.store.watcher_beat(WatcherInfo(**{**as_fields(beat), "message": "run x: odd"}))
     assert any("run x: odd" in what for what in home.wrong(alive=lambda info: True))
 
