@@ -68,7 +68,7 @@ def _check_header(path: Path) -> None:
     if not header.startswith(_MAGIC) or len(header) < _HEADER_BYTES:
         raise ForeignStore(f"{path}: is not a SQLite database; name another file or move this one away")
     log = path.with_name(path.name + "-wal")
-    if log.exists() and log.stat().st_size:
+    if _bytes(log):
         return  # in use, or to be recovered from its log: the header may be ahead of the file for a moment
     page_bytes = int.from_bytes(header[16:18], "big")
     expected = int.from_bytes(header[28:32], "big") * (65536 if page_bytes == 1 else page_bytes)
@@ -76,6 +76,14 @@ def _check_header(path: Path) -> None:
         raise ForeignStore(
             f"{path}: is cut short, {path.stat().st_size} of {expected} bytes; restore a copy, or move it away to start anew"
         )
+
+
+def _bytes(path: Path) -> int:
+    """The file's size, 0 where there is none: the last process that closes a store removes its log at any moment."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _make_wal(path: Path) -> None:

@@ -202,6 +202,8 @@ def test_receiver_that_hangs_delays_no_other_and_is_shown(office: Office, releas
     for channel in desk._channels:
         channel.wait(10.0)
     office.pass_time(2.0, desk)
+    for channel in desk._channels:  # the second message is on its way, in a thread of its own
+        channel.wait(10.0)
     assert [message.title for message in hangs.heard] == ["Loss diverges · r", "Another · r"]
 
 
