@@ -87,14 +87,17 @@ def _table(data: dict[str, Any]) -> None:
 
 def _look() -> None:
     """Puts query, grouping and order into the address, from which every run of the page reads them."""
-    told = st.session_state["runs"]["look"] or {}
+    told, before = st.session_state["runs"]["look"] or {}, st.query_params.get("by", "")
     for name in _ADDRESS:
         value = str(told.get(name) or "").strip()
         if value:
             st.query_params[name] = value
         elif name in st.query_params:
             del st.query_params[name]
-    st.session_state[_STATE].update(limit=FIRST_ROWS, folded=set())
+    st.session_state[_STATE]["limit"] = FIRST_ROWS
+    # What is folded stays folded while the groups are the same: another search or order asks for nothing else.
+    if st.query_params.get("by", "") != before:
+        st.session_state[_STATE]["folded"] = set()
 
 
 def _more() -> None:
