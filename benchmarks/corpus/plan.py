@@ -2,6 +2,8 @@
 
 A setting (recipe, learning rate, batch, logging interval, schedule) is wholly in the fit half or wholly in the test half, healthy and
 broken runs alike, by a hash of its name: nobody chooses, and no run of the test half has a twin in the fit half.
+
+Once a test half has been looked at, it is one more half to fit on: the fresh part, other settings and other seeds, is drawn apart from both.
 """
 
 from __future__ import annotations
@@ -9,13 +11,16 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Literal
 
 from runvitals.trainers.recipes.faults import FACTS, RecipeName
 
-Half = Literal["fit", "test"]
+Half = Literal["fit", "test", "fresh"]
+
+Setting = tuple[float, int, int, str]
+"""Factor of the learning rate, batch, logging interval, schedule."""
 
 STEPS: dict[RecipeName, int] = {"pretrain": 250, "sft": 250, "reward": 250, "dpo": 250, "ppo": 120, "grpo": 150}
 RATES: dict[RecipeName, float] = {"pretrain": 3e-3, "sft": 1e-3, "reward": 1e-3, "dpo": 3e-4, "ppo": 5e-4, "grpo": 5e-4}
@@ -31,6 +36,10 @@ SETTINGS = 12
 SEEDS = (1, 2)
 BROKEN_SETTINGS = 4
 """Settings of a recipe that each cause is tried on: about half of them end in each half."""
+FRESH_SETTINGS = 6
+"""Settings of a recipe in the fresh part, none of them one of the `SETTINGS`."""
+FRESH_SEEDS = (3, 4)
+FRESH_BROKEN_SETTINGS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,27 +122,43 @@ class Planned:
 
 def plan() -> list[Planned]:
     """Every run, healthy ones of a setting before the broken ones; always the same."""
-    return [run for recipe in STEPS for run in _of_recipe(recipe)]
+    return [run for recipe in STEPS for run in (*_of_recipe(recipe), *_fresh_of_recipe(recipe))]
 
 
 def half_of(setting: str) -> Half:
-    """The half of a setting: the parity of the first byte of its SHA-256."""
+    """The half of a setting that is not fresh: the parity of the first byte of its SHA-256."""
     return "fit" if hashlib.sha256(setting.encode()).digest()[0] % 2 else "test"
 
 
+def _settings(recipe: RecipeName) -> list[Setting]:
+    return list(product(FACTORS, BATCHES[recipe], LOGGING, SCHEDULES))
+
+
 def _of_recipe(recipe: RecipeName) -> Iterator[Planned]:
-    every = list(product(FACTORS, BATCHES[recipe], LOGGING, SCHEDULES))
-    chosen = random.Random(recipe).sample(every, SETTINGS)
+    chosen = random.Random(recipe).sample(_settings(recipe), SETTINGS)
+    for run in _drawn(recipe, chosen, SEEDS, BROKEN_SETTINGS):
+        yield replace(run, half=half_of(run.setting))
+
+
+def _fresh_of_recipe(recipe: RecipeName) -> Iterator[Planned]:
+    known = random.Random(recipe).sample(_settings(recipe), SETTINGS)
+    others = [setting for setting in _settings(recipe) if setting not in known]
+    chosen = random.Random(f"fresh {recipe}").sample(others, FRESH_SETTINGS)
+    yield from _drawn(recipe, chosen, FRESH_SEEDS, FRESH_BROKEN_SETTINGS)
+
+
+def _drawn(recipe: RecipeName, chosen: list[Setting], seeds: tuple[int, ...], broken: int) -> Iterator[Planned]:
+    """The healthy runs of the settings with all seeds, and the broken ones of the first `broken` settings with the first seed."""
     for setting in chosen:
-        for seed in SEEDS:
+        for seed in seeds:
             yield _planned(recipe, setting, seed, None)
-    for setting in chosen[:BROKEN_SETTINGS]:
+    for setting in chosen[:broken]:
         for cause in CAUSES:
             if recipe in cause.fits:
-                yield _planned(recipe, setting, SEEDS[0], cause)
+                yield _planned(recipe, setting, seeds[0], cause)
 
 
-def _planned(recipe: RecipeName, setting: tuple[float, int, int, str], seed: int, cause: Cause | None) -> Planned:
+def _planned(recipe: RecipeName, setting: Setting, seed: int, cause: Cause | None) -> Planned:
     factor, batch, logging, schedule = setting
     label = f"{recipe}-lr{factor}-b{batch}-log{logging}-{schedule.split('_')[0]}"
     control = f"{label}-s{seed}"
@@ -147,7 +172,7 @@ def _planned(recipe: RecipeName, setting: tuple[float, int, int, str], seed: int
         recipe=recipe,
         setting=label,
         seed=seed,
-        half=half_of(label),
+        half="fresh",
         steps=STEPS[recipe],
         cause=cause,
         control=control,

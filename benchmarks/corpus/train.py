@@ -1,4 +1,4 @@
-"""Trains the corpus of labelled runs: `python benchmarks/corpus/train.py OUT [--jobs 2] [--only TEXT] [--list]`.
+"""Trains the corpus of labelled runs: `python benchmarks/corpus/train.py OUT [--jobs 2] [--only TEXT] [--half fit|test|fresh] [--list]`.
 
 Each run is a process of its own and ends as OUT/<half>/<name>.json, a recorded run that `runvitals bench rules --runs OUT/test` reads.
 What is there already is not trained again, so it may be stopped and started. On two cores it takes about two hours.
@@ -21,11 +21,11 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from labels import label, place, settle_labels
 from nursery import Nursery
-from plan import Planned, plan
+from plan import Half, Planned, plan
 
 from runvitals.diagnostics.types import Row
 from runvitals.settings import Settings
@@ -49,18 +49,21 @@ def main() -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time, one core each")
     parser.add_argument("--only", default="", help="only the run of this name, or those whose names hold this text")
+    parser.add_argument("--half", choices=get_args(Half), help="only the runs of this part")
     parser.add_argument("--list", action="store_true", help="print the plan and train nothing")
     options = parser.parse_args()
     every = plan()
     runs = [run for run in every if run.name == options.only] or [run for run in every if options.only in run.name]
+    runs = [run for run in runs if options.half in (None, run.half)]
     if options.list:
         for run in runs:
-            print(f"{run.half:4}  {run.name}")
+            print(f"{run.half:5}  {run.name}")
         print(
-            f"{len(runs)} runs, {sum(run.cause is None for run in runs)} healthy; {sum(r.half == 'test' for r in runs)} in the test half"
+            f"{len(runs)} runs, {sum(run.cause is None for run in runs)} healthy; "
+            + ", ".join(f"{sum(run.half == half for run in runs)} {half}" for half in get_args(Half))
         )
         return 0
-    for half in ("fit", "test"):
+    for half in get_args(Half):
         (options.out / half).mkdir(parents=True, exist_ok=True)
     missing = [run for run in runs if not place(options.out, run).exists()]
     missing.sort(
