@@ -80,6 +80,20 @@ def test_a_busy_machine_of_some_seconds_is_no_slow_down() -> None:
     assert alerts(single_steps([0.05] * 200 + [0.3] * 60 + [0.05] * 200, every=10), "throughput_drop") == []
 
 
+def test_whether_a_step_is_short_is_told_from_its_best_stretch() -> None:
+    """A third of a second came to two thirds for the rest of a healthy PPO run: another process on the machine."""
+    (found,) = alerts(single_steps([0.33] * 60 + [0.7] * 150, every=1, tokens_a_step=[0.0] * 210), "throughput_drop")
+    assert found.severity == "info"
+
+
+def test_steps_twice_as_long_are_a_warning_after_a_minute_and_three_times_as_long_after_half_of_one() -> None:
+    (twice,) = alerts(single_steps([1.0] * 60 + [2.3] * 60, every=10), "throughput_drop")
+    (thrice,) = alerts(single_steps([1.0] * 60 + [3.5] * 60, every=10), "throughput_drop")
+    assert [twice.severity, thrice.severity] == ["warning", "warning"]
+    slow_for_40_s = [1.0] * 60 + [2.3] * 20 + [1.0] * 60
+    assert {alert.severity for alert in alerts(single_steps(slow_for_40_s, every=10), "throughput_drop")} <= {"info"}
+
+
 def test_single_steps_of_longer_sequences_are_no_slow_down() -> None:
     times = [1.0] * 200 + [4.0] * 200
     longer = [1000.0] * 200 + [4000.0] * 200
