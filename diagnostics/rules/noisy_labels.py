@@ -21,6 +21,11 @@ class Limits:
     info: float = limit(0.1, "share of flipped training labels, for information", least=0.01, most=0.5)
     # Published healthy runs reach 0.2 for one evaluation, where held-out pairs are easier.
     warning: float = limit(0.2, "share of flipped training labels, for a warning", least=0.02, most=0.5)
+    # Where a model wins nine of ten held-out pairs, hard pairs explain little. Clean DPO runs like that reach 0.025, those with a tenth
+    # flipped 0.09 to 0.11.
+    warning_known: float = limit(
+        0.06, "the same, where the model wins nine of ten held-out pairs", least=0.02, most=0.5
+    )
 
     def __post_init__(self) -> None:
         in_order(self, "info", "warning")
@@ -33,6 +38,7 @@ SPEC = RuleSpec(
     family="preference",
     summary="Training pairs are ordered right much more rarely than held-out pairs were at the evaluation before: as if more than a fifth of "
     "the training labels were flipped, in two evaluations on end, and surely more than half of that (a warning; information from a tenth). "
+    "Where the model wins nine of ten held-out pairs, a warning from 6 %. "
     "A model knows what it trains on at least as well, unless the labels disagree with what it learns.",
     main_signal="reward_accuracy",
     signals=("reward_accuracy", "eval_reward_accuracy"),
@@ -56,13 +62,14 @@ SPEC = RuleSpec(
     ),
     false_alarms="Held-out pairs that are easier than the training pairs look the same. Noise that both hold alike cannot be seen.",
     source="Accuracy under flipped labels: with a share f flipped, an accuracy of a becomes (1 - f) a + f (1 - a); found on tiny real runs "
-    "with 30 % flipped, where it estimates 31 %",
+    "with 30 % flipped, where it estimates 31 %, and with 10 %, where it estimates 10 %",
     needs="accuracy of pairs, and at least three evaluations of it",
     limits=described(Limits),
 )
 
 _ROWS, _NEWEST = 4, 256
 _BETTER_THAN_A_COIN = 0.6
+_KNOWN = 0.9
 _SURE = 3.0
 
 
@@ -102,17 +109,22 @@ class _Detector(RowDetector):
         error = math.sqrt(math.fsum((one - mean) ** 2 for one in train) / (len(train) - 1) / len(train))
         flipped = (held_out - mean) / (2 * held_out - 1)
         surely = (held_out - mean - _SURE * error) / (2 * held_out - 1)
-        if flipped < self._limits.info or surely < 0.5 * self._limits.info:
+        info, warning = self._lines(held_out)
+        if flipped < info or surely < 0.5 * info:
             self._since = None
-            return OK if flipped < 0.5 * self._limits.info else NEAR
+            return OK if flipped < 0.5 * info else NEAR
         if self._since is None:
             self._since = step
-        limits = self._limits
-        severity: Severity = "warning" if flipped >= limits.warning and surely >= 0.5 * limits.warning else "info"
+        severity: Severity = "warning" if flipped >= warning and surely >= 0.5 * warning else "info"
         numbers = (
             Number(label="Accuracy on training pairs", value=100 * mean, unit="%", expected="as on held-out pairs"),
             Number(label="Accuracy on held-out pairs", value=100 * held_out, unit="%"),
-            Number(label="Flipped labels that would explain it", value=100 * flipped, unit="%", expected="below 10"),
+            Number(
+                label="Flipped labels that would explain it",
+                value=100 * flipped,
+                unit="%",
+                expected=f"below {100 * info:g}",
+            ),
             Number(label="Standard error of the training accuracy", value=100 * error, unit="%"),
         )
         sentence = (
@@ -120,6 +132,14 @@ class _Detector(RowDetector):
             "training labels were flipped."
         )
         return bad(severity, sentence, numbers, since=self._since, step=step)
+
+    def _lines(self, held_out: float) -> tuple[float, float]:
+        """The shares for information and for a warning, by how well the model knows held-out pairs."""
+        limits = self._limits
+        if held_out < _KNOWN:
+            return limits.info, limits.warning
+        warning = min(limits.warning_known, limits.warning)
+        return min(limits.info, warning), warning
 
 
 def _make(context: RunContext, limits: Limits) -> _Detector:

@@ -260,6 +260,33 @@ def test_pairs_known_by_heart_are_told_where_held_out_ones_fare_worse_than_by_ch
     assert severities(other_scale, "pairs_memorised", trainer="reward") == set()
 
 
+def known_by_heart(*, epochs: float, train: float, won: float, held_out: float = 0.185) -> list[Values]:
+    """The course of a DPO run of 250 rows on 24 pairs again and again, with five evaluations; the last training loss and accuracy differ."""
+    values: list[Values] = []
+    for place in range(1, 251):
+        loss = max(train, 0.69 * 0.97**place)
+        values.append({"loss": loss, "rewards/accuracies": 1.0, "epoch": epochs * place / 250})
+        if place % 50 == 0:
+            values.append({"eval_loss": held_out + 0.35 * 0.96**place, "eval_rewards/accuracies": won})
+    return values
+
+
+@pytest.mark.parametrize(
+    ("epochs", "train", "won", "said"),
+    [
+        (0.8, 0.006, 0.91, {"warning"}),
+        (1.6, 0.006, 0.91, {"warning"}),  # it began in the first epoch, and went on
+        (4.0, 0.006, 0.91, set()),  # what one epoch has shown may be known in the next
+        (0.8, 0.006, 0.99, set()),  # pairs so easy that the held-out ones are won as well
+        (0.8, 0.06, 0.91, set()),
+    ],
+)
+def test_pairs_known_by_heart_in_the_first_epoch_were_seen_before(
+    epochs: float, train: float, won: float, said: set[str]
+) -> None:
+    assert severities(known_by_heart(epochs=epochs, train=train, won=won), "pairs_memorised", trainer="dpo") == said
+
+
 def test_reward_model_whose_zero_runs_away_is_information() -> None:
     def scored(shift: float) -> list[Values]:
         return [{"loss": 0.5, "mean_reward": shift * n, "min_reward": shift * n - 1, "max_reward": shift * n + 1, "margin": 0.5} for n in range(100)]  # fmt: skip

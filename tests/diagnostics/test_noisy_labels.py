@@ -55,8 +55,19 @@ def test_clean_labels_say_nothing(skill: float, seed: int) -> None:
     assert told(0.0, skill=skill, seed=seed) == []
 
 
-def test_a_tenth_is_information() -> None:
-    assert {alert.severity for alert in told(0.13)} == {"info"}
+@pytest.mark.parametrize("seed", range(5))
+def test_a_tenth_is_information_where_the_pairs_are_hard_and_a_warning_where_nine_of_ten_held_out_pairs_are_won(
+    seed: int,
+) -> None:
+    assert {alert.severity for alert in told(0.13, skill=0.85, seed=seed)} <= {"info"}
+    (alert,) = told(0.1, skill=0.98, seed=seed)
+    assert alert.severity == "warning"
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_few_pairs_fewer_than_held_out_are_no_noise(seed: int) -> None:
+    """Clean runs of real trainers win up to 2.5 % fewer training pairs than held-out ones."""
+    assert told(0.02, skill=0.99, seed=seed) == []
 
 
 def test_noise_in_both_and_a_model_at_chance_cannot_be_told() -> None:
