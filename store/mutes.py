@@ -20,7 +20,7 @@ def add_mute(connection: Connection, mute: Mute) -> int:
     """The number of the mute, now in the store. A mute of an alert is one of that alert's run. Raises StoreError."""
     if all(getattr(mute, name) is None for name in _NAMED):
         raise StoreError("a mute: expected an alert, a run, a rule or a project; name what it covers")
-    if not math.isfinite(mute.until_s) or mute.until_s <= mute.since_s:
+    if not (math.isfinite(mute.since_s) and math.isfinite(mute.until_s) and mute.since_s < mute.until_s):
         raise StoreError(f"a mute: expected an end after its beginning, got {mute.since_s} to {mute.until_s}")
     if mute.alert_id is not None:
         run_id = connection.execute(select(alerts.c.run_id).where(alerts.c.id == mute.alert_id)).scalar_one_or_none()

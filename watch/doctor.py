@@ -58,17 +58,20 @@ def examine(asked: Examination) -> Iterator[Finding]:
     yield from _home(asked.settings)
     store: Store | None = None
     try:
-        store = open_store(asked.settings.store, create=False)
-        yield from _store(asked, store)
-    except RunvitalsError as error:
-        yield Finding("store", "wrong", str(error), _cure(error))
-    yield from _journals(asked, store)
-    if store is not None:
         try:
-            yield from _watchers(asked, store)
+            store = open_store(asked.settings.store, create=False)
+            yield from _store(asked, store)
         except RunvitalsError as error:
-            yield Finding("watchers", "wrong", str(error))
-        store.close()
+            yield Finding("store", "wrong", str(error), _cure(error))
+        yield from _journals(asked, store)
+        if store is not None:
+            try:
+                yield from _watchers(asked, store)
+            except RunvitalsError as error:
+                yield Finding("watchers", "wrong", str(error))
+    finally:  # also where the reader stops half-way
+        if store is not None:
+            store.close()
 
 
 def _cure(error: RunvitalsError) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from runvitals.errors import RunvitalsError, UnknownRun
+from runvitals.errors import RunvitalsError, StoreUnreachable, UnknownRun
 from runvitals.store.store import Store
 from runvitals.store.types import LIVE, RunInfo
 from runvitals.watch.delete import delete_run, journal_folder
@@ -24,7 +24,7 @@ def delete_due(
 ) -> Iterator[tuple[RunInfo, str]]:
     """Each run whose time has come, and why it stays for now, or "" where it is gone. With `dry_run` nothing is removed.
 
-    A run whose process may still write, or of whose journals the store lacks something, stays: what comes of it may say that it lives.
+    Raises StoreUnreachable. A run whose process may still write, or of whose journals the store lacks something, stays: what comes of it may say that it lives.
     """
     for run_id in store.due_deletions(now_s):
         try:
@@ -33,14 +33,16 @@ def delete_due(
             continue
         if run.delete_after_s is None or run.delete_after_s > now_s:  # taken back while others were looked at
             continue
-        kept = _kept(store, journals, run, alive)
-        if not kept and not dry_run:
-            try:
+        try:
+            kept = _kept(store, journals, run, alive)
+            if not kept and not dry_run:
                 delete_run(store, journals, run, due_s=now_s, patience_s=0.0, clock=lambda: now_s)
-            except UnknownRun:
-                pass
-            except RunvitalsError as error:
-                kept = str(error)
+        except UnknownRun:
+            kept = ""
+        except StoreUnreachable:
+            raise
+        except (RunvitalsError, OSError) as error:  # OSError: the folder of the journals, whose mount may be away
+            kept = str(error)
         yield run, kept
 
 

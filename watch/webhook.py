@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import socket
 import ssl
 import time
@@ -115,14 +116,19 @@ def _alert(row: AlertRow) -> dict[str, Any]:
         "root_cause": row.id == row.incident,
         "acknowledged": row.acknowledged_s is not None,
         "onset_step": row.onset_step,
-        "onset_s": row.onset_s,
+        "onset_s": _known_s(row.onset_s),
         "fired_step": row.fired_step,
-        "fired_s": row.fired_s,
+        "fired_s": _known_s(row.fired_s),
         "resolved_step": row.resolved_step,
-        "resolved_s": row.resolved_s,
+        "resolved_s": _known_s(row.resolved_s),
         "sentence": str(row.detail.get("sentence", "")),
         "remedies": [str(remedy.get("text", "")) for remedy in row.detail.get("remedies", ())],
     }
+
+
+def _known_s(time_s: float | None) -> float | None:
+    """The time, or None where a clock told none: JSON has no word for NaN, and one such word would spoil the message."""
+    return time_s if time_s is not None and math.isfinite(time_s) else None
 
 
 def retry_after_s(headers: Mapping[str, str] | Headers, *, now_s: float) -> float | None:

@@ -103,6 +103,8 @@ def test_what_the_engine_says_changes_no_mute(watched: Store) -> None:
         Mute(rule="x", since_s=2.0, until_s=2.0),
         Mute(rule="x", since_s=2.0, until_s=float("nan")),
         Mute(rule="x", since_s=2.0, until_s=float("inf")),
+        Mute(rule="x", since_s=float("nan"), until_s=2.0),
+        Mute(rule="x", since_s=float("-inf"), until_s=2.0),
         Mute(alert_id="absent", since_s=1.0, until_s=2.0),
     ],
 )

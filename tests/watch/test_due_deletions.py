@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import pytest
@@ -108,3 +109,18 @@ def test_the_store_asks_once_more_before_it_deletes(scene: Any, ended: str) -> N
     with pytest.raises(StoreError, match="taken back"):
         scene.store.delete_run(ended, due_s=10.0)
     assert ids(scene) == [ended]
+
+
+def test_journals_that_cannot_be_looked_at_keep_the_run_and_stop_no_pass(
+    scene: Any, ended: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.store.delete_later([ended], 5.0)
+
+    def away(journals: object, run_id: str) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr("runvitals.watch.due.journal_folder", away)
+    scene.watcher().step()
+    assert ids(scene) == [ended]
+    ((_, kept),) = delete_due(scene.store, scene.journals, now_s=4e9, alive=lambda info: False)
+    assert "Stale file handle" in kept

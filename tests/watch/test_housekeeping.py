@@ -365,3 +365,15 @@ def test_a_live_run_without_a_watcher_is_told_and_an_idle_home_is_not(home: Home
 
 def as_fields(info: WatcherInfo) -> dict[str, Any]:
     return {name: getattr(info, name) for name in WatcherInfo.__slots__}
+
+
+def test_an_examination_that_is_left_half_way_closes_the_store(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.record()
+    home.take_in()
+    closed: list[Store] = []
+    close = Store.close
+    monkeypatch.setattr(Store, "close", lambda store: (closed.append(store), close(store)))
+    found = examine(Examination(settings=home.settings, now_s=NOW_S, alive=lambda info: False))
+    assert any(one.part == "store" for one in found), "it is left at the store's first finding"
+    del found
+    assert len(closed) == 1

@@ -159,6 +159,14 @@ def test_webhook_gets_the_documented_fields_and_a_key_that_stays(server: Server)
     assert server.paths[0] == f"/hooks/{SECRET}?token={SECRET}x"
 
 
+def test_time_that_no_clock_told_is_null_and_the_message_is_json(server: Server) -> None:
+    odd = dataclasses.replace(ROOT, onset_s=math.nan, resolved_s=math.inf)
+    message = compose("firing", (odd,), ((odd.id, "firing warning"),), About(run_id="r"))
+    assert webhook(server.url()).send(message).taken
+    (row,) = server.got[0]["alerts"]
+    assert (row["onset_s"], row["resolved_s"], row["fired_s"]) == (None, None, odd.fired_s)
+
+
 def test_example_in_the_docs_has_the_fields_that_are_sent() -> None:
     text = (Path(__file__).parents[2] / "docs" / "notifications.md").read_text()
     example = json.loads(text.split("```json\n")[1].split("```")[0])
