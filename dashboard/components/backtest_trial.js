@@ -48,6 +48,8 @@ export function drawTrial(trial, body, colors) {
   setText(trial.summary, done ? summary(found.counts) : "");
   trial.onlyChanges.checked = !trial.all;
   trial.choice.hidden = !done;
+  // What was not tried to its end is no reason to switch anything on.
+  trial.paste.hidden = found.state !== "done";
   setText(trial.toml, found.rules.trim() || "# as it is: runvitals.toml changes nothing");
   drawResults(trial);
 }
