@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import streamlit as st
 
@@ -48,16 +49,20 @@ def main() -> None:
     st.set_page_config(page_title=head.page_title(seen), page_icon=str(STATIC / "icon.svg"), layout="wide")
     theme = "dark" if st.context.theme.type == "dark" else "light"
     st.logo(str(STATIC / f"logo-{theme}.svg"), size="medium")
+    # Streamlit serves its default page at / alone; who types /runs, as every other page is named, gets the same page there.
+    at_runs = urlsplit(st.context.url or "").path.rstrip("/").endswith("/runs")
+    runs = st.Page(_runs, title="Runs", url_path="", default=True, visibility="hidden" if at_runs else "visible")
+    typed = st.Page(_runs, title="Runs", url_path="runs", visibility="visible" if at_runs else "hidden")
     pages: dict[navigation.PageName, st.Page] = {
-        "runs": st.Page(_runs, title="Runs", url_path="runs", default=True),
+        "runs": runs,
         "run": st.Page(_run, title="Run", url_path="run"),
         "compare": st.Page(_compare, title="Compare", url_path="compare"),
         "alerts": st.Page(_alerts, title=head.alerts_label(seen), url_path="alerts"),
         "backtest": st.Page(_backtest, title="Back-test", url_path="backtest", visibility="hidden"),
     }
     navigation.remember(pages)
-    page = st.navigation(list(pages.values()), position="top")
-    if page is pages["runs"]:
+    page = st.navigation([typed, *pages.values()], position="top")
+    if page in (runs, typed):
         _follow_deep_link()
     st.session_state["runvitals.begun"] = True
     head.shown(seen)

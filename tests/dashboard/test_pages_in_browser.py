@@ -102,6 +102,19 @@ def test_back_from_a_run_leads_to_the_table(address: str, page: Page) -> None:
     expect(page.locator("tr.run")).to_have_count(16)
 
 
+def test_runs_has_an_address_like_the_other_pages(address: str, page: Page) -> None:
+    page.goto(f"{address}/runs?q=trainer:ppo")
+    expect(page.locator("tr.run")).to_have_count(2)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page).to_have_url(f"{address}/runs?q=trainer:ppo")
+    expect(page.get_by_role("link", name="Runs", exact=True)).to_have_attribute("aria-current", "page")
+    page.locator("tr.run a").first.click()
+    page.wait_for_url("**/run?run=*")
+    page.go_back()
+    expect(page.locator("tr.run").first).to_be_visible()
+    expect(page.get_by_role("link", name="Runs", exact=True)).to_have_count(1)
+
+
 def test_an_acknowledgement_is_kept_and_counted(address: str, page: Page, store: Store) -> None:
     page.goto(f"{address}/alerts")
     expect(page.get_by_role("button", name="Open 6")).to_be_visible()
