@@ -11,6 +11,9 @@ from runvitals.diagnostics.blocks import Blocks
 
 _STRETCHES = 8
 _FAST_SAMPLES = 4
+_FEWEST_SAMPLES = 3
+_ALIKE = 0.75
+"""How alike two rises for each step must be where there are only two: a leaked batch is as large as the next."""
 _FAST_TIMES, _FAST_GIB = 3.0, 2.0
 _WITNESSED = 0.5
 
@@ -47,22 +50,32 @@ class MemoryCourse:
         self._newest.append((step, used, machine))
 
     def fast(self) -> Growth:
-        """The growth where the newest four samples, each at a later training step, prove a leak; `NONE` elsewhere.
+        """The growth where the newest three or four samples, each at a later training step, prove a leak; `NONE` elsewhere.
 
-        Three even rises to three times the lowest so far, by 2 GiB or more, that the machine's memory shows too: the process's own counts
-        pages of files that it maps, which cost nothing. Samples within an evaluation, which gathers outputs, share a step.
+        Even rises to three times the lowest so far, by 2 GiB or more, that the machine's memory shows too: the process's own counts
+        pages of files that it maps, which cost nothing. Samples within an evaluation, which gathers outputs, share a step. Two rises are
+        enough where they are the same for each step.
         """
-        newest = self._newest
-        if len(newest) < _FAST_SAMPLES or any(later[0] <= earlier[0] for earlier, later in pairwise(newest)):
-            return NONE
+        newest = list(self._newest)
+        if len(newest) == _FAST_SAMPLES:
+            rises = [later[1] - earlier[1] for earlier, later in pairwise(newest)]
+            if min(rises) >= 0.5 * max(rises) > 0.0 and self._is_grown(newest):
+                return Growth(began=self._lowest, now=newest[-1][1])
+        newest = newest[-_FEWEST_SAMPLES:]
+        if len(newest) == _FEWEST_SAMPLES and self._is_grown(newest):
+            paces = [(later[1] - earlier[1]) / (later[0] - earlier[0]) for earlier, later in pairwise(newest)]
+            if min(paces) >= _ALIKE * max(paces) > 0.0:
+                return Growth(began=self._lowest, now=newest[-1][1])
+        return NONE
+
+    def _is_grown(self, newest: list[tuple[int, float, float]]) -> bool:
+        """Whether memory tripled over samples at ever later steps, most of which the machine's memory witnesses."""
+        if any(later[0] <= earlier[0] for earlier, later in pairwise(newest)):
+            return False
         now = newest[-1][1]
-        rises = [later[1] - earlier[1] for earlier, later in pairwise(newest)]
-        grown = now >= _FAST_TIMES * self._lowest and now - self._lowest >= _FAST_GIB
-        even = min(rises) >= 0.5 * max(rises) > 0.0
         machine = newest[-1][2] - newest[0][2]
-        if not grown or not even or machine < _WITNESSED * (now - newest[0][1]):
-            return NONE
-        return Growth(began=self._lowest, now=now)
+        grown = now >= _FAST_TIMES * self._lowest and now - self._lowest >= _FAST_GIB
+        return grown and not machine < _WITNESSED * (now - newest[0][1])
 
     def slow(self) -> Growth:
         """The growth from the first stretch to now where each of the run's last eight stretches lies above the one before."""

@@ -28,7 +28,7 @@ SPEC = RuleSpec(
     family="resource",
     summary="Memory of the training process, or of its GPU, grew in each of the last eight stretches of the run, by 1 GiB and a quarter in "
     "all (information). A warning where it doubled since training settled, or will be full before the end at this pace; or where three even "
-    "rises on end have tripled it, by 2 GiB or more. Main memory above 95 % full is a warning by itself.",
+    "rises on end, or two that are the same for each step, have tripled it, by 2 GiB or more. Main memory above 95 % full is a warning by itself.",
     main_signal="host_process_memory_gib",
     signals=("host_process_memory_gib", "host_memory_gib", "gpu_memory_used_gib"),
     hold=1,
@@ -47,7 +47,7 @@ SPEC = RuleSpec(
     false_alarms="Caches that fill and then stay; engines that take all GPU memory at once are flat and silent here. Mapped files count as the "
     "process's memory but not as the machine's: where the machine's is logged, a fast growth must show there too.",
     source="SageMaker GPUMemoryIncrease (5 %); rule catalogue R3; fast leaks after tiny real runs that leaked 24 MiB a batch",
-    needs="10 minutes of samples of the process's memory; four samples for a fast leak",
+    needs="10 minutes of samples of the process's memory; three samples for a fast leak",
     limits=described(Limits),
 )
 

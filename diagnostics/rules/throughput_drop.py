@@ -194,7 +194,6 @@ class _Detector(RowDetector):
         sentence = f"A step takes {short(now)} s {at(step)}, {short(now / self._best)} times the {short(self._best)} s of its best stretch."
         return bad(severity, sentence, numbers, since=self._since, step=step, causes=causes)
 
-
     def _is_grave(self, slower: float) -> bool:
         """Whether steps so many times as slow are worth a warning. Whether a step is short is told from its best stretch, not from the slow one."""
         if slower > self._limits.warning_short:

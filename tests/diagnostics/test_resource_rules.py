@@ -177,6 +177,15 @@ def test_fast_leak_is_a_warning_after_a_few_samples() -> None:
     assert (found.severity, found.onset_step) == ("warning", 120)
 
 
+def test_two_rises_that_are_the_same_for_each_step_are_a_fast_leak() -> None:
+    """A short DPO run that leaked 34 MiB a step; the samples are 50 and 58 steps apart."""
+    rows = leaking([0.44, 0.67, 2.38, 4.14])
+    places = iter((0, 100, 150, 208))
+    at_places = [Row(time_s=r.time_s, step=None if r.step is None else next(places), values=r.values) for r in rows]
+    (found,) = alerts(at_places, "memory_creep")
+    assert (found.severity, found.onset_step) == ("warning", 208)
+
+
 def test_what_only_looks_like_a_fast_leak_is_none() -> None:
     assert alerts(leaking(LEAK, mapped=True), "memory_creep") == []  # files that are mapped
     assert alerts(leaking(LEAK, steps_a_sample=0), "memory_creep") == []  # an evaluation that gathers outputs
