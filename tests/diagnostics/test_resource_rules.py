@@ -174,7 +174,7 @@ LEAK = [0.4, 0.4, 1.4, 2.7, 4.0, 5.1, 6.2]
 
 def test_fast_leak_is_a_warning_after_a_few_samples() -> None:
     (found,) = alerts(leaking(LEAK), "memory_creep")
-    assert (found.severity, found.onset_step) == ("warning", 120)
+    assert (found.severity, found.onset_step) == ("warning", 90)
 
 
 def test_two_rises_that_are_the_same_for_each_step_are_a_fast_leak() -> None:
