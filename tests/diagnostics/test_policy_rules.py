@@ -111,10 +111,21 @@ def cut(place: int, draw: random.Random) -> float:
 def test_answers_that_come_to_be_cut_off_are_judged_by_the_reward() -> None:
     assert severities(run(completions__clipped_ratio=cut, reward=flat), "answers_truncated") == {"warning"}
     assert severities(run(completions__clipped_ratio=cut, reward=falling), "answers_truncated") == {"critical"}
-    assert severities(run(completions__clipped_ratio=cut, reward=climbing), "answers_truncated") == {"info"}
+    most = run(completions__clipped_ratio=lambda place, draw: 0.1 if place < 60 else 0.85, reward=climbing)
+    assert severities(most, "answers_truncated") == {"info"}
     always = run(completions__clipped_ratio=lambda place, draw: 0.9, reward=flat)
     assert severities(always, "answers_truncated") == {"info"}
     assert severities(run(completions__clipped_ratio=lambda p, d: 0.3), "answers_truncated") == set()
+
+
+def test_answers_that_are_all_cut_off_are_a_warning_though_the_reward_climbs() -> None:
+    """A reward that grows while no answer ends pays for something else than the answer; a few rows of many steps are enough."""
+    assert severities(run(completions__clipped_ratio=cut, reward=climbing), "answers_truncated") == {"warning"}
+    hacked = [0.0] * 4 + [0.04, 0.42] + [0.98] * 9
+    few = run(count=15, completions__clipped_ratio=lambda place, draw: hacked[place], reward=climbing)
+    assert severities(few, "answers_truncated") == {"warning"}
+    always = run(completions__clipped_ratio=lambda place, draw: 0.99, reward=climbing)
+    assert severities(always, "answers_truncated") == {"info"}
 
 
 def test_answers_that_no_longer_end_are_a_warning() -> None:
