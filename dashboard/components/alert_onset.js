@@ -28,8 +28,10 @@ function names(words, lower = true) {
 
 function oneRow(row, { at, place, shown, color, select, now_s }) {
   const muted = row.muted_until_s > now_s;
+  // The shape says how bad, hollow that it is acknowledged; any other state than firing is said in its word.
+  const state = [row.alert && row.state !== "firing" ? row.state : "", muted ? "muted" : ""].filter(Boolean).join(", ");
   const title = row.alert
-    ? el("button", { type: "button", "aria-current": String(row.alert === shown), onclick: () => select(row.alert) }, severityMark(row.severity, { hollow: row.state !== "firing" || row.acknowledged, muted, size: 10 }), el("span", { class: "cut" }, row.title), muted ? el("span", { class: "ink3" }, "muted") : null)
+    ? el("button", { type: "button", "aria-current": String(row.alert === shown), onclick: () => select(row.alert) }, severityMark(row.severity, { hollow: row.acknowledged, muted, size: 10 }), el("span", { class: "cut" }, row.title), state ? el("span", { class: "ink3" }, state) : null)
     : el("span", { class: "what" }, el("span", { class: "cut" }, row.title), el("span", { class: "ink3" }, became(row)));
   const onset = revive(row.onset);
   const step = onset === null ? "" : `step ${count(Math.round(onset))}`;
@@ -45,7 +47,7 @@ function became(row) {
 function lag(row) {
   if (!row.lag_s && !row.lag_steps) return "at once";
   const time = duration(row.lag_s);
-  return row.lag_steps ? `+${count(row.lag_steps)} steps, ${time}` : `+${time}`;
+  return row.lag_steps ? `+${count(row.lag_steps)} ${row.lag_steps === 1 ? "step" : "steps"}, ${time}` : `+${time}`;
 }
 
 function bar(row, place) {
@@ -56,7 +58,7 @@ function bar(row, place) {
   const end = until === null ? 1 : place(until);
   const severity = severityOf(row.severity);
   const span = (a, b, name) => el("i", { class: `${name} ${severity}`, style: { left: `min(${100 * a}%, 100% - 2px)`, width: `max(2px, ${100 * Math.max(0, b - a)}%)` } });
-  return [span(place(onset), fired === null ? end : place(fired), "holding"), fired === null ? null : span(place(fired), end, "firing")];
+  return [span(place(onset), fired === null ? end : place(fired), "holding"), fired === null ? null : span(place(fired), end, "firing"), until === null ? null : el("i", { class: `ended ${severity}`, style: { left: `min(${100 * end}%, 100% - 2px)` } })];
 }
 
 function course(row, place, color) {

@@ -51,7 +51,7 @@ function build(parent) {
   state.teaching = el("div", { class: "detail teaching", hidden: true }, LESSONS.map(([title, text]) => el("div", {}, el("h3", {}, title), el("p", { class: "ink2" }, text))));
   state.detail = makeDetail((event, value) => state.send(event, value));
   state.updated = el("span", { class: "updated" });
-  const marks = [["critical", "critical"], ["warning", "warning"]].map(([name, word]) => el("span", { class: "mark" }, severityMark(name), word));
+  const marks = [["critical", "critical"], ["warning", "warning"], ["unknown", "for information, not counted"]].map(([name, word]) => el("span", { class: "mark" }, severityMark(name), word));
   state.root = el(
     "div",
     { class: "rv" },
@@ -73,7 +73,8 @@ function build(parent) {
 function drawBody(state, body) {
   const colors = seriesColors(state.root);
   const open = body.counts.open;
-  setText(state.count, open ? `${count(open)} ${open === 1 ? "incident" : "incidents"} open, ${count(body.alerts)} ${body.alerts === 1 ? "alert" : "alerts"}` : "nothing open");
+  const cards = body.cards.filter((card) => card.incident_state === body.tab);
+  setText(state.count, counted(body, cards));
   state.search.update(body.query, body.troubles);
   setText(state.troubles, body.troubles.map((trouble) => `${trouble.term}: ${trouble.reason}; left out`).join("   "));
   keyed(state.tabs, TABS, {
@@ -84,11 +85,12 @@ function drawBody(state, body) {
       setAttribute(node, "aria-pressed", String(name === body.tab));
     },
   });
-  const cards = body.cards.filter((card) => card.incident_state === body.tab);
-  keyed(state.cards, cards, {
-    key: (card) => card.id,
-    make: (card) => el("button", { class: "card", type: "button", onclick: () => select(state, card.id) }),
-    update: (node, card) => drawCard(node, card, colors, body.shown),
+  // Those that ask for nobody come last, under a line that says why no number above counts them.
+  const first = cards.findIndex((card) => card.severity === "info");
+  keyed(state.cards, first < 0 ? cards : [...cards.slice(0, first), null, ...cards.slice(first)], {
+    key: (card) => card?.id ?? "for information",
+    make: (card) => (card ? el("button", { class: "card", type: "button", onclick: () => select(state, card.id) }) : el("h3", { class: "aside" })),
+    update: (node, card) => (card ? drawCard(node, card, colors, body.shown) : setText(node, `${count(cards.length - first)} more for information, not counted above`)),
   });
   setText(state.nothing, body.query ? noAnswer(body) : NOTHING[body.tab]);
   state.nothing.hidden = cards.length > 0;
@@ -97,6 +99,12 @@ function drawBody(state, body) {
   state.teaching.hidden = body.shown !== null;
   drawDetail(state.detail, body.shown, { color: body.shown ? colors[body.shown.color % colors.length] : "", now_s: serverNow(state) });
   followed(state, body.shown);
+}
+
+/** The open incidents and their alerts, what is for information alone left out; and how many rows a search leaves. */
+function counted({ counts, alerts, query }, cards) {
+  const open = counts.open ? `${count(counts.open)} ${counts.open === 1 ? "incident" : "incidents"} open, ${count(alerts)} ${alerts === 1 ? "alert" : "alerts"}` : "nothing open";
+  return query ? `${open}, ${count(cards.length)} found here` : open;
 }
 
 /** Shows the alert; where the panes stand below each other, goes to it once it is drawn. */
@@ -138,7 +146,7 @@ function tick(state) {
   const now_s = serverNow(state);
   drawState(state.root, state.noticeBox, state);
   setText(state.updated, updatedText(state));
-  for (const node of state.cards.children) {
+  for (const node of state.cards.querySelectorAll(".card")) {
     const { when, card } = node.runvitals;
     setText(when, age(now_s - (card.resolved_s ?? card.fired_s ?? card.onset_s)));
   }
@@ -148,7 +156,7 @@ function tick(state) {
 function walk(event) {
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   if (!step) return;
-  const cards = [...event.currentTarget.children];
+  const cards = [...event.currentTarget.querySelectorAll(".card")];
   cards[cards.indexOf(event.target) + step]?.focus();
   event.preventDefault();
 }

@@ -84,6 +84,23 @@ def test_a_muted_rule_stays_in_sight_and_its_mute_can_be_ended(address: str, pag
     assert (mute.who, mute.ended_by, mute.run_id) == ("Ann", "Ann", alert.run_id)
 
 
+def test_what_is_listed_and_not_counted_says_so_and_a_resolved_alert_is_no_acknowledged_one(
+    address: str, page: Page, store: Store
+) -> None:
+    (alert,) = [row for row in store.alerts() if row.rule == "margin_stagnant"]
+    told = replace(alert, id="told", incident="told", rule="own", severity="info")
+    over = replace(alert, id="over", rule="own_two", state="resolved", resolved_s=time.time(), resolved_step=100)
+    store.put_alerts([told, over])
+    page.goto(f"{address}/alerts?alert={alert.id}")
+    expect(page.locator(".card")).to_have_count(7)
+    expect(page.locator(".count")).to_have_text("6 incidents open, 9 alerts")
+    expect(page.get_by_role("button", name="Open 6")).to_be_visible()
+    expect(page.locator(".aside")).to_have_text("1 more for information, not counted above")
+    row = page.locator(".moved button").filter(has_text="resolved")
+    expect(row).to_have_count(1)
+    expect(row.locator("svg")).to_have_attribute("fill", "currentColor")
+
+
 def test_a_back_test_from_an_alert_tells_run_by_run_and_changes_nothing(address: str, page: Page, store: Store) -> None:
     (alert,) = [row for row in store.alerts() if row.rule == "margin_stagnant"]
     before = store.alerts()
