@@ -144,8 +144,8 @@ class Trials:
             try:
                 request = {"runs": list(trial.run_ids), "rules": trial.rules, "only": trial.only}
                 assert process.stdin is not None and process.stdout is not None
-                json.dump(request, process.stdin)
-                process.stdin.close()
+                process.stdin.write(json.dumps(request) + "\n")
+                process.stdin.flush()  # and left open: its end is how the job learns that this process is gone
                 for line in process.stdout:
                     ended = _take(trial, json.loads(line)) or ended
             except (OSError, ValueError) as error:

@@ -59,8 +59,8 @@ def start_watch(settings: Settings) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "RUNVITALS_HOME": str(settings.home), "RUNVITALS_STORE": settings.store}
     with (settings.home / "watch.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "runvitals", "watch"],
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-m", "runvitals.tethered", "runvitals", "watch"],
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=subprocess.STDOUT,
             env=environment,

@@ -1,7 +1,8 @@
 """`python -m runvitals.backtest_job`: a back-test as a process of its own, for the dashboard.
 
 A replay is arithmetic for seconds or minutes; in the web process it would make every viewer wait. One JSON request comes on standard
-input: {runs: [ids], rules: text of a rules file, only: name of a rule or ""}. Answers go to standard output, one JSON object a line:
+input, as its first line: {runs: [ids], rules: text of a rules file, only: name of a rule or ""}. The end of standard input is the end of whoever
+asked, and ends the job. Answers go to standard output, one JSON object a line:
 
     {"kind": "at", "run", "done", "of"}        rows read of those there are, about twice a second
     {"kind": "run", "run", "rows", "differences", "not_asked"}
@@ -31,6 +32,7 @@ from runvitals.store.open import open_store
 from runvitals.store.store import Store
 from runvitals.store.types import RunInfo
 from runvitals.stored_rows import stored_stream
+from runvitals.tethered import end_with_parent
 
 NICENESS = 10
 """Training on the same machine goes first."""
@@ -126,7 +128,8 @@ class _Counted:
 def main() -> int:
     """Reads the request, answers it; exit code 1 where the store cannot be had."""
     os.nice(NICENESS)
-    request = json.load(sys.stdin)
+    request = json.loads(sys.stdin.readline())
+    end_with_parent(sys.stdin.fileno())
 
     def tell(line: Mapping[str, Any]) -> None:
         sys.stdout.write(json.dumps(line) + "\n")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from runvitals import tethered
 from runvitals.errors import SettingsError
 from runvitals.settings import Settings
 from runvitals.store.open import open_store
@@ -87,13 +87,7 @@ def start_fleet(home: Path) -> subprocess.Popen[bytes]:
     """The process that trains; its words go to `home/fleet.log`."""
     environ = {**os.environ, "RUNVITALS_HOME": str(home)}
     with (home / "fleet.log").open("wb") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "runvitals.trainers.recipes.fleet", "--demo"],
-            env=environ,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        return tethered.start(["runvitals.trainers.recipes.fleet", "--demo"], environ, out=log, both=True)
 
 
 def follow(store: Store, fleet: subprocess.Popen[bytes], console: Console, stop: threading.Event) -> None:

@@ -1,4 +1,4 @@
-"""Runs watcher and dashboard as two processes beside each other, and ends them together."""
+"""Runs watcher and dashboard as two processes beside each other, and ends them together; killed itself, it takes them with it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
+from runvitals import tethered
 from runvitals.errors import SettingsError
 from runvitals.settings import Settings
 
@@ -71,11 +72,7 @@ class Together:
 
     def _start_watcher(self) -> None:
         self._watcher_since_s = time.monotonic()
-        self._watcher = subprocess.Popen(
-            [sys.executable, "-m", "runvitals", "watch"],
-            env=_environment(self._settings, self._notify),
-            start_new_session=True,
-        )
+        self._watcher = tethered.start(["runvitals", "watch"], _environment(self._settings, self._notify))
 
     def wait(self, stop: threading.Event) -> int:
         """Waits until `stop` is set (0) or the dashboard ends by itself (1). A watcher that ends is started again, after 1, 2, 4 … 60 s."""
@@ -119,18 +116,19 @@ def end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 
 def start_dashboard(settings: Settings, *, host: str, port: int, names: Sequence[str] = ()) -> subprocess.Popen[bytes]:
     """The Streamlit server of the dashboard. names: under which it may be reached besides its own; see `allowed_hosts`."""
-    return subprocess.Popen(
-        dashboard_command(host=host, port=port, names=names),
-        env=_environment(settings, ()),
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    words = dashboard_words(host=host, port=port, names=names)
+    return tethered.start(words, _environment(settings, ()), out=subprocess.DEVNULL)
 
 
 def dashboard_command(*, host: str, port: int, names: Sequence[str] = ()) -> list[str]:
-    """The command that serves the dashboard. Theme and safety settings lie beside the app, in its own configuration."""
+    """The command that serves the dashboard."""
+    return [sys.executable, "-m", *dashboard_words(host=host, port=port, names=names)]
+
+
+def dashboard_words(*, host: str, port: int, names: Sequence[str] = ()) -> list[str]:
+    """Module and arguments that serve the dashboard. Theme and safety settings lie beside the app, in its own configuration."""
     return [
-        *(sys.executable, "-m", "streamlit", "run", str(APP)),
+        *("streamlit", "run", str(APP)),
         *("--server.address", host, "--server.port", str(port), "--server.headless", "true"),
         *(word for name in allowed_hosts(host, names) for word in ("--server.allowedHosts", name)),
     ]

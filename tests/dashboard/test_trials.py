@@ -17,7 +17,7 @@ from runvitals.settings import Settings
 
 ECHO = """
 import json, sys
-asked = json.load(sys.stdin)
+asked = json.loads(sys.stdin.readline())
 for run in asked["runs"]:
     if run == "wait": sys.stdout.flush(); __import__("threading").Event().wait()
     if run == "die": sys.exit(3)

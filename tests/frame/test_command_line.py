@@ -73,6 +73,13 @@ def children(pid: int) -> list[int]:
     return [int(word) for word in listed.stdout.split()]
 
 
+def assert_gone(pids: list[int]) -> None:
+    deadline_s = time.monotonic() + 20.0
+    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_up_ends_with_all_it_started(tmp_path: Path, number: signal.Signals) -> None:
@@ -87,7 +94,18 @@ def test_up_ends_with_all_it_started(tmp_path: Path, number: signal.Signals) -> 
         assert len(started) == 2
         process.send_signal(number)
         assert process.wait(timeout=30) == 0
-    deadline_s = time.monotonic() + 5.0
-    while any(Path(f"/proc/{pid}").exists() for pid in started) and time.monotonic() < deadline_s:
-        time.sleep(0.1)
-    assert not any(Path(f"/proc/{pid}").exists() for pid in started)
+    assert_gone(started)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["up", "dashboard"])
+def test_killed_with_9_it_takes_all_it_started_with_it(tmp_path: Path, command: str) -> None:
+    environ = {**os.environ, "RUNVITALS_HOME": str(tmp_path)}
+    words = [sys.executable, "-m", "runvitals", command, "--port", "0"]
+    with subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert any(line.startswith("runvitals ") for line in process.stdout)
+        started = children(process.pid)
+        assert len(started) == (2 if command == "up" else 1)
+        process.kill()
+    assert_gone(started)
