@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from runvitals.diagnostics.history import CURVE_POINTS
-from runvitals.diagnostics.rules.definition import OK, at
+from runvitals.diagnostics.rules.definition import OK, at, counted, lasting
 from runvitals.diagnostics.types import Curve, Evidence, Happening, Number, Pulse, Reading, Sample, Severity
 from runvitals.diagnostics.user_rules.judges import Finding, Judge
 
@@ -187,8 +187,9 @@ class MissingTime:
 
 def _missing(amount: float, unit: str, limit: float, last: int | None) -> Finding:
     came = "has not come at all" if last is None else f"last came {at(last)}"
+    missing, most = (lasting(one) if unit == "s" else counted(round(one), "row") for one in (amount, limit))
     return Finding(
-        said={"missing": f"{amount:,.0f} {unit}", "limit": f"{limit:,.0f} {unit}"},
-        words=f"{{signal}} has been missing for {amount:,.0f} {unit}; it {came}.",
+        said={"missing": missing, "limit": most},
+        words=f"{{signal}} has been missing for {missing}; it {came}.",
         numbers=(Number(label="Missing for", value=amount, unit=unit, expected=f"at most {limit:,.0f}"),),
     )

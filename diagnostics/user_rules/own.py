@@ -9,7 +9,7 @@ from string import Formatter
 from typing import cast
 
 from runvitals.diagnostics.kind import KINDS
-from runvitals.diagnostics.rules.definition import Definition, counted, short
+from runvitals.diagnostics.rules.definition import Definition, counted, lasting, short
 from runvitals.diagnostics.signals import SIGNALS, canonical
 from runvitals.diagnostics.types import SEVERITIES, Cause, Detector, Remedy, Rule, RuleSpec, RunContext, Severity
 from runvitals.diagnostics.user_rules.detectors import Judged, MissingRows, MissingTime, Voice, Watched
@@ -237,7 +237,7 @@ def _absence(section: Section) -> _Measured | None:
         return _Measured(
             make=lambda voice, context: MissingTime(voice, for_s, context.started_s),
             says=MissingTime.SAYS,
-            words=f"{{signal}} has not come for {for_s:,g} s, though the run gives signs of life",
+            words=f"{{signal}} has not come for {lasting(for_s)}, though the run gives signs of life",
             needs=", and a watcher",
             timed=True,
         )

@@ -212,6 +212,14 @@ def test_absence_in_seconds_asks_the_time_that_it_is_given() -> None:
     assert engine.alerts()[1].state == "resolved"
 
 
+def test_absence_is_told_in_the_units_that_people_read() -> None:
+    rule = own("absence", "for_s = 7200", series='signal = "eval_loss"')
+    assert "has not come for 2 h" in rule.spec.summary
+    engine = Engine([rule], RunContext(run_id="run", started_s=1000.0))
+    engine.pulse(Pulse(now_s=14_500.0, beat_s=14_500.0, phase="train", alive=True))
+    assert "missing for 3 h 45 min" in engine.alerts()[0].sentence
+
+
 @pytest.mark.parametrize(
     ("kind", "keys"),
     [
