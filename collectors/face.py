@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,20 @@ def init(
     name: str | None = None,
     config: Any = None,
     *,
+    tags: str | Iterable[str] = (),
+    group: str = "",
+    description: str = "",
     resume: str | None = None,
     home: str | Path | None = None,
     options: Options | None = None,
 ) -> Run:
     """A new run, recorded from now on; it becomes the current one, and the one before it is finished.
 
-    config: a dict, namespace or dataclass of settings. home: overrules RUNVITALS_HOME.
+    config: a dict, namespace or dataclass of settings.
+    tags, group, description: what the run is found by on the Runs page, from its beginning on: at most 50 tags of at most 60 characters
+        without a comma, a group of at most 60 characters, a description of at most 4,000; a part that is none is left out and told of.
+        People may change them in the app, and what they say holds: a run that is resumed keeps what it has.
+    home: overrules RUNVITALS_HOME.
     resume: the id of a run to go on with (`run.id`), whose project and name stay what they were; one that nobody knows yet begins under it.
         Without it, RUNVITALS_RUN_ID says which run all processes of one launch write.
     Raises SettingsError where an id cannot be one.
@@ -43,7 +50,16 @@ def init(
     options = _joined(options or Options(), resume, settings.run_id)
     if _current is not None:
         _current.finish()
-    _current = Run(settings.journals, project, name=name, config=config, options=options)
+    _current = Run(
+        settings.journals,
+        project,
+        name=name,
+        config=config,
+        tags=tags,
+        group=group,
+        description=description,
+        options=options,
+    )
     return _current
 
 

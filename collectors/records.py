@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -34,6 +34,7 @@ class Start:
     """A writer began: who it is and which run it writes. The first record of every journal file.
 
     info: what the process knows of itself: host, pid, process_start_s, argv, python, user, cwd, versions, rank, world_size.
+    tags, group, description: what the run is to be found by from its beginning on; people may change it in the app.
     """
 
     seq: int
@@ -45,6 +46,9 @@ class Start:
     config: Mapping[str, Any]
     info: Mapping[str, Any]
     resumed: bool = False
+    tags: Sequence[str] = ()
+    group: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

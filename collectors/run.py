@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from runvitals.collectors import endings
 from runvitals.collectors.faults import Faults, say
 from runvitals.collectors.heartbeat import Ticker
 from runvitals.collectors.jsonable import plain, text
+from runvitals.collectors.labels import Labels, read_labels
 from runvitals.collectors.mounts import on_network
 from runvitals.collectors.numbers import as_numbers, as_step
 from runvitals.collectors.process_facts import new_writer_id, process_facts, whole
@@ -61,6 +62,7 @@ class Run:
     """A run that is being recorded to `journals/<id>/`. Safe to use from several threads; silent in a forked child.
 
     name: the run's id where empty. id, project, name, path: what it is called and where its journal lies.
+    tags, group, description: as `runvitals.init` takes them; what is none is left out and told of.
     """
 
     def __init__(
@@ -70,6 +72,9 @@ class Run:
         *,
         name: str | None = None,
         config: Any = None,
+        tags: str | Iterable[str] = (),
+        group: str = "",
+        description: str = "",
         options: Options | None = None,
     ) -> None:
         options = options or Options()
@@ -91,7 +96,10 @@ class Run:
         self._abandoned = False
         self.in_training = False
         """True while a training is under way that records here: a process that ends by then has not finished, whatever the reason."""
-        self._writer: Writer | QueuedWriter | None = self._opened(config, now_s, options)
+        labels = read_labels(tags, group, description)
+        self._writer: Writer | QueuedWriter | None = self._opened(config, labels, now_s, options)
+        for sentence in labels.refused:
+            self._fault(self._writer, "init", f"{sentence}; left out")
         endings.watch(self)
         self._tickers = [Ticker("heartbeat", options.heartbeat_s, self._beat, failed=self._failed)]
         if whole(os.environ, "LOCAL_RANK", 0) == 0 if options.sample is None else options.sample:
@@ -104,7 +112,7 @@ class Run:
             except RuntimeError as error:  # the system gives no more threads
                 self._failed(ticker.name, error)
 
-    def _opened(self, config: Any, now_s: float, options: Options) -> Writer | QueuedWriter:
+    def _opened(self, config: Any, labels: Labels, now_s: float, options: Options) -> Writer | QueuedWriter:
         facts = process_facts(os.environ)
         start = {
             "time_s": now_s,
@@ -113,6 +121,9 @@ class Run:
             "project": self.project,
             "name": self.name,
             "config": _as_config(config),
+            "tags": labels.tags,
+            "group": labels.group,
+            "description": labels.description,
             "info": facts,
             # Not whether the folder is there: the watcher removes what it has stored. Other ranks join what rank 0 has begun or resumed.
             "resumed": options.run_id is not None and facts["rank"] == 0,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
+from runvitals.collectors.labels import read_labels
 from runvitals.errors import OverlappingBatch, StoreError, UnknownRun
 from runvitals.store import told
 from runvitals.store.clean_text import clean
@@ -91,6 +92,8 @@ def _locked_run(database: Database, connection: Connection, batch: Batch) -> Row
 def _create(connection: Connection, batch: Batch, start: Mapping[str, Any]) -> None:
     """Inserts the run's row."""
     ordinal = connection.execute(select(func.coalesce(func.max(runs.c.ordinal) + 1, 0))).scalar_one()
+    # The process says so on the recording side, where somebody reads it; a journal of another hand is judged here once more.
+    labels = read_labels(start.get("tags"), start.get("group"), start.get("description"))
     connection.execute(
         insert(runs).values(
             id=batch.run_id,
@@ -105,6 +108,9 @@ def _create(connection: Connection, batch: Batch, start: Mapping[str, Any]) -> N
             color=ordinal % COLORS,
             config=dumps(told.mapping(start.get("config"))),
             info=dumps(told.mapping(start.get("info"))),
+            tags=dumps([clean(tag) for tag in labels.tags]),
+            group=labels.group,
+            description=labels.description,
             rules="[]",
             finding="",
             alerts=0,

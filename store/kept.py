@@ -2,50 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
+from runvitals.collectors.labels import checked_description, checked_group, checked_tag, joined_tags
 from runvitals.errors import StoreError, UnknownRun
 from runvitals.store.clean_text import clean
 from runvitals.store.json_text import dumps, loads
 from runvitals.store.schema import runs
 from runvitals.store.types import LIVE
 
-LONGEST_TAG = 60
-"""Characters of a tag or a group: they stand in a row of a list."""
-
-LONGEST_DESCRIPTION = 4000
-"""Characters: a paragraph, not a report."""
-
-MOST_TAGS = 50
-"""Tags of one run."""
-
 
 def tag_runs(connection: Connection, run_ids: Collection[str], *, add: Sequence[str], remove: Sequence[str]) -> None:
     """Adds and removes tags; a tag differs from another by more than case. Raises UnknownRun, and StoreError for a tag that is none."""
-    added, removed = [_tag(one) for one in add], {_tag(one).casefold() for one in remove}
+    added, removed = (
+        [_judged(checked_tag, one) for one in add],
+        {_judged(checked_tag, one).casefold() for one in remove},
+    )
     for row in _locked(connection, run_ids):
-        before = loads(row.tags)
-        kept = [one for one in before if one.casefold() not in removed]
-        known = {one.casefold() for one in kept}
-        for one in added:
-            if one.casefold() not in known:
-                known.add(one.casefold())
-                kept.append(one)
-        if len(kept) > MOST_TAGS:
-            raise StoreError(f"run {row.id}: expected at most {MOST_TAGS} tags, got {len(kept)}; remove some first")
+        standing = [one for one in loads(row.tags) if one.casefold() not in removed]
+        try:
+            kept = joined_tags(standing, added)
+        except ValueError as error:
+            raise StoreError(f"run {row.id}: {error}") from None
         _change(connection, row, {"tags": dumps(kept)})
 
 
 def describe_runs(connection: Connection, run_ids: Collection[str], values: Mapping[str, str]) -> None:
     """Sets `group` or `description` of runs. Raises UnknownRun, and StoreError where one is too long."""
-    longest = {"group": LONGEST_TAG, "description": LONGEST_DESCRIPTION}
-    changes = {name: clean(value.strip()) for name, value in values.items()}
-    for name, value in changes.items():
-        if len(value) > longest[name]:
-            raise StoreError(f"a run's {name}: expected at most {longest[name]} characters, got {len(value)}")
+    checks = {"group": checked_group, "description": checked_description}
+    changes = {name: _judged(checks[name], value) for name, value in values.items()}
     for row in _locked(connection, run_ids):
         _change(connection, row, changes)
 
@@ -73,12 +61,12 @@ def due_deletions(connection: Connection, now_s: float) -> list[str]:
     return list(connection.execute(due).scalars())
 
 
-def _tag(text: str) -> str:
-    """The tag as it is kept: no space around it. Raises StoreError where it is empty, too long or more than one line."""
-    tag = clean(" ".join(text.split()))
-    if not 0 < len(tag) <= LONGEST_TAG or "," in tag:
-        raise StoreError(f"a tag: expected 1 to {LONGEST_TAG} characters without a comma, got {tag[:LONGEST_TAG]!r}")
-    return tag
+def _judged(check: Callable[[str], str], text: str) -> str:
+    """The text as it is kept. Raises StoreError where `check` refuses it."""
+    try:
+        return check(clean(text))
+    except ValueError as error:
+        raise StoreError(str(error)) from None
 
 
 def _locked(connection: Connection, run_ids: Collection[str]) -> list[Row[Any]]:

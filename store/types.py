@@ -55,7 +55,8 @@ class Batch:
     first_seq, last_seq: the records that the batch holds. A batch at or below the writer's stored `last_seq` is a replay and changes
     nothing; one that overlaps is refused (the reader must cut it).
     position: where the reader stands after the batch, opaque to the store (JSON).
-    start: the writer's Start record as a dict where the batch holds one: project, name, config, info, time_s, resumed.
+    start: the writer's Start record as a dict where the batch holds one: project, name, config, info, time_s, resumed,
+        tags, group, description. These three count where the run is new to the store: afterwards they are people's.
     """
 
     run_id: str

@@ -51,6 +51,7 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
         `train()`, finished with it. Training resumed from a checkpoint goes on in the run that wrote it, if project and name are the same.
     resume: the id of a run to go on with, where the callback begins it; overrules what a checkpoint says.
     config: settings of your own, beside the trainer's arguments.
+    tags, group, description: of the run that the callback begins, as `runvitals.init` takes them.
     pairs: held-out preference pairs, each {"prompt", "chosen", "rejected"} of plain text or of messages; they switch the margin probe on,
         and the policy's answers to the first of their prompts.
     probe_budget: share of the training time that the probe and the answers together may take.
@@ -67,11 +68,15 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
         run: Any | None = None,
         resume: str | None = None,
         config: Mapping[str, Any] | None = None,
+        tags: str | Iterable[str] = (),
+        group: str = "",
+        description: str = "",
         pairs: Iterable[Mapping[str, Any]] | None = None,
         probe_budget: float = DEFAULT_BUDGET,
         wandb_alerts: bool = False,
     ) -> None:
         self._name, self._project, self._given, self._config = name, project, run, dict(config or {})
+        self._labels = {"tags": tags, "group": group, "description": description}
         self._pairs = checked_pairs(pairs) if pairs is not None else None
         self._budget = checked_budget(probe_budget)
         self._resume = None if resume is None else checked_run_id(resume, "resume")
@@ -211,7 +216,8 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
             there.event("config", config)
             return there
         name = run_name(self._name, args)
-        return begin_run(self._project, name, config, run_id=self._resume or run_to_continue(kept, self._project, name))
+        run_id = self._resume or run_to_continue(kept, self._project, name)
+        return begin_run(self._project, name, config, labels=self._labels, run_id=run_id)
 
     def _prepare_probe(
         self, session: Session, trainer: Any, kind: str, *, args: Any, state: Any, found: Mapping[str, Any]

@@ -23,17 +23,26 @@ def users_run() -> Run | None:
     return None if run is None or run in _begun else run
 
 
-def begin_run(project: str, name: str | None, config: Mapping[str, Any], *, run_id: str | None = None) -> Run:
+def begin_run(
+    project: str,
+    name: str | None,
+    config: Mapping[str, Any],
+    *,
+    labels: Mapping[str, Any] | None = None,
+    run_id: str | None = None,
+) -> Run:
     """A new run, or a continuation of the run with `run_id`; it becomes the current one. One line on stderr says where it is.
 
+    labels: tags, group and description, as `runvitals.init` takes them.
     Where another training of this process is still under way, the run is begun beside that training's and leaves it the current one.
     """
-    options = Options(run_id=run_id)
+    options, labels = Options(run_id=run_id), dict(labels or {})
     if current() is None:
-        run = init(project, name, dict(config), options=options)
+        run = init(project, name, dict(config), **labels, options=options)
     else:
         home = {key: value for key, value in os.environ.items() if key == "RUNVITALS_HOME"}
-        run = Run(Settings.from_environment(home).journals, project, name=name, config=dict(config), options=options)
+        journals = Settings.from_environment(home).journals
+        run = Run(journals, project, name=name, config=dict(config), **labels, options=options)
     _begun.add(run)
     say(f"run {run.name!r} is written to {run.path}; to watch it: runvitals up")
     return run

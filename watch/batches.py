@@ -48,6 +48,9 @@ def _start(start: Start) -> dict[str, Any]:
         "info": dict(start.info),
         "time_s": start.time_s,
         "resumed": start.resumed,
+        "tags": start.tags,
+        "group": start.group,
+        "description": start.description,
     }
 
 

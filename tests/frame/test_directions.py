@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent.parent
 ROOMS = ("collectors", "store", "diagnostics", "trainers", "watch", "dashboard")
 MAY_IMPORT = {
     "collectors": set(),
-    "store": {"collectors.records"},
+    "store": {"collectors.records", "collectors.labels"},
     "diagnostics": set(),
     "trainers": {"collectors", "diagnostics"},
     "watch": {"collectors", "store", "diagnostics"},

@@ -67,6 +67,33 @@ def test_group_and_description_are_set_and_taken_away(two_runs: Store) -> None:
         two_runs.describe_run("one", "x" * 4001)
 
 
+def test_a_run_begins_with_what_its_process_called_it_and_from_then_on_people_decide(
+    store: Store, batch_of: Any
+) -> None:
+    start = {"project": "p", "name": "n", "config": {}, "info": {}, "time_s": 1000.0}
+    called = {"tags": ["base", "seed 7"], "group": "sweep", "description": "first\x00"}
+    store.append(batch_of(run_id="one", start={**start, **called}))
+    run = store.run("one")
+    assert (run.tags, run.group, run.description) == (["base", "seed 7"], "sweep", "first\ufffd")
+    store.tag_runs(["one"], remove=["base", "seed 7"])
+    store.group_runs(["one"], "")
+    store.describe_run("one", "mine")
+    store.set_run("one", status="finished")
+    again = {**start, **called, "resumed": True, "time_s": 2000.0}
+    store.append(batch_of(run_id="one", writer_id="second", start=again))
+    run = store.run("one")
+    assert (run.status, run.tags, run.group, run.description) == ("starting", [], "", "mine")
+
+
+@pytest.mark.parametrize("odd", [7, None, {"a": 1}, ["good", "a,b", "x" * 100, None, 3], "x" * 5000])
+def test_whatever_a_journal_calls_a_run_it_is_taken_in(store: Store, batch_of: Any, odd: Any) -> None:
+    start = {"project": "p", "name": "n", "config": {}, "info": {}, "time_s": 1000.0}
+    store.append(batch_of(run_id="one", start={**start, "tags": odd, "group": odd, "description": odd}))
+    run = store.run("one")
+    assert all(0 < len(tag) <= 60 and "," not in tag for tag in run.tags) and len(run.group) <= 60
+    store.tag_runs(["one"], add=["still works"])
+
+
 def test_the_watcher_s_changes_leave_what_people_keep(two_runs: Store) -> None:
     two_runs.tag_runs(["one"], add=["a"])
     two_runs.set_run("one", health="healthy")

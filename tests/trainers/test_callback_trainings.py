@@ -138,7 +138,7 @@ def test_a_nan_that_the_trainer_hides_in_the_loss_still_shows(trainings: Any, fa
 def test_a_run_begun_by_the_callback_is_finished_with_the_training(
     trainings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from runvitals.collectors import face
+    from runvitals.collectors import face, journal
 
     monkeypatch.setenv("RUNVITALS_HOME", str(tmp_path / "home"))
     begun = []
@@ -148,12 +148,14 @@ def test_a_run_begun_by_the_callback_is_finished_with_the_training(
             begun.append(face.current())
             super().on_step_end(args, state, control, **found)
 
-    trainings.build("sft", Witness("named", project="tests")).train()
+    trainings.build("sft", Witness("named", project="tests", tags="baseline", group="sweep")).train()
 
     run = begun[0]
     assert (run.name, run.project) == ("named", "tests")
     assert run.ended
-    assert list((tmp_path / "home" / "journal" / run.id).iterdir())
+    (path,) = (tmp_path / "home" / "journal" / run.id).iterdir()
+    start = journal.read(path).records[0]
+    assert (start.tags, start.group, start.description) == (["baseline"], "sweep", "")
 
 
 def test_a_training_that_ends_by_an_exception_leaves_its_run_to_the_recorder(trainings: Any, fake_run: Any) -> None:
