@@ -4,9 +4,10 @@ import { el, heartbeat, kept, received, setText, severityLabel, severityOf, svg 
 import { drawState, serverNow, takePulse, updatedText, watchLine } from "./watch.js";
 
 const WAYS = [
-  ["In your script", "one line more", 'import runvitals\ntrainer = DPOTrainer(..., callbacks=[runvitals.Callback("dpo-7b")])\ntrainer.train()'],
+  ["In your script", "one argument more", 'import runvitals\ntrainer = DPOTrainer(..., callbacks=[runvitals.Callback("dpo-7b")])\ntrainer.train()'],
+  ["Or in a loop of your own", "any library, or none", 'import runvitals\nwith runvitals.init(project="toy", name="first", config={"lr": 1e-3}) as run:\n    run.log({"loss": loss}, step=step)'],
   ["Or a small real run, offline, on this machine", "from a terminal", "python -m runvitals.trainers.recipes.dpo"],
-  ["Or small real runs of every kind at once, healthy and sick", "from a checkout", "make demo"],
+  ["Or small real runs of every kind at once, healthy and sick", "in a dashboard of their own", "runvitals demo"],
 ];
 
 export default function empty({ data, parentElement, setTriggerValue }) {
@@ -29,7 +30,7 @@ function build(parent) {
     { class: "rv" },
     state.noticeBox,
     el("div", { class: "title" }, el("h1", {}, "Runs"), el("span", { class: "count" }, "none yet"), el("div", { class: "controls" }, state.watchLine.node)),
-    el("div", { class: "column" }, pulse, el("p", { class: "big" }, "Your first run shows here within seconds of its first step."), el("p", { class: "sub" }, "Works with SFT, reward models, DPO, PPO and GRPO. Training is never slowed or stopped by this page."), WAYS.map(way), state.checks),
+    el("div", { class: "column" }, pulse, el("p", { class: "big" }, "Your first run shows here within seconds of its first step."), el("p", { class: "sub" }, "Works with pre-training, SFT, reward models, DPO, PPO and GRPO. Training is never slowed or stopped by this page."), WAYS.map(way), state.checks),
     el("div", { class: "foot" }, state.updated),
   );
   parent.append(state.root);

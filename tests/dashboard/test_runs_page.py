@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from runvitals.dashboard.data import overview
 from runvitals.dashboard.query import parse
 from runvitals.dashboard.run_rows import Asked, answering, latest_keys, table
+from runvitals.settings import Settings
 from runvitals.store import Store
 from runvitals.store.types import Latest
 
@@ -119,10 +120,25 @@ def test_without_runs_the_page_says_how_to_start_one(app: AppTest, store: Store,
     body = components(app.run())["runvitals.empty"]["body"]
     assert [(check["name"], check["state"]) for check in body["checks"]] == [
         ("Store", "healthy"),
+        ("Disk", "healthy"),
         ("Watcher", "healthy"),
+        ("Rules file", "healthy"),
         ("Journal", "unknown"),
         ("Notifications", "unknown"),
     ]
+
+
+def test_without_runs_a_faulty_rules_file_and_a_full_disk_are_told_of(
+    app: AppTest, store: Store, sample: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample.beat(store, now_s=time.time())
+    Settings.from_environment().rules.write_text("[rules.loss_spike]\nhold = 0\n")
+    monkeypatch.setattr("runvitals.dashboard.checks.LITTLE_SPACE_BYTES", 1 << 62)
+    body = components(app.run())["runvitals.empty"]["body"]
+    told = {check["name"]: (check["state"], check["text"]) for check in body["checks"]}
+    assert told["Rules file"][0] == told["Disk"][0] == "warning"
+    assert "runvitals.toml:2: rules.loss_spike.hold" in told["Rules file"][1]
+    assert "RUNVITALS_HOME" in told["Disk"][1]
 
 
 def test_while_nobody_watches_live_runs_are_unknown_and_the_page_says_so(

@@ -64,7 +64,7 @@ def test_check_before_the_first_run_counts_the_watcher_s_receivers(tmp_path: Any
 
     def told(info: WatcherInfo) -> tuple[str, str]:
         watching = Watching(alive=True, silent_s=0.0, watcher=info, at_work=(info,))
-        check = checks(store, watching, settings)[3]
+        (check,) = [one for one in checks(store, watching, settings) if one["name"] == "Notifications"]
         return check["state"], check["text"]
 
     assert told(WELL) == ("healthy", "1 channel set")
