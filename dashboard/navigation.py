@@ -16,6 +16,6 @@ def remember(pages: dict[PageName, Any]) -> None:
     st.session_state[_PAGES] = pages
 
 
-def go(page: PageName, **query: str) -> None:
-    """Opens the page with this query in its address, e.g. `go("run", run=run_id)`. Does not return."""
+def go(page: PageName, /, **query: str) -> None:
+    """Opens the page with this query in its address, e.g. `go("run", run=run_id)`. Does not return. A query may name a `page` of its own."""
     st.switch_page(st.session_state[_PAGES][page], query_params=query)
