@@ -11,11 +11,12 @@ import streamlit as st
 
 from runvitals.dashboard import live
 from runvitals.dashboard.component import mount
-from runvitals.dashboard.live_charts import Feed, Want, Zoom
+from runvitals.dashboard.live_charts import Feed, Want
+from runvitals.dashboard.sights import Sight, Zoom
 from runvitals.dashboard.tokens import SERIES
 from runvitals.store import Store, open_store
 
-CHARTS = 12
+CHARTS = int(os.environ.get("RUNVITALS_BENCH_CHARTS", "12"))
 RUNS = 4
 POINTS = 2000
 EVERY_S = float(os.environ.get("RUNVITALS_BENCH_EVERY_S", "2"))
@@ -84,16 +85,19 @@ def ours() -> None:
         for key in KEYS
     ]
     feed: Feed = st.session_state["feed"]
-    zoom = Zoom.of_state((st.session_state.get("charts") or {}).get("zoom"))
+    told = st.session_state.get("charts") or {}
+    zoom, framed = Zoom.of_state(told.get("zoom")), frame(starts_s)
+    sight = Sight.of_state(told.get("sight"), framed)
     data = {
-        "frame": live.changed("bench.frame", frame(starts_s)),
+        "frame": live.changed("bench.frame", framed),
         "words": live.changed("bench.words", {"charts": {}, "marks": {}}),
-        "charts": feed.message(store(), wants, zoom),
+        "charts": feed.message(store(), wants, zoom, sight),
         "every_s": EVERY_S,
         "now_s": 0.0,
         "notices": [],
     }
-    mount("charts", key="charts", data=data, events={"zoom": lambda: None, "resync": anew, "csv": lambda: None})
+    events = {"zoom": lambda: None, "sight": lambda: None, "resync": anew, "csv": lambda: None}
+    mount("charts", key="charts", data=data, events=events)
 
 
 def anew() -> None:

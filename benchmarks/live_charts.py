@@ -4,6 +4,7 @@
 take turns. Without `--part` all parts, some seven minutes:
 
 - `messages` (10 s): what is sent, without Streamlit and browser.
+- `sight` (20 s): the same with 40 charts of which twelve are in or near sight, beside all of them, in turns.
 - `first` (1 min): from the address to the first chart, server and browser warm.
 - `refresh` (5 min): bytes that the browser receives and processor time of server and browser, with the whole run in view and in a zoom by a
   drag of the mouse, and how often the zoom was still there after a refresh.
@@ -22,7 +23,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from runvitals.collectors.run import Options, Run
 from runvitals.dashboard.live_charts import Feed, Want
+from runvitals.dashboard.sights import Sight
 from runvitals.settings import Settings
 from runvitals.store import Store, open_store
 from runvitals.up import end, free_port, wait_until_ready
@@ -75,7 +77,7 @@ class Window:
     kept: int = 0
 
 
-PARTS = ("messages", "first", "refresh", "pixels")
+PARTS = ("messages", "sight", "first", "refresh", "pixels")
 TURNS = {"ours": 34, "plotly": 5}
 """Refreshes of a turn in a zoom: three turns of ours are a hundred."""
 
@@ -94,6 +96,10 @@ def main() -> None:
     parts = options.part or PARTS
     if "messages" in parts:
         tell_feed()
+    if "sight" in parts:
+        tell_sight()
+    if not set(parts) & {"first", "refresh", "pixels"}:
+        return
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path(), args=list(FLAGS))
         context = browser.new_context(viewport={"width": 1440, "height": 1000})
@@ -170,34 +176,57 @@ def counted(page: Page) -> list[int]:
 
 def tell_feed(refreshes: int = 30) -> None:
     """Prints what the messages alone take, without Streamlit and without a browser: four new rows of each run a refresh."""
+    [(first, sizes, spent)] = messages(KEYS, [KEYS], refreshes)
+    print(f"messages alone: {told_of(sizes, spent)}; the first {first / 1000:.0f} kB", flush=True)
+
+
+def tell_sight(refreshes: int = 30) -> None:
+    """Prints what messages take on a page of 40 charts: all of them told, and only the twelve in or near sight."""
+    keys = tuple(f"key/{number}" for number in range(40))
+    for shown, (first, sizes, spent) in zip((40, 12), messages(keys, [keys, keys[:12]], refreshes), strict=True):
+        print(f"{shown} of 40 charts told: {told_of(sizes, spent)}; the first {first / 1000:.0f} kB", flush=True)
+
+
+def told_of(sizes: list[int], spent: list[float]) -> str:
+    """Medians of bytes and processor time in words."""
+    return f"{statistics.median(sizes) / 1000:.1f} kB a refresh, {statistics.median(spent) * 1000:.1f} ms of processor time"
+
+
+def messages(
+    keys: Sequence[str], shown: Sequence[Sequence[str]], refreshes: int
+) -> list[tuple[int, list[int], list[float]]]:
+    """For each choice of keys in sight, of one store and in turns: bytes of the first message; bytes and processor seconds of each refresh."""
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(f"sqlite:///{folder}/runvitals.db")
         rng, start_s = np.random.default_rng(7), time.time() - POINTS * ROW_S
         runs = [f"run-{number}" for number in range(RUNS)]
         start = {"project": "benchmark", "name": "run", "config": {}, "info": {}, "time_s": start_s}
         for run_id in runs:
-            append(store, run_id, 1, POINTS, keys=KEYS, rng=rng, start_s=start_s, start=start)
+            append(store, run_id, 1, POINTS, keys=keys, rng=rng, start_s=start_s, start=start)
         wants = [
             Want(id=f"{run_id}|{key}", run_id=run_id, key=key, timed=False, zero_s=start_s, clock=run_id)
             for run_id in runs
-            for key in KEYS
+            for key in keys
         ]
-        feed = Feed(epoch="e")
-        whole = len(json.dumps(feed.message(store, wants, None)))
-        sizes, spent = [], []
+        sights = [
+            Sight(id="s", blocks=(), ids=frozenset(want.id for want in wants if want.key in seen)) for seen in shown
+        ]
+        feeds = [Feed(epoch="e") for _ in shown]
+        firsts = [
+            len(json.dumps(feed.message(store, wants, None, sight))) for feed, sight in zip(feeds, sights, strict=True)
+        ]
+        sizes: list[list[int]] = [[] for _ in shown]
+        spent: list[list[float]] = [[] for _ in shown]
         for refresh in range(refreshes):
             for row in range(4):
                 for run_id in runs:
-                    append(store, run_id, POINTS + 1 + 4 * refresh + row, 1, keys=KEYS, rng=rng, start_s=start_s)
-            before_s = time.process_time()
-            sizes.append(len(json.dumps(feed.message(store, wants, None))))
-            spent.append(time.process_time() - before_s)
+                    append(store, run_id, POINTS + 1 + 4 * refresh + row, 1, keys=keys, rng=rng, start_s=start_s)
+            for place, (feed, sight) in enumerate(zip(feeds, sights, strict=True)):
+                before_s = time.process_time()
+                sizes[place].append(len(json.dumps(feed.message(store, wants, None, sight))))
+                spent[place].append(time.process_time() - before_s)
         store.close()
-    print(
-        f"messages alone: {statistics.median(sizes) / 1000:.1f} kB a refresh, {statistics.median(spent) * 1000:.0f} ms of processor time; "
-        f"the first {whole / 1000:.0f} kB",
-        flush=True,
-    )
+    return list(zip(firsts, sizes, spent, strict=True))
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from typing import Any
 
 from streamlit.runtime import get_instance
 
-from runvitals.dashboard.live_charts import Feed, Span, Want, spans_of
+from runvitals.dashboard.live_charts import Feed, Want
+from runvitals.dashboard.sights import Span, spans_of
 from runvitals.store import Store
 from runvitals.store.levels import kinds_of
 from runvitals.store.types import SeriesPoints

@@ -1,18 +1,19 @@
-"""What the live-chart component is told: everything once, then only new points, and finer points for a zoom.
+"""What the live-chart component is told of the series in sight: everything once, then only new points, and finer points for a zoom.
 
-A message may be overtaken in the browser and never be seen, so each one repeats the points of the few before it; the browser skips
-what it holds and asks for everything anew (`resync`) where something is missing.
+The browser tells which series its page needs now: those of charts in or near sight, and of its axes. No others are read or sent; one that
+comes back is told from where it was left, in one message. A message may be overtaken in the browser and never be seen, so each one repeats
+the points of the few before it; the browser skips what it holds and asks for everything anew (`resync`) where something is missing.
 """
 
 from __future__ import annotations
 
-import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from runvitals.dashboard.envelopes import Columns, joined, of_envelope, of_points, shared
+from runvitals.dashboard.sights import Sight, Zoom
 from runvitals.store import Store
 from runvitals.store.types import Axis, Envelope
 
@@ -22,8 +23,8 @@ BUCKETS = 600
 REPEATED = 3
 """How many messages' points are sent again with each message."""
 
-MOST_BUCKETS = 4000
-"""The most a zoom may ask for, whatever the browser says."""
+LEFT_LONG_AGO = 60
+"""Messages after which a series that was out of sight is told anew: its buckets are then fewer than the points that it missed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,72 +42,25 @@ class Want:
     clock: str = "run"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """A range of one run: in steps, and in seconds since the run began."""
-
-    start: float
-    stop: float
-    start_s: float
-    stop_s: float
-
-
-def spans_of(told: object) -> dict[str, Span]:
-    """Clock → range, as the component reports it; what is not legible is left out."""
-    found = {}
-    for clock, span in told.items() if isinstance(told, Mapping) else ():
-        try:
-            names = ("start", "stop", "start_s", "stop_s")
-            found[str(clock)] = Span(**{name: _finite(span[name]) for name in names})
-        except (KeyError, TypeError, ValueError):
-            continue
-    return found
-
-
-def _finite(value: Any) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"a range needs finite ends, got {value!r}")
-    return number
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Zoom:
-    """What the browser shows and wants finer: for each clock (one run) its range, in at most n buckets a series."""
-
-    id: str
-    again: int
-    spans: Mapping[str, Span]
-    n: int
-
-    @classmethod
-    def of_state(cls, state: object) -> Zoom | None:
-        """The zoom that the component reports, or None where it shows the whole run or says nothing legible."""
-        if not isinstance(state, Mapping):
-            return None
-        spans = spans_of(state.get("spans"))
-        try:
-            n = max(10, min(MOST_BUCKETS, int(state["n"])))
-            return cls(id=str(state["id"]), again=int(state["again"]), spans=spans, n=n) if spans else None
-        except (KeyError, TypeError, ValueError):
-            return None
-
-
 @dataclass(slots=True)
 class Feed:
     """The conversation with one browser page. `message` gives what to say next.
 
-    cursors: by run and key, how many points the browser has been told of. sent: how many of them since the whole.
+    cursors: by run and key, how many points the browser has been told of. sent: how many of them since the whole; a series that is not in
+    it was never told. left: the message in which a series was last in sight. told_seq: the last message that no browser may have missed.
+    answered: the zoom that was answered last, and for which series.
     """
 
     epoch: str
     wants: tuple[Want, ...] = ()
     seq: int = 0
-    whole_seq: int = 0
+    told_seq: int = 0
     cursors: dict[str, dict[str, int]] = field(default_factory=dict)
     sent: dict[str, int] = field(default_factory=dict)
+    left: dict[str, int] = field(default_factory=dict)
     recent: deque[tuple[int, dict[str, tuple[int, Columns]]]] = field(default_factory=deque)
     answered: tuple[str, int] | None = None
+    finer: set[str] = field(default_factory=set)
     generation: int = 0
     stale: bool = True
     file: tuple[int, dict[str, str]] | None = None
@@ -119,23 +73,29 @@ class Feed:
         """Tells the browser of a file, with the next message and the few after it."""
         self.file = (self.seq + REPEATED, file)
 
-    def message(self, store: Store, wants: Sequence[Want], zoom: Zoom | None) -> dict[str, Any]:
-        """The next message: everything where the page is new, changed or out of step, else what is new."""
-        self.seq += 1
-        return self._curves(store, wants, zoom) | self._offered()
+    def message(
+        self, store: Store, wants: Sequence[Want], zoom: Zoom | None, sight: Sight | None = None
+    ) -> dict[str, Any]:
+        """The next message: everything where the page is new, changed or out of step, else what is new.
 
-    def _curves(self, store: Store, wants: Sequence[Want], zoom: Zoom | None) -> dict[str, Any]:
-        if self.stale or tuple(wants) != self.wants:
-            return self._whole(store, tuple(wants), zoom)
-        if not self._advance(store):
-            return self._whole(store, self.wants, zoom)
-        message = {
-            "whole": False,
-            "epoch": self._epoch(),
-            "seq": self.seq,
-            "base": max(self.whole_seq, self.seq - REPEATED - 1),
-        } | self._repeated()
-        return message | self._zoomed(store, zoom)
+        sight: the series that are needed now; None for all of `wants`.
+        """
+        self.seq += 1
+        sighted = {} if sight is None else {"sighted": sight.id}
+        message = self._curves(store, tuple(wants), zoom, sight) | sighted | self._offered()
+        return message | {"blocks": list(sight.blocks)} if sight is not None and message["whole"] else message
+
+    def _curves(self, store: Store, wants: tuple[Want, ...], zoom: Zoom | None, sight: Sight | None) -> dict[str, Any]:
+        seen = wants if sight is None else tuple(want for want in wants if want.id in sight.ids)
+        base = max(self.told_seq, self.seq - REPEATED - 1)
+        known = [want for want in seen if self.seq - self.left.get(want.id, -LEFT_LONG_AGO) <= LEFT_LONG_AGO]
+        if self.stale or wants != self.wants or not self._advance(store, known):
+            return self._whole(store, wants, seen, zoom)
+        message = {"whole": False, "epoch": self._epoch(), "seq": self.seq, "base": base} | self._repeated(known)
+        fresh = [want for want in seen if want not in known]
+        if fresh:
+            message["fresh"] = self._told(store, fresh)
+        return message | self._zoomed(store, seen, zoom)
 
     def _offered(self) -> dict[str, Any]:
         if self.file is None or self.seq > self.file[0]:
@@ -145,25 +105,35 @@ class Feed:
     def _epoch(self) -> str:
         return f"{self.epoch}.{self.generation}"
 
-    def _whole(self, store: Store, wants: tuple[Want, ...], zoom: Zoom | None) -> dict[str, Any]:
-        self.wants, self.whole_seq, self.stale = wants, self.seq, False
+    def _whole(self, store: Store, wants: tuple[Want, ...], seen: Sequence[Want], zoom: Zoom | None) -> dict[str, Any]:
+        self.wants, self.stale, self.answered = wants, False, None
         self.generation += 1
-        self.recent.clear()
-        self.answered = None
-        self.sent = dict.fromkeys((want.id for want in wants), 0)
+        for told in (self.recent, self.sent, self.left, self.cursors):
+            told.clear()
         message = {"whole": True, "epoch": self._epoch(), "seq": self.seq, "base": self.seq}
-        message |= _series(store, wants, n=BUCKETS, cursors=self.cursors)
-        return message | self._zoomed(store, zoom)
+        return message | self._told(store, seen) | self._zoomed(store, seen, zoom)
 
-    def _advance(self, store: Store) -> bool:
+    def _told(self, store: Store, wants: Sequence[Want]) -> dict[str, Any]:
+        """All there is of these series. A browser that misses it cannot go on with what follows."""
+        self.told_seq = self.seq
+        ids = {want.id for want in wants}
+        self.sent |= dict.fromkeys(ids, 0)
+        self.left |= dict.fromkeys(ids, self.seq)
+        for _, new in self.recent:
+            for series_id in ids & new.keys():
+                del new[series_id]
+        return _series(store, wants, n=BUCKETS, cursors=self.cursors)
+
+    def _advance(self, store: Store, wants: Sequence[Want]) -> bool:
         """Takes in what is new; false where the cursor is void, or steps went back and what the browser holds is no longer the curve."""
         new: dict[str, tuple[int, Columns]] = {}
-        for run_id, of_run in _by_run(self.wants).items():
+        for run_id, of_run in _by_run(wants).items():
             delta = store.since(run_id, [want.key for want in of_run], self.cursors[run_id])
             if delta.reset or delta.rewound:
                 return False
-            self.cursors[run_id] = dict(delta.cursor)
+            self.cursors[run_id] |= delta.cursor
             for want in of_run:
+                self.left[want.id] = self.seq
                 points = delta.points.get(want.key)
                 if points is not None and points.values.size:
                     new[want.id] = (self.sent[want.id], of_points(points, zero_s=want.zero_s))
@@ -173,23 +143,31 @@ class Feed:
             self.recent.popleft()
         return True
 
-    def _repeated(self) -> dict[str, Any]:
+    def _repeated(self, wants: Sequence[Want]) -> dict[str, Any]:
         parts: dict[str, list[tuple[int, Columns]]] = {}
+        ids = {want.id for want in wants}
         for _, new in self.recent:
             for series_id, piece in new.items():
-                parts.setdefault(series_id, []).append(piece)
+                if series_id in ids:
+                    parts.setdefault(series_id, []).append(piece)
         columns, grids = shared({name: joined([piece for _, piece in pieces]) for name, pieces in parts.items()})
         points = {name: {"from": parts[name][0][0], "columns": piece} for name, piece in columns.items()}
         return {"points": points, "grids": grids} if grids else {"points": points}
 
-    def _zoomed(self, store: Store, zoom: Zoom | None) -> dict[str, Any]:
+    def _zoomed(self, store: Store, seen: Sequence[Want], zoom: Zoom | None) -> dict[str, Any]:
         if zoom is None:
             return {}
-        if self.answered == (zoom.id, zoom.again):
-            # An answer may be overtaken, too: the browser asks again where it has not seen what it was sent.
-            return {"answered": {"id": zoom.id, "again": zoom.again}}
-        self.answered = (zoom.id, zoom.again)
-        return {"zoom": {"id": zoom.id, **_series(store, self.wants, n=zoom.n, zoom=zoom)}}
+        if self.answered != (zoom.id, zoom.again):
+            self.answered, self.finer = (zoom.id, zoom.again), {want.id for want in seen}
+            return {"zoom": {"id": zoom.id, **_series(store, seen, n=zoom.n, zoom=zoom)}}
+        # An answer may be overtaken, too: the browser asks again where it has not seen what it was sent.
+        answered = {"answered": {"id": zoom.id, "again": zoom.again}}
+        more = [want for want in seen if want.id not in self.finer]
+        if not more:
+            return answered
+        self.told_seq = self.seq
+        self.finer |= {want.id for want in more}
+        return answered | {"zoom": {"id": zoom.id, "more": True, **_series(store, more, n=zoom.n, zoom=zoom)}}
 
 
 def _by_run(wants: Sequence[Want]) -> dict[str, list[Want]]:
@@ -218,7 +196,7 @@ def _series(
             continue
         drawn, counts = _drawn(store, run_id, of_run, n=n, zoom=zoom)
         if cursors is not None:
-            cursors[run_id] = counts
+            cursors.setdefault(run_id, {}).update(counts)
         for want, (envelope, older) in drawn.items():
             series[want.id] = of_envelope(envelope, zero_s=want.zero_s)
             if older is not None and older.x.size:

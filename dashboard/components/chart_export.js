@@ -39,7 +39,8 @@ function fileName(chart) {
 }
 
 async function drawing(chart) {
-  const { theme } = chart.page;
+  const { theme, near } = chart.page;
+  await near.brought(chart.root);
   chart.prepare();
   const { data, layout } = chart.figure();
   const markup = await globalThis.Plotly.toImage({ data, layout, config: { staticPlot: true } }, { format: "svg", width: layout.width, height: layout.height, imageDataOnly: true });

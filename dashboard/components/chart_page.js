@@ -4,6 +4,7 @@ import { Clock, isSignal } from "./chart_axis.js";
 import { Series, emptyColumns, unpacked, unpackedAll } from "./chart_data.js";
 import { save } from "./chart_export.js";
 import { Hover } from "./chart_hover.js";
+import { Near } from "./chart_near.js";
 import { ChartSight } from "./chart_sight.js";
 import { groupsCsv } from "./compare_lines.js";
 import { themeOf } from "./chart_theme.js";
@@ -32,6 +33,7 @@ export class ChartPage extends ChartSight {
     this.counts = { mounts: 0, messages: 0, reacts: 0, resyncs: 0 };
     this.hover = new Hover(this);
     // Streamlit scrolls within an element of its own, to which only scrollMargin applies.
+    this.near = new Near(() => this.axisNeeds());
     this.seen = new IntersectionObserver((entries) => this.watched(entries), { rootMargin: NEAR, scrollMargin: NEAR });
     this.sized = new ResizeObserver(() => this.later());
     this.sized.observe(root);
@@ -52,47 +54,79 @@ export class ChartPage extends ChartSight {
     if (data.whole) this.restart(data);
     this.seq = data.seq;
     for (const [id, { from, columns }] of Object.entries(data.points ?? {})) {
-      if (!this.series.has(id)) this.series.set(id, new Series());
-      if (!this.series.get(id).append(from, unpacked(columns, data.grids))) return false;
+      if (!this.series.get(id)?.append(from, unpacked(columns, data.grids))) return false;
       this.versions.set(id, `${this.epoch}.${this.series.get(id).appended}`);
     }
+    if (data.fresh) this.begin(data.fresh, `${data.epoch}.${data.seq}`);
+    this.near.answered(data);
     if (data.zoom && data.zoom.id === this.view.zoomId) {
-      const { series, superseded, grids } = data.zoom;
-      this.fine = { id: data.zoom.id, series: unpackedAll(series, grids), superseded: unpackedAll(superseded), axis: this.axisName(), range: this.view.range };
-      this.merged.clear();
+      this.refine(data.zoom);
       this.asked = null;
-      this.viewVersion++;
     } else if (this.asked && (--this.asked.patience < 0 || this.overtaken(data.answered))) this.ask({ ...this.asked.zoom, again: this.asked.zoom.again + 1 });
     this.later();
     return true;
   }
 
+  // What is out of sight is not in a whole message: its chart keeps what it has until it is told anew, when it comes into sight.
   restart(data) {
     this.epoch = data.epoch;
-    this.series.clear();
     this.merged.clear();
-    this.superseded = new Map(Object.entries(unpackedAll(data.superseded)));
-    this.versions.clear();
-    for (const [id, columns] of Object.entries(unpackedAll(data.series, data.grids))) {
-      const series = new Series();
-      series.replace(columns);
-      this.series.set(id, series);
-      this.versions.set(id, `${data.epoch}.0`);
-    }
-    if (this.view.range) this.askFiner();
+    this.begin(data, `${data.epoch}.0`);
   }
 
-  // Series that the server has worked out whole and placed on the page's axis (groups, thin lines of a comparison), apart from the live ones.
+  // Series that are told from their beginning.
+  begin({ series, superseded, grids }, version) {
+    const older = unpackedAll(superseded);
+    for (const [id, columns] of Object.entries(unpackedAll(series, grids))) {
+      const whole = new Series();
+      whole.replace(columns);
+      this.series.set(id, whole);
+      this.versions.set(id, version);
+      if (older[id]) this.superseded.set(id, older[id]);
+      else this.superseded.delete(id);
+    }
+    if (this.view.range && this.fine?.id !== this.view.zoomId && !this.asked) this.askFiner();
+  }
+
+  // The answer to a zoom, or to the part of the page that came into sight since (`more`).
+  refine({ id, more, series, superseded, grids }) {
+    const known = more && this.fine?.id === id ? this.fine : null;
+    this.fine = {
+      id, axis: this.axisName(), range: this.view.range,
+      series: { ...known?.series, ...unpackedAll(series, grids) },
+      superseded: { ...known?.superseded, ...unpackedAll(superseded) },
+    };
+    this.merged.clear();
+    this.viewVersion++;
+  }
+
+  // What the ids of series stand for: live ones for the runs in colour, held ones for what was chosen. Others' are nobody's here.
+  regard(runs, choice) {
+    if (runs !== this.runs) for (const told of [this.series, this.superseded, this.versions, this.merged]) told.clear();
+    if (choice !== this.choice) this.held.clear();
+    Object.assign(this, { runs, choice });
+  }
+
+  // Series that the server has worked out whole and placed on an axis (groups, thin lines of a comparison), apart from the live ones.
   hold(wire, version) {
     if (version === this.heldVersion) return;
     this.heldVersion = version;
-    this.held = new Map(Object.entries(wire).map(([id, columns]) => [id, unpacked({ ...columns, time: columns.step })]));
+    for (const [id, columns] of Object.entries(wire)) {
+      this.held.set(id, { axis: this.heldAxis, version, columns: unpacked({ ...columns, time: columns.step }) });
+    }
     this.later();
   }
 
   // A held series; nothing of it while the page is on another axis than the one it was made for.
   heldOf(id) {
-    return this.held.has(id) && this.heldAxis !== this.view.axis ? NOTHING : this.held.get(id);
+    const held = this.held.get(id);
+    return held && held.axis !== this.view.axis ? NOTHING : held?.columns;
+  }
+
+  // Series that are needed wherever the page stands, beside its clocks: those of a signal that is its axis.
+  axisNeeds() {
+    if (!isSignal(this.view.axis)) return [];
+    return Object.keys(this.clockSpecs ?? {}).map((clock) => this.axisSeries(clock)).filter((id) => id !== undefined);
   }
 
   // The charts' specs and marks. A chart that stays keeps its elements, and with them zoom, focus and pointer.
@@ -109,7 +143,7 @@ export class ChartPage extends ChartSight {
       chart.describe(spec);
       return chart;
     });
-    for (const gone of old.values()) this.seen.unobserve(gone.root);
+    for (const gone of old.values()) this.removed(gone);
     this.later();
   }
 
@@ -118,7 +152,14 @@ export class ChartPage extends ChartSight {
     this.counted("mounts");
     this.hover.attach(chart);
     this.seen.observe(chart.root);
+    this.near.watch(chart.root, spec.id);
     return chart;
+  }
+
+  removed(chart) {
+    this.seen.unobserve(chart.root);
+    this.near.forget(chart.root);
+    globalThis.Plotly?.purge(chart.plot);
   }
 
   watched(entries) {
@@ -134,6 +175,7 @@ export class ChartPage extends ChartSight {
     if (this.frame) return;
     this.frame = requestAnimationFrame(() => {
       this.frame = null;
+      this.near.look();
       this.drawAll();
     });
   }
@@ -173,8 +215,7 @@ export class ChartPage extends ChartSight {
   }
 
   version(id) {
-    if (this.held.has(id)) return this.heldVersion;
-    return this.versions.get(id) ?? "";
+    return this.held.get(id)?.version ?? this.versions.get(id) ?? "";
   }
 
   loading(id) {
@@ -263,9 +304,10 @@ export class ChartPage extends ChartSight {
   }
 
   // Asks for a chart's exact points, of the range in view or all; the answer is a file to fetch.
-  askCsv(chart) {
+  async askCsv(chart) {
     if (chart.spec.series.some((one) => one.group)) {
-      save({ name: `${this.title}-${chart.spec.id}.csv`, blob: new Blob([groupsCsv(chart, this.held)], { type: "text/csv" }) });
+      await this.near.brought(chart.root);
+      save({ name: `${this.title}-${chart.spec.id}.csv`, blob: new Blob([groupsCsv(chart, (id) => this.held.get(id)?.columns)], { type: "text/csv" }) });
       return;
     }
     const spans = this.view.range ? Object.fromEntries(Object.entries(this.clocks).map(([name, clock]) => [name, this.span(clock)])) : null;
@@ -295,6 +337,7 @@ export class ChartPage extends ChartSight {
     cancelAnimationFrame(this.frame);
     clearTimeout(this.settling);
     this.seen.disconnect();
+    this.near.stop();
     this.sized.disconnect();
     for (const chart of this.charts) globalThis.Plotly?.purge(chart.plot);
   }

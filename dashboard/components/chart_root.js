@@ -32,6 +32,7 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   state.received_ms = performance.now();
   state.trigger = setTriggerValue;
   state.page.askFor = (zoom) => setStateValue("zoom", zoom);
+  state.page.near.tell = (sight) => setStateValue("sight", sight);
   state.page.askFile = (wanted) => setTriggerValue("csv", wanted);
   state.tellLayout = (layout) => setStateValue("layout", layout);
   const resync = (part) => ask(state, part, setTriggerValue);
@@ -52,6 +53,8 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   drawEmpty(state, data.empty);
   beat(state, 0);
   return () => {
+    // Streamlit also calls this where a message came while the one before it was being handed over; the page stays then.
+    if (state.root.isConnected) return;
     if (state.name) looks.set(state.name, { hidden: state.page.hidden });
     state.stopHeartbeat();
     state.page.destroy();
@@ -86,6 +89,7 @@ function draw(state, frame, words) {
   state.name ??= lookedAt(page, `${frame.page}:${frame.head.id ?? ""}`);
   const specs = frame.sections.flatMap((section) => section.blocks.filter((block) => block.kind === "chart"))
     .map((spec) => ({ ...spec, ...words.charts?.[spec.id] }));
+  page.regard(JSON.stringify([frame.head.id, frame.head.runs?.slice(0, frame.head.colours)]), JSON.stringify([frame.head.runs, frame.head.query]));
   page.specify(specs, { clocks: frame.clocks, marks: words.marks ?? {} });
   state.said = words;
   page.title = frame.head.name ?? frame.page;

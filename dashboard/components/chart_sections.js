@@ -49,6 +49,7 @@ function drawBlocks(grid, { section, state, words }) {
     update: (node, block) => {
       if (block.kind === "chart") return;
       setClass(node, `block ${block.kind} ${block.name ?? ""} span-${block.span ?? 12}`);
+      if (block.kind === "small" && !state.page.near.blocks.has(node)) state.page.near.watch(node, block.id);
       BLOCKS[block.kind](node, { block: { ...block, ...words.blocks?.[block.id] }, state });
     },
   });

@@ -100,6 +100,7 @@ export class ChartView {
 
   async draw() {
     if (!this.onScreen || !this.frame.clientWidth) return;
+    if (this.spec.series.every((one) => this.page.loading(one.id))) return this.waits();
     const fingerprint = this.fingerprint();
     if (fingerprint === this.drawn) return;
     this.drawn = fingerprint;
@@ -113,6 +114,12 @@ export class ChartView {
     this.picture = picture;
     await globalThis.Plotly.react(this.plot, data, layout, { staticPlot: true, displayModeBar: false, responsive: false });
     this.page.counted("reacts");
+  }
+
+  // Nothing of this chart has been told yet: its place is kept, and its key says that something is coming.
+  waits() {
+    this.keyText = "";
+    if (!this.key.querySelector(".loading")) this.key.replaceChildren(el("span", { class: "loading" }));
   }
 
   prepare() {

@@ -43,7 +43,7 @@ export function groupsCsv(chart, held) {
   const told = new Set();
   const fresh = (one, place) => !told.has(`${one.group} ${place}`) && told.add(`${one.group} ${place}`);
   const rows = chart.spec.series.filter((one) => one.group).flatMap((one) => {
-    const { step, mean, low, high, count: runs } = held.get(one.id) ?? { step: [] };
+    const { step, mean, low, high, count: runs } = held(one.id) ?? { step: [] };
     return step.map((place, i) => ((mean[i] === null && !runs[i]) || !fresh(one, place) ? null : [quoted(one.name), place, mean[i] ?? "", low[i] ?? "", high[i] ?? "", runs[i]].join(","))).filter(Boolean);
   });
   return ["group,place,mean,low,high,runs", ...rows].join("\r\n");

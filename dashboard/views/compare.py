@@ -17,8 +17,9 @@ from runvitals.dashboard.compare_charts import wants
 from runvitals.dashboard.compare_state import Shown, of_query
 from runvitals.dashboard.component import mount
 from runvitals.dashboard.data import Problem, overview, read
-from runvitals.dashboard.live_charts import Feed, Want, Zoom
+from runvitals.dashboard.live_charts import Feed, Want
 from runvitals.dashboard.navigation import go
+from runvitals.dashboard.sights import Sight, Zoom
 from runvitals.store import Store
 from runvitals.store.types import LIVE, RunInfo
 
@@ -106,12 +107,14 @@ def _data(store: Store, state: _Page, now_s: float) -> dict[str, Any]:
         return {"empty": _NO_RUN}
     _make(store, state, (runs, known), now_s)
     made = state.made
+    sight = Sight.of_state(_told("sight"), made.frame)
+    series = {name: columns for name, columns in made.series.items() if name in sight.ids}
     return {
         "frame": live.changed("compare.frame", made.frame),
         "words": live.changed("compare.words", made.words, standing_for=made.count),
-        "curves": live.changed("compare.curves", made.series, standing_for=made.count),
+        "curves": live.changed("compare.curves", series, standing_for=[made.count, *sorted(series)]),
         "views": live.changed("compare.views", compare_views.told(store)),
-        "charts": state.feed.message(store, made.wants, Zoom.of_state(_told("zoom"))),
+        "charts": state.feed.message(store, made.wants, Zoom.of_state(_told("zoom")), sight),
     }
 
 
@@ -150,6 +153,7 @@ def _told(event: str) -> Any:
 def _mounted(data: dict[str, Any]) -> None:
     events = {
         "zoom": _nothing,
+        "sight": _nothing,
         "go": _nothing,
         "resync": _resync,
         "csv": _export,

@@ -15,14 +15,16 @@ from runvitals.dashboard.chart_files import offer_csv
 from runvitals.dashboard.component import mount
 from runvitals.dashboard.data import Problem, read, shown_health
 from runvitals.dashboard.incidents import group
-from runvitals.dashboard.live_charts import Feed, Zoom
+from runvitals.dashboard.live_charts import Feed
 from runvitals.dashboard.navigation import go
 from runvitals.dashboard.panels import OTHERS, folded, pinned, sections
 from runvitals.dashboard.run_body import frame, main_incident, wants, words
 from runvitals.dashboard.run_completions import Completions
 from runvitals.dashboard.run_keys import RunKeys, search_json
+from runvitals.dashboard.run_labels import change, labels_json
 from runvitals.dashboard.run_layout import Layout
 from runvitals.dashboard.run_map import CELLS, map_json, measures
+from runvitals.dashboard.sights import Sight, Zoom
 from runvitals.dashboard.verdicts import BUCKETS, keys_read
 from runvitals.store import Store
 from runvitals.store.types import LIVE, Envelope, Latest, RunInfo
@@ -64,6 +66,7 @@ class _Page:
     map: dict[str, Any] = field(default_factory=dict)
     map_read_s: float = 0.0
     searched: bool = False
+    refused: str = ""
 
 
 def page() -> None:
@@ -114,12 +117,15 @@ def _data(store: Store, state: _Page, seen: head.Look, now_s: float) -> dict[str
     events = store.events(run.id, kinds=MARKED_EVENTS)
     health = shown_health(run, watched=seen.watching.alive)
     told = words(run, drawn, series=state.series, alerts=alerts, events=events, health=health, now_s=now_s)
+    told["labels"] = labels_json(run, said=state.refused)
     incident = main_incident(group(alerts, now_s=now_s))
+    framed = frame(run, keys, drawn, incident, said=state.said.sections())
+    sight = Sight.of_state(_told("sight"), framed)
     found = {
-        "frame": live.changed("run.frame", frame(run, keys, drawn, incident, said=state.said.sections())),
+        "frame": live.changed("run.frame", framed),
         "words": live.changed("run.words", told),
         "map": live.changed("run.map", _map(store, state, run, keys, now_s)),
-        "charts": state.feed.message(store, wants(run, keys, drawn), Zoom.of_state(_told("zoom"))),
+        "charts": state.feed.message(store, wants(run, keys, drawn), Zoom.of_state(_told("zoom")), sight),
     }
     if state.searched:
         found["signals"] = live.changed("run.signals", search_json(keys), standing_for=state.keys.digest)
@@ -163,7 +169,9 @@ def _told(event: str) -> Any:
 def _mounted(data: dict[str, Any]) -> None:
     events = {
         "zoom": _nothing,
+        "sight": _nothing,
         "go": _nothing,
+        "act": _act,
         "layout": _arrange,
         "search": _search,
         "completion": _choose,
@@ -177,6 +185,14 @@ def _mounted(data: dict[str, Any]) -> None:
     if sent.go:
         target = dict(sent.go)
         go(target.pop("page"), **{name: str(value) for name, value in target.items()})
+
+
+def _act() -> None:
+    """Changes tags, group or description as the browser asks; what the store refuses is said until the next change."""
+    state: _Page = st.session_state["runvitals.run"]
+    now_s = time.time()
+    said = read(lambda store: change(store, _told("act"), state.run_id, now_s=now_s), now_s=now_s)
+    state.refused = said.text if isinstance(said, Problem) else said
 
 
 def _mark(action: str) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from runvitals.dashboard.chart_files import points_csv
 from runvitals.dashboard.envelopes import PACKED_FROM
-from runvitals.dashboard.live_charts import BUCKETS, REPEATED, Feed, Span, Want, Zoom
+from runvitals.dashboard.live_charts import BUCKETS, LEFT_LONG_AGO, REPEATED, Feed, Want
+from runvitals.dashboard.sights import Sight, Span, Zoom
 from runvitals.store import Store
 from runvitals.store.types import Batch, SeriesPoints
 
@@ -268,3 +269,112 @@ def test_what_several_series_have_in_common_is_said_once(store: Store) -> None:
     new = feed.message(store, wants, None)
     assert new["grids"] == [{"step": [2], "time": [2.0]}]
     assert new["points"]["grad_norm"] == {"from": 0, "columns": {"grid": 0, "mean": [3.0]}}
+
+
+def sight(*keys: str, name: str = "s") -> Sight:
+    return Sight(id=name, blocks=keys, ids=frozenset(keys))
+
+
+def test_a_series_out_of_sight_is_neither_read_nor_sent(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in ("loss", "grad_norm"):
+        log(store, 0, [1.0, 2.0], key=key)
+    feed, wants = Feed(epoch="e"), [want(), want("grad_norm")]
+    read: list[str] = []
+    for name in ("since", "drawn"):
+        plain = getattr(Store, name)
+
+        def noted(self: Store, run_id: str, keys: list[str], *given: Any, plain: Any = plain, **named: Any) -> Any:
+            read.extend(keys)
+            return plain(self, run_id, keys, *given, **named)
+
+        monkeypatch.setattr(Store, name, noted)
+    whole = feed.message(store, wants, None, sight("loss"))
+    assert set(whole["series"]) == {"loss"} and whole["blocks"] == ["loss"] and whole["sighted"] == "s"
+    for key in ("loss", "grad_norm"):
+        log(store, 2, [3.0], key=key)
+    new = feed.message(store, wants, zoom_to(0, 1, n=100), sight("loss"))
+    assert set(new["points"]) == set(new["zoom"]["series"]) == {"loss"}
+    assert "grad_norm" not in json.dumps(new) and "grad_norm" not in read
+
+
+def test_a_series_that_comes_into_sight_is_told_whole_and_then_only_what_is_new(store: Store) -> None:
+    for key in ("loss", "grad_norm"):
+        log(store, 0, [1.0, 2.0], key=key)
+    feed, wants = Feed(epoch="e"), [want(), want("grad_norm")]
+    feed.message(store, wants, None, sight("loss"))
+    came = feed.message(store, wants, None, sight("loss", "grad_norm", name="t"))
+    assert not came["whole"] and came["sighted"] == "t"
+    assert came["fresh"]["series"]["grad_norm"]["mean"] == [1.0, 2.0]
+    log(store, 2, [3.0], key="grad_norm")
+    new = feed.message(store, wants, None, sight("loss", "grad_norm", name="t"))
+    assert "fresh" not in new
+    assert new["points"] == {"grad_norm": {"from": 0, "columns": {"step": [2], "time": [2.0], "mean": [3.0]}}}
+    assert new["base"] == came["seq"], "a browser that missed the beginning asks anew"
+
+
+def test_a_series_that_comes_back_goes_on_where_it_was_left_in_one_message(store: Store) -> None:
+    for key in ("loss", "grad_norm"):
+        log(store, 0, [0.0], key=key)
+    feed, wants = Feed(epoch="e"), [want(), want("grad_norm")]
+    feed.message(store, wants, None, sight("loss", "grad_norm"))
+    for step in range(1, 2 * REPEATED + 4):
+        log(store, step, [float(step)], key="grad_norm")
+        assert "grad_norm" not in feed.message(store, wants, None, sight("loss"))["points"]
+    back = feed.message(store, wants, None, sight("loss", "grad_norm"))
+    assert back["points"]["grad_norm"]["from"] == 0 and "fresh" not in back
+    assert back["points"]["grad_norm"]["columns"]["step"] == list(range(1, 2 * REPEATED + 4))
+
+
+def test_a_series_that_was_away_for_long_is_told_anew(store: Store) -> None:
+    for key in ("loss", "grad_norm"):
+        log(store, 0, [0.0], key=key)
+    feed, wants = Feed(epoch="e"), [want(), want("grad_norm")]
+    feed.message(store, wants, None, sight("loss", "grad_norm"))
+    log(store, 1, [1.0], key="grad_norm")
+    for _ in range(LEFT_LONG_AGO + 1):
+        feed.message(store, wants, None, sight("loss"))
+    back = feed.message(store, wants, None, sight("loss", "grad_norm"))
+    assert back["fresh"]["series"]["grad_norm"]["mean"] == [0.0, 1.0] and back["points"] == {}
+
+
+def test_what_comes_into_sight_of_a_zoom_has_its_finer_points_in_the_same_message(store: Store) -> None:
+    for key in ("loss", "grad_norm"):
+        log(store, 0, [float(number) for number in range(5_000)], key=key)
+    feed, wants, zoom = Feed(epoch="e"), [want(), want("grad_norm")], zoom_to(100, 150, n=600)
+    feed.message(store, wants, None, sight("loss"))
+    assert set(feed.message(store, wants, zoom, sight("loss"))["zoom"]["series"]) == {"loss"}
+    came = feed.message(store, wants, zoom, sight("loss", "grad_norm"))
+    assert came["zoom"]["more"] and set(came["zoom"]["series"]) == {"grad_norm"}
+    assert "count" not in came["zoom"]["series"]["grad_norm"], "single points"
+    after = feed.message(store, wants, zoom, sight("loss", "grad_norm"))
+    assert "zoom" not in after and after["base"] == came["seq"]
+
+
+FRAME = {
+    "clocks": {"run": {"steps": "loss", "tokens": None}},
+    "sections": [
+        {
+            "blocks": [
+                {"id": "curve", "kind": "chart", "series": [{"id": "margin", "error": "margin_se"}]},
+                {"id": "words", "kind": "note"},
+                {
+                    "id": "small",
+                    "kind": "small",
+                    "items": [{"series": "gpu", "bar": ["a", "b"], "feet": [{"series": "w"}]}],
+                },
+            ]
+        }
+    ],
+}
+
+
+def test_the_browser_names_blocks_and_the_frame_knows_their_series() -> None:
+    told = Sight.of_state({"id": "7", "blocks": ["small", "gone"], "axis": ["lr"]}, FRAME)
+    assert told == Sight(id="7", blocks=("small",), ids=frozenset({"gpu", "a", "b", "w", "lr", "loss"}))
+
+
+@pytest.mark.parametrize("state", [None, "x", {}, {"blocks": "curve", "axis": []}, {"blocks": ["curve"]}])
+def test_before_the_browser_has_told_anything_legible_the_first_charts_are_taken(state: object) -> None:
+    assert Sight.of_state(state, FRAME) == Sight(
+        id="", blocks=("curve",), ids=frozenset({"margin", "margin_se", "loss"})
+    )

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from runvitals.dashboard.panels import folded, sections
 from runvitals.dashboard.run_body import wants, words
+from runvitals.dashboard.sights import FIRST_CHARTS
 from runvitals.dashboard.verdicts import NEUTRAL, SectionWords, agreed
 from runvitals.store import Store
 from runvitals.store.types import Latest
@@ -32,12 +33,13 @@ def body(app: AppTest, store: Store, name: str) -> tuple[dict[str, Any], dict[st
     return data["frame"]["body"], data["words"]["body"], data["charts"]
 
 
-def test_a_deep_link_opens_the_run_with_all_its_series(app: AppTest, watched: Store) -> None:
+def test_a_deep_link_opens_the_run_with_the_series_of_its_first_charts(app: AppTest, watched: Store) -> None:
     frame, said, charts = body(app, watched, "dpo-7b-uf-b01")
     assert frame["head"]["name"] == "dpo-7b-uf-b01"
     drawn = [block["id"] for section in frame["sections"] for block in section["blocks"]]
     assert {"reward_margin", "chosen_rejected", "loss", "grad_norm"} <= set(drawn)
-    asked = {line["id"] for s in frame["sections"] for b in s["blocks"] for line in b.get("series", ())}
+    blocks = [b for s in frame["sections"] for b in s["blocks"] if b["kind"] == "chart"]
+    asked = {line["id"] for b in blocks[:FIRST_CHARTS] for line in b["series"]}
     assert charts["whole"] and asked <= set(charts["series"])
     assert said["facts"][0]["health"] == "critical"
 
