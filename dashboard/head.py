@@ -74,6 +74,12 @@ def unknown(what: str, names: Sequence[str]) -> dict[str, str]:
     return {"key": "link", "severity": "unknown", "title": title, "text": text}
 
 
+def unknown_rule(name: str) -> dict[str, str]:
+    """The line for a link that names a rule which is none of ours and not in the user's file."""
+    text = f"{name[:_NAME_SHOWN]} is neither one of ours nor in runvitals.toml; to list them all: runvitals rules"
+    return {"key": "rule", "severity": "unknown", "title": "No such rule", "text": text}
+
+
 def page_title(seen: Look | Problem) -> str:
     """The title of the browser's tab: "◆ 6 · runvitals" with six open incidents."""
     if isinstance(seen, Problem) or not seen.open or seen.worst is None:

@@ -72,7 +72,7 @@ function drawRuns(setup) {
   });
   const none = !runs.length;
   setup.more.hidden = !(none || body.unlisted);
-  setText(setup.more, none ? (body.runs.length ? "No run answers this." : "No run is stored yet.") : `${count(body.unlisted)} older runs are not listed; name them in the command: runvitals backtest RUN`);
+  setText(setup.more, none ? (body.runs.length ? "No run answers this." : "No run is stored yet.") : `${count(body.unlisted)} older ${body.unlisted === 1 ? "run is not listed; name it" : "runs are not listed; name them"} in the command: runvitals backtest RUN`);
   setText(setup.chosen, `${count(draft.runs.size)} chosen`);
   setAttribute(setup.begin, "disabled", draft.runs.size === 0 || (draft.mode === "rule" && !draft.rule));
 }

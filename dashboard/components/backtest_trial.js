@@ -103,7 +103,7 @@ function row(one, trial) {
   const did = one.did ? el("a", { href: `./alerts?alert=${encodeURIComponent(one.did.id)}`, onclick: (event) => follow(event, trial, one.did.id) }, firing(one.did)) : "—";
   return el("tr", { "data-change": one.change },
     el("td", { class: "sign", "aria-hidden": "true" }, SIGNS[one.change]),
-    el("td", {}, severityLabel(severity, { word: one.title, hollow: one.would === null })),
+    el("td", {}, severityLabel(severity, { word: one.title })),
     el("td", {}, one.would ? firing(one.would) : "—"),
     el("td", {}, did, one.did && one.did.answer ? el("div", { class: "ink2 small" }, ANSWERS[one.did.answer] ?? one.did.answer) : null),
     el("td", {}, difference(one)),

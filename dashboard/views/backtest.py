@@ -38,7 +38,11 @@ def _live() -> None:
     head.renew(seen)
     pulse = head.pulse(seen, now_s=now_s, every_s=EVERY_S)
     found = read(lambda store: _body(store), now_s=now_s)
-    data = pulse if isinstance(found, Problem) else {**live.changed(KEY, found), **pulse}
+    if isinstance(found, Problem):
+        data = pulse
+    else:
+        pulse["notices"] = [*pulse["notices"], *found.pop("missing")]
+        data = {**live.changed(KEY, found), **pulse}
     sent = mount(KEY, key=KEY, data=data, events=_EVENTS)
     if sent.open:
         go("alerts", alert=str(sent.open))
@@ -48,18 +52,23 @@ def _body(store: Store) -> dict[str, Any]:
     runs = [run for run in store.runs() if run.delete_after_s is None]
     named = st.query_params.get("trial", "")
     trial = trials().get(named)
-    file = rules_file(settings().rules)
-    return body(
+    file, rule = rules_file(settings().rules), st.query_params.get("rule", "")
+    known, chosen = {run.id for run in runs}, _chosen(store, runs, trial)
+    unknown = [run_id for run_id in chosen if run_id not in known]
+    asked = body(
         runs,
         file,
-        chosen=_chosen(store, runs, trial),
-        rule=st.query_params.get("rule", ""),
+        chosen=[run_id for run_id in chosen if run_id in known],
+        rule=rule,
         alert=st.query_params.get("alert", ""),
         trial=trial,
         ahead=trials().ahead(trial) if trial is not None else 0,
         refused=st.session_state.get(_REFUSED, ()),
         lost=bool(named) and trial is None,
     )
+    missing = [head.unknown("run", unknown)] if unknown else []
+    missing += [head.unknown_rule(rule)] if rule and not asked["rule"] else []
+    return {**asked, "missing": missing}
 
 
 def _chosen(store: Store, runs: Sequence[RunInfo], trial: Trial | None) -> list[str]:

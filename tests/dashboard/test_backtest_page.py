@@ -20,7 +20,7 @@ backtest.page()
 """
 
 
-def body_of(**query: str) -> dict[str, Any]:
+def data_of(**query: str) -> dict[str, Any]:
     """What the page gives its component where the address holds this query."""
     app = AppTest.from_string(PAGE, default_timeout=30)
     for name, value in query.items():
@@ -28,7 +28,13 @@ def body_of(**query: str) -> dict[str, Any]:
     app.run()
     assert not app.exception
     (element,) = app.get("bidi_component")
-    found: dict[str, Any] = json.loads(element.proto.json)["body"]
+    found: dict[str, Any] = json.loads(element.proto.json)
+    return found
+
+
+def body_of(**query: str) -> dict[str, Any]:
+    """The part of it that does not change with time."""
+    found: dict[str, Any] = data_of(**query)["body"]
     return found
 
 
@@ -45,6 +51,16 @@ def test_without_an_alert_nothing_is_chosen_and_a_wrong_address_harms_nothing(wa
     body = body_of(alert="nobody", rule="no_rule", trial="gone")
     assert (body["chosen"], body["rule"], body["trial"]) == ([], "", None)
     assert (body["lost"], body_of()["lost"]) == (True, False)
+
+
+def test_an_address_that_names_what_is_not_there_says_so_and_keeps_the_rest(watched: Store) -> None:
+    known = watched.runs()[0].id
+    found = data_of(runs=f"{known},nobody", rule="no_rule")
+    assert (found["body"]["chosen"], found["body"]["rule"]) == ([known], "")
+    told = {notice["title"]: notice["text"] for notice in found["notices"]}
+    assert told["No such run"].startswith("nobody is not in this store.")
+    assert told["No such rule"].startswith("no_rule is neither")
+    assert not {"No such run", "No such rule"} & {notice["title"] for notice in data_of(runs=known)["notices"]}
 
 
 def test_numbers_are_those_of_the_users_file_beside_ours(watched: Store) -> None:
