@@ -1,17 +1,21 @@
-// The head of a run's page: name and controls, the strip of facts, the open incident.
+// The head of a run's page: name and controls, what people keep with it, the strip of facts, the open incident.
 
 import { el, keyed, setAttribute, setClass, setText, mutedText, severityMark, seriesColor, statusLabel, swatch } from "./base.js";
 import { axisControl, axisControlText } from "./chart_controls.js";
 import { age, clock } from "./format.js";
+import { runLabels } from "./run_labels.js";
 
 const MODES = { whole: "Whole run", last: "Last 50 steps", follow: "Follow" };
 // An ended run has nothing to follow.
 const ENDED_MODES = { whole: MODES.whole, last: MODES.last };
 
 export function drawRunHead(parent, { state, frame, words }) {
-  if (!parent.firstChild) parent.append(...["title run-title", "facts", "incidents", "beside"].map((name) => el("div", { class: name })));
-  const [title, facts, incidents, beside] = parent.children;
+  if (!parent.firstChild) parent.append(...["title run-title", "run-labels", "facts", "incidents", "beside"].map((name) => el("div", { class: name })));
+  const [title, labels, facts, incidents, beside] = parent.children;
   drawTitle(title, { state, head: frame.head });
+  state.labels ??= runLabels(state);
+  if (!labels.firstChild) labels.append(state.labels.node);
+  state.labels.draw(frame.head.id, words.labels);
   drawFacts(facts, words.facts ?? []);
   drawIncidents(incidents, { state, incidents: words.incident ? [words.incident] : [] });
   drawBeside(beside, { state, beside: words.beside });

@@ -144,3 +144,34 @@ def test_the_parts_of_a_step_are_stacked_on_the_steps_that_they_belong_to(page: 
     highest = chart.locator(".ytick text").all_text_contents()[-1]
     assert float(highest) in (7.5, 8.0, 10.0), "a step of 2 s with its evaluation of 8 s reaches to 10 s"
     assert "not logged: optimiser, save" in chart.inner_text()
+
+
+def test_tags_group_and_description_are_changed_under_the_runs_name_and_stay_text(
+    store: Store, page: sync_api.Page
+) -> None:
+    line = page.locator(".run-labels")
+    line.get_by_role("button", name="Add tags").click()
+    page.get_by_label("Tags to add, with commas between").fill(f"sweep, {HOSTILE}")
+    page.keyboard.press("Enter")
+    line.get_by_role("link", name=HOSTILE, exact=True).wait_for()
+    assert list(store.run("r").tags) == ["sweep", HOSTILE]
+    assert page.evaluate("window.pwned") is None
+
+    line.get_by_role("button", name="Describe").click()
+    field = page.get_by_label("What this run is about")
+    field.fill("Two lines\nof words")
+    store.group_runs(["r"], "seeds")  # somebody else's change comes while this one types
+    line.get_by_role("link", name="seeds").wait_for()
+    assert field.input_value() == "Two lines\nof words"
+    page.keyboard.press("Control+Enter")
+    line.locator(".label-words", has_text="Two lines").wait_for()
+    assert store.run("r").description == "Two lines\nof words"
+
+    line.get_by_role("button", name="Remove the tag sweep").click()
+    line.get_by_role("link", name="sweep").wait_for(state="detached")
+    assert list(store.run("r").tags) == [HOSTILE]
+    line.get_by_role("button", name="Change").click()
+    page.get_by_label("Group, empty for none").fill("g" * 61)
+    page.keyboard.press("Enter")
+    line.get_by_text("Not done").wait_for()
+    assert store.run("r").group == "seeds"
