@@ -38,7 +38,7 @@ function cleanAddress() {
 
 function build(parent) {
   // `unanswered`: what the user changed and no answer shows yet, so that a second change made meanwhile does not undo the first.
-  const state = { unanswered: {}, picked: new Set(), remembered: new Map(), rows: new Map(), all: false, watchLine: watchLine() };
+  const state = { unanswered: {}, folds: new Map(), picked: new Set(), remembered: new Map(), rows: new Map(), all: false, watchLine: watchLine() };
   state.onpick = (id, event) => pick(state, id, event);
   state.onopen = (id) => state.send("open", id);
   state.onterm = (term) => !state.search.text().includes(term) && state.search.set(`${state.search.text()} ${term}`.trim());
@@ -67,7 +67,7 @@ function build(parent) {
     el("thead", {}, el("tr", {}, state.heads)),
     state.tbody,
   );
-  state.more = el("button", { class: "button more", type: "button", hidden: true, onclick: () => more(state) });
+  state.more = el("button", { class: "button more", type: "button", hidden: true, onclick: () => ((state.moreAfter = null), more(state)) });
   state.bar = actionBar(state);
   state.updated = el("span", { class: "updated" });
   state.root = el(
@@ -85,14 +85,14 @@ function build(parent) {
     state.bar.node,
   );
   parent.append(state.root);
-  const near = new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && more(state), { rootMargin: "800px" });
-  near.observe(state.more);
+  // The page scrolls inside an element of Streamlit's, where `rootMargin` reaches nothing: `scrollMargin` asks before the end is seen.
+  state.near = new IntersectionObserver((seen) => seen.at(-1).isIntersecting && more(state), { scrollMargin: "800px", rootMargin: "800px" });
   const slash = (event) => event.key === "/" && !typing(event) && (event.preventDefault(), state.search.focus());
   document.addEventListener("keydown", slash);
   const beat = heartbeat(state, () => tick(state));
   state.stop = () => {
     document.removeEventListener("keydown", slash);
-    near.disconnect();
+    state.near.disconnect();
     beat();
   };
   return state;
@@ -133,7 +133,12 @@ function drawBody(state) {
   // "All that answer the search" was said of that search; what answers another one nobody has chosen.
   if (state.allOf !== head.q) state.all = false;
   drawRows(state);
+  if (state.limit !== head.limit) state.moreAfter = null;
+  state.limit = head.limit;
   state.more.hidden = !head.rest;
+  // Looked at anew, for rows that are few or folded may leave the end as near as it was, of which nobody is told.
+  state.near.unobserve(state.more);
+  state.near.observe(state.more);
   setText(state.more, `${count(head.rest)} more`);
   drawChoice(state);
 }
@@ -143,6 +148,8 @@ function settle(state) {
   const now = lookOf(state.parts.head);
   const asked = lookOf({ q: "", by: "", sort: "", ...state.unanswered });
   for (const name of Object.keys(state.unanswered)) if (asked[name].trim() === now[name]) delete state.unanswered[name];
+  const folded = new Map(state.parts.groups.map((group) => [group.key, group.folded]));
+  for (const [key, wanted] of state.folds) if (!folded.has(key) || folded.get(key) === wanted) state.folds.delete(key);
 }
 
 function drawSort(node, name, sort) {
@@ -180,12 +187,18 @@ function makeHead(state) {
   const label = el("span", { class: "cut" });
   const number = el("span", { class: "number" });
   const needing = el("span", { class: "needing" });
-  const button = el("button", { class: "fold", type: "button", onclick: () => state.send("fold", node.runvitals.group.key) }, el("span", { class: "arrow", "aria-hidden": "true" }), label, number, needing);
+  const button = el("button", { class: "fold", type: "button", onclick: () => fold(state, node.runvitals.group) }, el("span", { class: "arrow", "aria-hidden": "true" }), label, number, needing);
   // A cell for each column, for one that spans them all would bring hidden columns back; what is written runs over the empty ones.
   const rest = COLUMNS.slice(1).map((name) => el("td", { class: columnClass(name) }));
   const node = el("tr", { class: "group" }, el("th", { scope: "rowgroup" }, button), rest);
   node.runvitals = { label, number, needing, button };
   return node;
+}
+
+/** Tells how every group is wanted of which no answer shows it yet: said twice, or overtaken by the next, it means the same. */
+function fold(state, group) {
+  state.folds.set(group.key, !(state.folds.get(group.key) ?? group.folded));
+  state.send("fold", [...state.folds]);
 }
 
 function updateHead(state, node, group) {

@@ -108,8 +108,10 @@ def _more() -> None:
 
 
 def _fold() -> None:
-    """Hides or shows the rows of a group."""
-    st.session_state[_STATE]["folded"] ^= {str(st.session_state["runs"]["fold"])}
+    """Hides or shows the rows of groups: pairs of a group's key and whether it is to be folded."""
+    folded: set[str] = st.session_state[_STATE]["folded"]
+    for key, wanted in st.session_state["runs"]["fold"] or ():
+        (folded.add if wanted else folded.discard)(str(key))
 
 
 def _act() -> None:
