@@ -33,6 +33,7 @@ STATISTICAL: tuple[str, ...] = (
     "entropy_explosion", "ratio_blowup", "clipping_excessive", "value_collapse", "reward_collapse", "reward_flat",
     "reward_overoptimisation", "reward_model_at_chance", "noisy_labels", "reward_constant",
     "pairs_memorised", "reward_scale_drift",
+    "learning_rate_too_high",
 )  # fmt: skip
 """Rules that only compare numbers with numbers, and so follow from any cause that spoils all numbers."""
 

@@ -28,6 +28,7 @@ NAN_FILTER = _source(
 )
 SILENT_CORRUPTION = _source("Silent data corruption in LLM training (2026)", "https://arxiv.org/abs/2604.00726")
 ZCLIP = _source("ZClip (Kumar et al., 2025)", "https://arxiv.org/abs/2504.02507")
+WSD = _source("MiniCPM (Hu et al., 2024), warmup-stable-decay", "https://arxiv.org/abs/2404.06395")
 OLMO = _source("OLMo 2 (2024)", "https://arxiv.org/abs/2501.00656")
 SPIKES = _source("ML Engineering (Bekman), training loss patterns", "https://github.com/stas00/ml-engineering")
 FLIGHT_RECORDER = _source(
