@@ -241,7 +241,12 @@ def app() -> Iterator[tuple[str, psutil.Process]]:
             start = {"project": "benchmark", "name": f"run-{number}", "config": {}, "info": {}, "time_s": start_s}
             append(store, f"run-{number}", 1, POINTS, keys=KEYS, rng=rng, start_s=start_s, start=start)
         port = free_port("127.0.0.1", 0)
-        environ = {**os.environ, "RUNVITALS_BENCH_STORE": url, "RUNVITALS_BENCH_EVERY_S": str(EVERY_S)}
+        environ = {
+            **os.environ,
+            "RUNVITALS_HOME": folder,
+            "RUNVITALS_BENCH_STORE": url,
+            "RUNVITALS_BENCH_EVERY_S": str(EVERY_S),
+        }
         command = [
             sys.executable,
             "-m",

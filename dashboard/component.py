@@ -1,4 +1,4 @@
-"""Mounts our own components: files in `components/`, served by Streamlit, never sent inside a message.
+"""Mounts our own components: files of `components/`, each page's put together, served by Streamlit, never sent inside a message.
 
 Streamlit finds such files by a manifest in an installed distribution's pyproject.toml, which works neither for an editable
 install whose rooms are links nor without an install. So the same manifest is handed to the running component manager here.
@@ -6,6 +6,7 @@ install whose rooms are links nor without an install. So the same manifest is ha
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +19,13 @@ from streamlit.components.v2.component_manager import BidiComponentManager
 from streamlit.components.v2.get_bidi_component_manager import get_bidi_component_manager
 from streamlit.components.v2.manifest_scanner import ComponentConfig, ComponentManifest
 
+from runvitals.dashboard.bundle import served
+from runvitals.errors import SettingsError
+from runvitals.settings import Settings
+
 Renderer = Callable[..., Any]
+
+_log = logging.getLogger(__name__)
 
 _renderers: WeakKeyDictionary[BidiComponentManager, dict[str, Renderer]] = WeakKeyDictionary()
 
@@ -65,8 +72,17 @@ def _renderer(name: str) -> Renderer:
 
 
 def _register_folders(manager: BidiComponentManager) -> None:
-    """Lets the server serve `components/` under each component's name."""
-    here = Path(__file__).resolve().parent
-    scripts = sorted(path.stem for path in (here / "components").glob("*.js"))
-    ours = [ComponentConfig(name=script, asset_dir="components") for script in scripts]
-    manager.register_from_manifest(ComponentManifest(name="runvitals", version="0", components=ours), here)
+    """Lets the server serve `components/` under each component's name; of pages, one script and one style sheet where the home can hold them."""
+    components = Path(__file__).resolve().parent / "components"
+    scripts = sorted(path.stem for path in components.glob("*.js"))
+    _register(manager, scripts, components)
+    pages = [name for name in scripts if name != "base" and (components / f"{name}.css").is_file()]
+    try:
+        _register(manager, pages, served(components, pages, Settings.from_environment().home / "served"))
+    except (OSError, SettingsError) as error:
+        _log.info("pages are served from their many sources: %s", error)
+
+
+def _register(manager: BidiComponentManager, names: Sequence[str], folder: Path) -> None:
+    ours = [ComponentConfig(name=name, asset_dir=folder.name) for name in names]
+    manager.register_from_manifest(ComponentManifest(name="runvitals", version="0", components=ours), folder.parent)

@@ -1,6 +1,9 @@
-// The entry of pages with live charts. Plotly is by far the largest file, so it is asked for before the modules that draw with it.
+// The entry of pages with live charts. Plotly is by far the largest file, so it is asked for before anything is drawn.
 
-const PLOTLY = new URL("./plotly/plotly-basic.min.js", import.meta.url).href;
+import drawPage from "./chart_root.js";
+
+// By the name of a component that is served from the folder of the sources, for this script may be served from another.
+const PLOTLY = new URL("../runvitals.base/plotly/plotly-basic.min.js", import.meta.url).href;
 
 // Loads Plotly once for the whole window, from this server; a second component waits for the first one's load.
 function loadPlotly() {
@@ -17,6 +20,6 @@ globalThis.runvitalsPlotly ??= loadPlotly();
 // The page tells of a load that fails; until it is there to do so, nobody does.
 globalThis.runvitalsPlotly.catch(() => {});
 
-const { default: drawPage } = await import("./chart_root.js");
-
-export default drawPage;
+export default function (told) {
+  return drawPage(told);
+}
