@@ -36,7 +36,7 @@ The codes are the catalogue's. Two of its items live in another rule: a start th
 not recover (D4) in `loss_spike` and `loss_divergence`. Times of single ranks are not logged, so R5 reads utilisation only.
 
 *Tried on* counts real runs: published logs, and tiny runs of the corpus ([scoring.md](scoring.md)), healthy and broken on purpose, of the
-half that thresholds may be fitted on; `scripts/measure_rule_evidence.py` counts them. Many rules have met no real run with their fault yet.
+halves that thresholds were fitted on; `scripts/measure_rule_evidence.py` counts them. Many rules have met no real run with their fault yet.
 
 Every rule reads scalars only. A run that is wrong and smooth looks healthy to all of them: healthy is not correct.
 """
