@@ -48,6 +48,7 @@ class Feed:
 
     cursors: by run and key, how many points the browser has been told of. sent: how many of them since the whole; a series that is not in
     it was never told. left: the message in which a series was last in sight. told_seq: the last message that no browser may have missed.
+    begun: beginnings of series, each sent twice, since the message in which somebody scrolls is easily overtaken by the next one.
     answered: the zoom that was answered last, and for which series.
     """
 
@@ -59,6 +60,7 @@ class Feed:
     sent: dict[str, int] = field(default_factory=dict)
     left: dict[str, int] = field(default_factory=dict)
     recent: deque[tuple[int, dict[str, tuple[int, Columns]]]] = field(default_factory=deque)
+    begun: deque[tuple[int, dict[str, Any]]] = field(default_factory=deque)
     answered: tuple[str, int] | None = None
     finer: set[str] = field(default_factory=set)
     generation: int = 0
@@ -87,6 +89,8 @@ class Feed:
 
     def _curves(self, store: Store, wants: tuple[Want, ...], zoom: Zoom | None, sight: Sight | None) -> dict[str, Any]:
         seen = wants if sight is None else tuple(want for want in wants if want.id in sight.ids)
+        while self.begun and self.begun[0][0] < self.seq - 1:
+            self.told_seq = max(self.told_seq, self.begun.popleft()[0])
         base = max(self.told_seq, self.seq - REPEATED - 1)
         known = [want for want in seen if self.seq - self.left.get(want.id, -LEFT_LONG_AGO) <= LEFT_LONG_AGO]
         if self.stale or wants != self.wants or not self._advance(store, known):
@@ -94,7 +98,9 @@ class Feed:
         message = {"whole": False, "epoch": self._epoch(), "seq": self.seq, "base": base} | self._repeated(known)
         fresh = [want for want in seen if want not in known]
         if fresh:
-            message["fresh"] = self._told(store, fresh)
+            self.begun.append((self.seq, self._told(store, fresh)))
+        if self.begun:
+            message["fresh"] = [told | {"seq": seq} for seq, told in self.begun]
         return message | self._zoomed(store, seen, zoom)
 
     def _offered(self) -> dict[str, Any]:
@@ -106,16 +112,15 @@ class Feed:
         return f"{self.epoch}.{self.generation}"
 
     def _whole(self, store: Store, wants: tuple[Want, ...], seen: Sequence[Want], zoom: Zoom | None) -> dict[str, Any]:
-        self.wants, self.stale, self.answered = wants, False, None
+        self.wants, self.stale, self.answered, self.told_seq = wants, False, None, self.seq
         self.generation += 1
-        for told in (self.recent, self.sent, self.left, self.cursors):
+        for told in (self.recent, self.begun, self.sent, self.left, self.cursors):
             told.clear()
         message = {"whole": True, "epoch": self._epoch(), "seq": self.seq, "base": self.seq}
         return message | self._told(store, seen) | self._zoomed(store, seen, zoom)
 
     def _told(self, store: Store, wants: Sequence[Want]) -> dict[str, Any]:
-        """All there is of these series. A browser that misses it cannot go on with what follows."""
-        self.told_seq = self.seq
+        """All there is of these series, from where the points that follow are counted."""
         ids = {want.id for want in wants}
         self.sent |= dict.fromkeys(ids, 0)
         self.left |= dict.fromkeys(ids, self.seq)

@@ -52,12 +52,14 @@ export class ChartPage extends ChartSight {
     if (!data.whole && data.seq <= this.seq) return true;
     if (!data.whole && (this.seq < data.base || this.epoch !== data.epoch)) return false;
     if (data.whole) this.restart(data);
+    const before = this.seq;
     this.seq = data.seq;
+    // Each beginning is told twice.
+    for (const part of data.fresh ?? []) if (part.seq > before) this.begin(part, `${data.epoch}.${part.seq}`);
     for (const [id, { from, columns }] of Object.entries(data.points ?? {})) {
       if (!this.series.get(id)?.append(from, unpacked(columns, data.grids))) return false;
       this.versions.set(id, `${this.epoch}.${this.series.get(id).appended}`);
     }
-    if (data.fresh) this.begin(data.fresh, `${data.epoch}.${data.seq}`);
     this.near.answered(data);
     if (data.zoom && data.zoom.id === this.view.zoomId) {
       this.refine(data.zoom);
@@ -112,7 +114,7 @@ export class ChartPage extends ChartSight {
     if (version === this.heldVersion) return;
     this.heldVersion = version;
     for (const [id, columns] of Object.entries(wire)) {
-      this.held.set(id, { axis: this.heldAxis, version, columns: unpacked({ ...columns, time: columns.step }) });
+      this.held.set(id, { axis: this.heldAxis, version, runs: wire[id].runs ?? [], columns: unpacked({ ...columns, time: columns.step }) });
     }
     this.later();
   }
@@ -307,7 +309,7 @@ export class ChartPage extends ChartSight {
   async askCsv(chart) {
     if (chart.spec.series.some((one) => one.group)) {
       await this.near.brought(chart.root);
-      save({ name: `${this.title}-${chart.spec.id}.csv`, blob: new Blob([groupsCsv(chart, (id) => this.held.get(id)?.columns)], { type: "text/csv" }) });
+      save({ name: `${this.title}-${chart.spec.id}.csv`, blob: new Blob([groupsCsv(chart, (id) => this.held.get(id))], { type: "text/csv" }) });
       return;
     }
     const spans = this.view.range ? Object.fromEntries(Object.entries(this.clocks).map(([name, clock]) => [name, this.span(clock)])) : null;

@@ -11,8 +11,7 @@ from streamlit.components.v2.component_manager import BidiComponentManager
 from runvitals.dashboard import component
 from runvitals.dashboard.bundle import script, served, styles
 
-from .conftest import COMPONENTS
-
+COMPONENTS = Path(__file__).parent.parent.parent / "dashboard" / "components"
 PAGES = ["alerts", "backtest", "charts", "empty", "runs"]
 
 
