@@ -152,3 +152,45 @@ def test_both_ways_to_this_version_take_the_same_rows(store_url: str, batch_of: 
     store.tag_runs(["run", "new"], add=["β"])
     assert {run.id: list(run.tags) for run in store.runs()} == {"run": ["β"], "new": ["β"]}
     store.close()
+
+
+KILLED = """
+import os, signal, sys
+from sqlalchemy import Engine, event
+from runvitals.store import open_store
+import runvitals.store.migrations.upgrade  # imported once, before the children are made
+
+def child(last):
+    done = 0
+    def count(*_):
+        nonlocal done
+        done += 1
+        if done == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+    event.listen(Engine, "before_cursor_execute", count)
+    event.listen(Engine, "commit", count)
+    open_store(sys.argv[1])
+    os._exit(0)
+
+number, code = 0, -signal.SIGKILL
+while code == -signal.SIGKILL:
+    number += 1
+    pid = os.fork()
+    if pid == 0:
+        child(number)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+print(code, number)
+"""
+
+
+def test_a_migration_killed_at_any_of_its_statements_is_done_whole_by_the_next(store_url: str) -> None:
+    at_version_3(store_url).dispose()
+    done = subprocess.run([sys.executable, "-c", KILLED, store_url], capture_output=True, text=True, timeout=120)
+    code, statements = map(int, done.stdout.split())
+    assert code == 0, done.stderr
+    assert statements > 15, "it was hardly killed"
+    store = open_store(store_url)
+    assert store.describe()["schema_version"] == SCHEMA_VERSION
+    assert [(mute.alert_id, mute.until_s) for mute in store.mutes()] == [("run:a", 4600.0)]
+    assert {row.id: row.muted_until_s for row in store.alerts()} == {"run:a": 4600.0, "run:b": None}
+    store.close()
