@@ -3,7 +3,8 @@
 A setting (recipe, learning rate, batch, logging interval, schedule) is wholly in the fit half or wholly in the test half, healthy and
 broken runs alike, by a hash of its name: nobody chooses, and no run of the test half has a twin in the fit half.
 
-Once a test half has been looked at, it is one more half to fit on: the fresh part, other settings and other seeds, is drawn apart from both.
+Once a test half has been looked at, it is one more half to fit on. So there are parts drawn later, each of settings and seeds that none
+before it has: `fresh`, and `last`, whose runs are all healthy and so tell of false warnings alone.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Literal
 
 from runvitals.trainers.recipes.faults import FACTS, RecipeName
 
-Half = Literal["fit", "test", "fresh"]
+Half = Literal["fit", "test", "fresh", "last"]
 
 Setting = tuple[float, int, int, str]
 """Factor of the learning rate, batch, logging interval, schedule."""
@@ -36,10 +37,8 @@ SETTINGS = 12
 SEEDS = (1, 2)
 BROKEN_SETTINGS = 4
 """Settings of a recipe that each cause is tried on: about half of them end in each half."""
-FRESH_SETTINGS = 6
-"""Settings of a recipe in the fresh part, none of them one of the `SETTINGS`."""
-FRESH_SEEDS = (3, 4)
-FRESH_BROKEN_SETTINGS = 2
+LATER: tuple[tuple[Half, int, tuple[int, int], int], ...] = (("fresh", 6, (3, 4), 2), ("last", 6, (5, 6), 0))
+"""Parts drawn later: name, settings of a recipe, seeds, and how many of the settings each cause is tried on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,11 +121,11 @@ class Planned:
 
 def plan() -> list[Planned]:
     """Every run, healthy ones of a setting before the broken ones; always the same."""
-    return [run for recipe in STEPS for run in (*_of_recipe(recipe), *_fresh_of_recipe(recipe))]
+    return [run for recipe in STEPS for run in (*_of_recipe(recipe), *_later_of_recipe(recipe))]
 
 
 def half_of(setting: str) -> Half:
-    """The half of a setting that is not fresh: the parity of the first byte of its SHA-256."""
+    """The half of a setting of those drawn first: the parity of the first byte of its SHA-256."""
     return "fit" if hashlib.sha256(setting.encode()).digest()[0] % 2 else "test"
 
 
@@ -136,15 +135,17 @@ def _settings(recipe: RecipeName) -> list[Setting]:
 
 def _of_recipe(recipe: RecipeName) -> Iterator[Planned]:
     chosen = random.Random(recipe).sample(_settings(recipe), SETTINGS)
-    for run in _drawn(recipe, chosen, SEEDS, BROKEN_SETTINGS):
-        yield replace(run, half=half_of(run.setting))
+    yield from _drawn(recipe, chosen, SEEDS, BROKEN_SETTINGS)
 
 
-def _fresh_of_recipe(recipe: RecipeName) -> Iterator[Planned]:
+def _later_of_recipe(recipe: RecipeName) -> Iterator[Planned]:
     known = random.Random(recipe).sample(_settings(recipe), SETTINGS)
-    others = [setting for setting in _settings(recipe) if setting not in known]
-    chosen = random.Random(f"fresh {recipe}").sample(others, FRESH_SETTINGS)
-    yield from _drawn(recipe, chosen, FRESH_SEEDS, FRESH_BROKEN_SETTINGS)
+    for part, settings, seeds, broken in LATER:
+        others = [setting for setting in _settings(recipe) if setting not in known]
+        chosen = random.Random(f"{part} {recipe}").sample(others, settings)
+        known += chosen
+        for run in _drawn(recipe, chosen, seeds, broken):
+            yield replace(run, half=part)
 
 
 def _drawn(recipe: RecipeName, chosen: list[Setting], seeds: tuple[int, ...], broken: int) -> Iterator[Planned]:
@@ -172,7 +173,7 @@ def _planned(recipe: RecipeName, setting: Setting, seed: int, cause: Cause | Non
         recipe=recipe,
         setting=label,
         seed=seed,
-        half="fresh",
+        half=half_of(label),
         steps=STEPS[recipe],
         cause=cause,
         control=control,
