@@ -102,6 +102,14 @@ def data_size(value: float | None) -> str:
     return f"{number(amount)} GiB"
 
 
+def data_rate(mib_s: float | None) -> str:
+    """How fast data flows, from MiB a second: 819 B/s, 12.3 KiB/s, 1.50 GiB/s."""
+    special = _special(mib_s)
+    if special is not None or mib_s is None:
+        return special or MISSING
+    return f"{data_size(mib_s * 1024 * 1024)}/s"
+
+
 def duration(seconds: float | None) -> str:
     """How long something takes: 0.42 s, 4.2 s, 38 s, 3 min 38 s, 49 min, 5 h 02 min, 1 d 3 h."""
     special = _special(seconds)

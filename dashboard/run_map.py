@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from runvitals.dashboard.formatter import number, percent
+from runvitals.dashboard.formatter import data_rate, number, percent
 from runvitals.dashboard.signal_facts import about, value_kind
 from runvitals.dashboard.signal_keys import RANK
 from runvitals.diagnostics.signals import NODE, SIGNALS, Device, canonical, device
@@ -288,8 +288,6 @@ def _sentence(measure: Measure, rows: Sequence[Row], grids: Sequence[Floats]) ->
 def _written(value: float, measure: Measure) -> str:
     if measure.kind == "percent":
         return percent(value)
-    return (
-        f"{number(value)} {measure.unit}"
-        if measure.unit in ("%", "GiB", "W", "°C", "MHz", "s", "MiB/s")
-        else number(value)
-    )
+    if measure.unit == "MiB/s":
+        return data_rate(value)
+    return f"{number(value)} {measure.unit}" if measure.unit in ("%", "GiB", "W", "°C", "MHz", "s") else number(value)

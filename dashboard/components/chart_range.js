@@ -50,14 +50,22 @@ export function beyond(chart, shown, [low, high]) {
   return { above, below, unlogged };
 }
 
+// Whether there are numbers to show, though none that has a place on the logarithmic scale of the chart.
+export function unseenOnLog(chart, shown) {
+  const all = shown.flatMap(({ part, hidden }) => (hidden ? [] : part.columns.mean)).filter((value) => value !== null);
+  return chart.log && all.length > 0 && !drawn(chart, shown).length;
+}
+
 // The y range: what is seen, with a little air; percent from 0 to 100; near references are kept in view.
 export function yRange(chart, shown) {
   if (chart.range) return chart.range;
   const found = extremes(chart, shown);
   if (!found) return chart.log ? [-1, 1] : [0, 1];
   let [low, high] = found;
-  if (chart.log) return logRange(low, high);
-  if (chart.values === "percent" && low >= 0 && high <= 1 && high > 0.25) return [0, 1];
+  // A share ends at one, whatever rounding has added to it.
+  const share = chart.values === "percent" && low >= 0 && high <= 1 + 1e-9;
+  if (chart.log) return logRange(low, high, share ? 0 : Infinity);
+  if (share && high > 0.25) return [0, 1];
   // One value alone has no span of its own: a tenth of it is room enough for ticks that are round.
   const span = Math.max(high - low, Math.abs(high) * (high === low ? 0.1 : 1e-3), 1e-9);
   for (const { value } of chart.references ?? []) {
@@ -71,8 +79,9 @@ export function yRange(chart, shown) {
   return [low - air, high + air];
 }
 
-function logRange(low, high) {
+// Never beyond `most`, a power of ten as the range itself.
+function logRange(low, high, most) {
   const [a, b] = [Math.log10(low), Math.log10(high)];
   const air = Math.max(0.08 * (b - a), 0.12);
-  return [a - air, b + air];
+  return [a - air, Math.min(most, b + air)];
 }

@@ -7,7 +7,7 @@ import { MARGIN, figure } from "./chart_figure.js";
 import { SUPERSEDED, drawKey } from "./chart_key.js";
 import { ChartMenu } from "./chart_menu.js";
 import { PinButton } from "./run_pin.js";
-import { yRange } from "./chart_range.js";
+import { unseenOnLog, yRange } from "./chart_range.js";
 import { stacked } from "./chart_stack.js";
 import { explain, spoken } from "./chart_about.js";
 import { el } from "./base.js";
@@ -107,6 +107,7 @@ export class ChartView {
     this.describe(this.given);
     this.prepare();
     drawKey(this);
+    this.sayUnseen();
     const { data, layout } = this.figure();
     // What arrives beyond a zoom changes the key, not the picture, and Plotly takes as long for the same picture as for another.
     const picture = JSON.stringify([data, layout]);
@@ -120,6 +121,18 @@ export class ChartView {
   waits() {
     this.keyText = "";
     if (!this.key.querySelector(".loading")) this.key.replaceChildren(el("span", { class: "loading" }));
+  }
+
+  // A logarithmic scale on which nothing has a place is not left empty without a word.
+  sayUnseen() {
+    const unseen = unseenOnLog(this.spec, this.shown);
+    if (!unseen || this.unseen) {
+      if (!unseen) this.unseen = this.unseen?.remove();
+      return;
+    }
+    const linear = () => this.page.setLook("y", "linear", this.spec.id);
+    this.unseen = el("div", { class: "unseen" }, "No value is above 0: nothing has a place on a logarithmic scale.", el("button", { type: "button", onclick: linear }, "Linear scale"));
+    this.frame.append(this.unseen);
   }
 
   prepare() {

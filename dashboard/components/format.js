@@ -73,6 +73,11 @@ export function dataSize(value) {
   return `${number(amount)} GiB`;
 }
 
+/** How fast data flows, from MiB a second: 819 B/s, 12.3 KiB/s, 1.50 GiB/s. */
+export function dataRate(mib_s) {
+  return special(mib_s) ?? `${dataSize(mib_s * 1024 * 1024)}/s`;
+}
+
 /** How long something takes: 0.42 s, 4.2 s, 38 s, 3 min 38 s, 49 min, 5 h 02 min, 1 d 3 h. */
 export function duration(seconds) {
   const plain = special(seconds);

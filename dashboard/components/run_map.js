@@ -4,13 +4,13 @@ import { explain, spoken } from "./chart_about.js";
 import { el, keyed, setAttribute, setClass, setText } from "./base.js";
 import { linearTicks, xTicks } from "./chart_ticks.js";
 import { value } from "./chart_words.js";
-import { clock, count } from "./format.js";
+import { clock, count, dataRate } from "./format.js";
 
 const MARGIN = { l: 4, r: 8 };
 const [MISSING, NOT_A_NUMBER, LEVELS] = [-1, -2, 255];
 // The palest and the darkest ink: the lowest value is still told from what is missing.
 const [PALE, DARK] = [0.07, 0.85];
-const SHARES = new Set(["%", "GiB", "W", "°C", "MHz", "s", "MiB/s"]);
+const SHARES = new Set(["%", "GiB", "W", "°C", "MHz", "s"]);
 
 export function drawMap(node, { block, state }) {
   const map = state.map?.body ?? {};
@@ -72,6 +72,7 @@ class MapView {
   }
 
   written(of) {
+    if (this.map.unit === "MiB/s") return dataRate(of);
     const text = value(this.map.values, of);
     return SHARES.has(this.map.unit) && of !== null ? `${text} ${this.map.unit}` : text;
   }

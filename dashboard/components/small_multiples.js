@@ -5,12 +5,13 @@ import { explain, spoken } from "./chart_about.js";
 import { latest } from "./chart_build.js";
 import { places } from "./chart_axis.js";
 import { thinned, visible } from "./chart_data.js";
-import { count, number, quantity } from "./format.js";
+import { count, dataRate, number, quantity } from "./format.js";
 
 // Watts, degrees and percents are whole numbers: a decimal of theirs is noise.
 const WHOLE = new Set(["%", "W", "°C"]);
 
 function written(value, unit) {
+  if (unit === "MiB/s") return dataRate(value);
   return WHOLE.has(unit) && value !== null ? `${count(value)} ${unit}` : quantity(value, unit);
 }
 

@@ -162,7 +162,7 @@ def test_live_points_zoom_legend_and_hostile_names(page: sync_api.Page, store: S
     drag(page, "loss", 0.2, 0.5)
     wait_until(page, lambda: ticks(page, "loss") != whole)
     zoomed = ticks(page, "loss")
-    assert ticks(page, "grad_norm") == zoomed, "a drag zooms all charts"
+    wait_until(page, lambda: ticks(page, "grad_norm") == zoomed)  # a drag zooms all charts
     page.locator("[data-chart=reward_margin] .key button").first.click()
 
     drawn = page.locator("[data-chart=loss] .key").inner_text()
@@ -178,10 +178,11 @@ def test_live_points_zoom_legend_and_hostile_names(page: sync_api.Page, store: S
 
     page.locator("[data-chart=loss] .surface").dblclick()
     wait_until(page, lambda: "400" in ticks(page, "loss"))
-    assert page.locator("[data-chart=loss] .key").inner_text() != drawn, "new points arrived without a reload"
+    # New points arrived without a reload.
+    wait_until(page, lambda: page.locator("[data-chart=loss] .key").inner_text() != drawn)
 
     page.locator("[data-chart=loss] .surface").hover()
-    assert page.locator(".hover:visible").count() == 2, "one box for each chart that shows a series"
+    sync_api.expect(page.locator(".hover:visible")).to_have_count(2)  # one box for each chart that shows a series
     page.get_by_role("button", name="Time", exact=True).click()
     wait_until(page, lambda: all(":" in (text or "") for text in ticks(page, "loss")))
 
@@ -218,7 +219,7 @@ def test_superseded_steps_are_drawn_behind_and_can_be_hidden(page: sync_api.Page
     wait_until(page, lambda: strokes(page) == before + 1)
     key.click()
     wait_until(page, lambda: strokes(page) == before)
-    assert key.get_attribute("aria-pressed") == "false"
+    sync_api.expect(key).to_have_attribute("aria-pressed", "false")
 
 
 def focused(page: sync_api.Page) -> dict[str, Any]:
@@ -267,7 +268,8 @@ def test_zooming_reads_finer_until_single_points_show(page: sync_api.Page, serve
         wait_until(page, lambda before=before: ticks(page, "loss") != before)
         left, right = SPIKE - width / 2, SPIKE + width / 2
     wait_until(page, lambda: marks(page, "loss") > 20)
-    assert "min–max" not in key_of(page, "loss")
+    wait_until(page, lambda: "min–max" not in key_of(page, "loss"))
+    wait_until(page, lambda: zoomed(page)[1] - zoomed(page)[0] < 61)  # the address follows what is drawn
     box = page.locator("[data-chart=loss] .surface").bounding_box()
     assert box is not None
     low, high = zoomed(page)
@@ -281,6 +283,7 @@ def test_zooming_reads_finer_until_single_points_show(page: sync_api.Page, serve
     page.keyboard.up("Shift")
     wait_until(page, lambda: ticks(page, "loss") != before)
     assert len(ticks(page, "loss")) > 2
+    wait_until(page, lambda: zoomed(page) != [low, high])
     start, stop = zoomed(page)
     assert stop - start == pytest.approx(high - low, abs=0.01), "to pan keeps the width"
     assert stop < SPIKE, "and dragging to the right shows what was to the left"
@@ -310,8 +313,26 @@ def test_outliers_are_clipped_but_told_of_and_a_nan_stays(page: sync_api.Page, s
     assert "up to" not in key_of(page, "loss")
     page.get_by_label("Outliers").select_option("Clipped")
     wait_until(page, lambda: "up to 40.0" in key_of(page, "loss"))
-    assert marks(page, "loss") == edges + 1, "the spike has a caret; the NaN and the learning rate keep their marks"
-    assert "clip=1" in page.url
+    # The spike has a caret; the NaN and the learning rate keep their marks.
+    wait_until(page, lambda: marks(page, "loss") == edges + 1)
+    page.wait_for_url("**clip=1*")
+
+
+def test_a_logarithmic_scale_without_anything_above_zero_says_so_and_leads_back(
+    page: sync_api.Page, server: str, store: Store
+) -> None:
+    steps = np.arange(50, dtype=np.int64)
+    points = SeriesPoints(steps=steps, times_s=time.time() - 100.0 + steps, values=-1.0 - steps)
+    start = {"project": "p", "name": "below", "config": {}, "info": {}, "time_s": time.time() - 100, "resumed": False}
+    batch = {"writer_id": "b", "first_seq": 0, "last_seq": 50, "position": {}, "rows": 50}
+    store.append(Batch(run_id="below", series={"loss": points}, start=start, **batch))
+    page.goto(f"{server}/run?run=below&y=log")
+    words = page.locator("[data-chart=loss] .unseen")
+    words.wait_for(timeout=30_000)
+    assert "above 0" in words.inner_text()
+    words.get_by_role("button", name="Linear scale").click()
+    page.locator("[data-chart=loss] .ytick text").filter(has_text="−").first.wait_for(timeout=30_000)
+    assert words.count() == 0 and "log scale" not in page.locator("[data-chart=loss] .unit").inner_text()
 
 
 def test_settings_and_a_chart_of_its_own_outlive_a_reload_and_refreshes(page: sync_api.Page, store: Store) -> None:
@@ -340,8 +361,9 @@ def test_settings_and_a_chart_of_its_own_outlive_a_reload_and_refreshes(page: sy
     page.get_by_label("Other horizontal axis").select_option("Gradient norm")
     wait_until(page, lambda: "against Gradient norm" in page.locator("[data-chart=loss] .unit").inner_text())
     wait_until(page, lambda: any("1." in (text or "") for text in ticks(page, "loss")))
+    wait_until(page, lambda: "Gradient" in page.url or "grad_norm" in page.url)
     visit(page, page.url)
-    assert "against Gradient norm" in page.locator("[data-chart=loss] .unit").inner_text()
+    sync_api.expect(page.locator("[data-chart=loss] .unit")).to_contain_text("against Gradient norm")
     wait_until(page, lambda: "EMA" in key_of(page, "loss"))
     assert "log scale" not in unit.inner_text()
     page.get_by_role("button", name="Step", exact=True).click()

@@ -64,6 +64,12 @@ def test_a_clock_time_is_in_the_zone_asked_for() -> None:
     assert formatter.clock(1_763_930_467.9, utc_offset_s=3600) == "21:41:07"
 
 
+def test_data_rates_are_told_in_a_unit_that_fits() -> None:
+    rates = (0.0, 7.81e-4, 0.5, 12.0, 2048.0, math.nan, None)
+    said = ["0 B/s", "819 B/s", "512 KiB/s", "12.0 MiB/s", "2.00 GiB/s", "NaN", "—"]
+    assert [formatter.data_rate(rate) for rate in rates] == said
+
+
 def test_data_sizes_have_binary_units() -> None:
     assert [formatter.data_size(value) for value in (0, 999, 12_595, 1.5 * 1024**3)] == [
         "0 B",
@@ -113,6 +119,7 @@ def test_python_and_the_browser_write_the_same(chromium_path: str) -> None:
     cases += [("number", [_word(value), 4], formatter.number(value, digits=4)) for value in _values()]
     cases += [("percent", [_word(value), 1], formatter.percent(value, decimals=1)) for value in _values()]
     cases += [("dataSize", [_word(value)], formatter.data_size(value)) for value in _values()]
+    cases += [("dataRate", [_word(value)], formatter.data_rate(value)) for value in _values()]
     cases += [("quantity", [_word(value), "W"], formatter.quantity(value, "W")) for value in _values()]
     cases += [("clock", [at, 3600], formatter.clock(at, utc_offset_s=3600)) for at in (0.0, 1_763_930_467.9)]
     script = """async ([source, cases]) => {
