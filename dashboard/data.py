@@ -53,7 +53,7 @@ class Watching:
 
 @dataclass(slots=True)
 class _Opened:
-    """One store of this process, opened at first use and again `RETRY_S` after a failure."""
+    """One store of this process, opened at first use; left alone for `RETRY_S` after a failure."""
 
     url: str
     store: Store | None = None
@@ -76,7 +76,7 @@ def read(action: Callable[[Store], Result], *, now_s: float) -> Result | Problem
         return action(store)
     except StoreUnreachable as error:
         with opened.lock:
-            opened.store, opened.problem, opened.tried_s = None, problem_of(error), now_s
+            opened.problem, opened.tried_s = problem_of(error), now_s
             opened.overview = Overview()  # another store may answer next time
         return problem_of(error)
     except RunvitalsError as error:
@@ -135,12 +135,14 @@ def _opened(url: str) -> _Opened:
 
 def _open(opened: _Opened, now_s: float) -> Store | Problem:
     with opened.lock:
-        if opened.store is None and (opened.problem is None or now_s - opened.tried_s >= RETRY_S):
-            opened.tried_s, opened.problem = now_s, None
+        if opened.problem is not None and now_s - opened.tried_s < RETRY_S:
+            return opened.problem
+        opened.problem = None
+        # Once open it stays: its connections renew themselves, while opening it again would make an empty one where the file is away.
+        if opened.store is None:
             try:
                 opened.store = open_store(opened.url)
             except RunvitalsError as error:
-                opened.problem = problem_of(error)
-        if opened.store is not None:
-            return opened.store
-        return opened.problem or Problem(kind="store", title="Store", text="The store did not open.")
+                opened.problem, opened.tried_s = problem_of(error), now_s
+                return opened.problem
+        return opened.store

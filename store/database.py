@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Executable, Table, create_engine, event, exc, text
+from sqlalchemy import Connection, Dialect, Engine, Executable, Table, create_engine, event, exc, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -148,16 +149,35 @@ def connect(url: str) -> Database:
 
 
 def _embedded(url: URL) -> Database:
-    """A SQLite database in WAL mode: one process writes while others read."""
+    """A SQLite database in WAL mode: one process writes while others read.
+
+    A file that is moved away is not made anew, and its connections are given up: SQLite would write on into the file that was moved, and an
+    empty one in its place would pass for a store. Once it is back all goes on.
+    """
     engine = create_engine(url, pool_size=8, max_overflow=24)
+    path = Path(str(url.database)).absolute()
+    files = (path, path.with_name(f"{path.name}-wal"))
+
+    @event.listens_for(engine, "do_connect")
+    def _only_what_is_there(
+        _dialect: Dialect, _entry: ConnectionPoolEntry, words: list[Any], named: dict[str, Any]
+    ) -> None:
+        words[0], named["uri"] = f"{path.as_uri()}?mode=rw", True
 
     @event.listens_for(engine, "connect")
-    def _prepare(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+    def _prepare(connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # transactions begin where we say, not at the driver's first write
         connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         connection.execute("PRAGMA journal_size_limit=67108864")
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()  # opens the log, which then stands beside the file
+        entry.info["files"] = _identities(files)
+
+    @event.listens_for(engine, "checkout")
+    def _still_there(_connection: sqlite3.Connection, entry: ConnectionPoolEntry, _proxy: object) -> None:
+        if entry.info["files"] != _identities(files):
+            raise exc.InvalidatePoolError(f"{path}: is not the file that was opened")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -165,3 +185,16 @@ def _embedded(url: URL) -> Database:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return Database(engine, str(url.database))
+
+
+def _identities(files: Sequence[Path]) -> list[tuple[int, int] | None]:
+    """Which files these are, by device and number; None for one that is not there."""
+    found: list[tuple[int, int] | None] = []
+    for file in files:
+        try:
+            status = file.stat()
+        except OSError:
+            found.append(None)
+        else:
+            found.append((status.st_dev, status.st_ino))
+    return found

@@ -54,6 +54,19 @@ def test_a_store_that_went_away_is_left_alone_for_five_seconds(store: Store) -> 
     assert read(lambda opened: opened.runs(), now_s=105.0) == []
 
 
+def test_a_store_file_that_is_away_is_not_made_anew_and_is_found_when_it_is_back(store: Store) -> None:
+    assert read(lambda opened: opened.runs(), now_s=100.0) == []
+    home = Settings.from_environment().home
+    home.rename(home.with_name("away"))
+    for now_s in (101.0, 104.0, 107.0, 113.0):
+        found = read(lambda opened: opened.runs(), now_s=now_s)
+        assert isinstance(found, Problem)
+        assert found.kind == "unreachable"
+    assert not home.exists()
+    home.with_name("away").rename(home)
+    assert read(lambda opened: opened.runs(), now_s=119.0) == []
+
+
 def test_an_unknown_run_becomes_a_problem(store: Store) -> None:
     found = read(lambda opened: opened.run("nobody"), now_s=1.0)
     assert isinstance(found, Problem)

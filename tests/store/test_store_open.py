@@ -161,3 +161,40 @@ def test_a_password_is_not_described(store_url: str) -> None:
     store = open_store(store_url.replace("postgres:@", "postgres:hunter2@"))
     assert "hunter2" not in str(store.describe())
     store.close()
+
+
+def test_a_file_that_is_moved_away_is_missed_and_found_again(tmp_path: Path, batch_of: Any, points_of: Any) -> None:
+    path = tmp_path / "runvitals.db"
+    store = open_store(url_of(path))
+    store.append(batch_of({"loss": points_of([1.0])}))
+    away = tmp_path / "away"
+    away.mkdir()
+    for file in tmp_path.glob("runvitals.db*"):
+        file.rename(away / file.name)
+    for _ in range(2):
+        with pytest.raises(StoreUnreachable, match="cannot be opened"):
+            store.runs()
+    assert not path.exists(), "nobody makes an empty one in its place"
+    for file in sorted(away.iterdir(), reverse=True):
+        file.rename(tmp_path / file.name)
+    assert [run.id for run in store.runs()] == ["run"]
+    store.append(batch_of({"loss": points_of([2.0], steps=[1])}, first_seq=2))
+    store.close()
+    again = open_store(url_of(path), create=False)
+    assert again.read("run", "loss").values.tolist() == [1.0, 2.0]
+    again.close()
+
+
+def test_another_file_in_the_place_of_the_store_is_read_at_once(tmp_path: Path, batch_of: Any, points_of: Any) -> None:
+    store = open_store(url_of(tmp_path / "runvitals.db"))
+    store.append(batch_of({"loss": points_of([1.0])}))
+    other = open_store(url_of(tmp_path / "other.db"))
+    other.close()
+    for file in tmp_path.glob("runvitals.db*"):
+        file.rename(tmp_path / f"old-{file.name}")
+    (tmp_path / "other.db").rename(tmp_path / "runvitals.db")
+    assert store.runs() == []
+    store.close()
+    old = open_store(url_of(tmp_path / "old-runvitals.db"), create=False)
+    assert [run.id for run in old.runs()] == ["run"]
+    old.close()
