@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from streamlit.runtime import get_instance
@@ -18,18 +19,24 @@ from runvitals.store.types import SeriesPoints
 HEADER = ("run", "run_id", "key", "step", "time_s", "value")
 _NOT_FINITE = {1: "NaN", 2: "Inf", 4: "-Inf", 8: "None"}
 _NAME_LENGTH = 120
+_NONE: Mapping[str, Span] = MappingProxyType({})
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def offer_csv(store: Store, feed: Feed, told: object) -> None:
-    """Puts the points that a browser asks for where it can fetch them, and has its page told. Does nothing where it asks illegibly."""
+def offer_csv(
+    store: Store, feed: Feed, told: object, *, beside: Sequence[Want] = (), beside_spans: Mapping[str, Span] = _NONE
+) -> None:
+    """Puts the points that a browser asks for where it can fetch them, and has its page told. Does nothing where it asks illegibly.
+
+    beside: series that the chart shows and the feed does not send, with their own ranges where the browser asks for one.
+    """
     if not isinstance(told, Mapping) or not isinstance(told.get("series"), Sequence):
         return
     asked = {str(one["id"]) for one in told["series"] if isinstance(one, Mapping) and "id" in one}
-    wants = [want for want in feed.wants if want.id in asked]
+    wants = [want for want in (*feed.wants, *beside) if want.id in asked]
     if not wants:
         return
-    spans = None if told.get("spans") is None else spans_of(told["spans"])
+    spans = None if told.get("spans") is None else {**spans_of(told["spans"]), **beside_spans}
     text = points_csv(store, wants, spans)
     name = f"{_file_name(str(told.get('name', '')))}.csv"
     files = get_instance().media_file_mgr

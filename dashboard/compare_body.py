@@ -13,7 +13,7 @@ from runvitals.dashboard.compare_held import held, key_of
 from runvitals.dashboard.compare_outcome import outcome
 from runvitals.dashboard.compare_parted import parted_words
 from runvitals.dashboard.compare_read import Curve, Curves, Member, member
-from runvitals.dashboard.compare_state import MOST_IN_COLOUR, MOST_RUNS, SEEDS, Shown, query_of
+from runvitals.dashboard.compare_state import MOST_GROUPINGS, MOST_IN_COLOUR, MOST_RUNS, SEEDS, Shown, query_of
 from runvitals.dashboard.compare_values import SIGNALS_COMPARED, Reading, readings, table
 from runvitals.dashboard.differences import Settings, settings_table, summed_up
 from runvitals.dashboard.formatter import count
@@ -126,6 +126,7 @@ def _head(found: Comparison, others: Sequence[RunInfo], *, picked: bool) -> dict
         ]
         if len(runs) > 1
         else [],
+        "most_groupings": MOST_GROUPINGS,
         "grouped": found.grouped,
         "colours": MOST_IN_COLOUR,
         "most": MOST_RUNS,

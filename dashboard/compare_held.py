@@ -41,7 +41,8 @@ def held(
         ends += [float(end) for curve in known.values() for end in (curve.x[0], curve.x[-1])]
         points = FAINT_POINTS.get(name, FAINT_POINTS_SMALL)
         if not grouped:
-            series |= _faint_series(name, [curve for place, curve in known.items() if place >= MOST_IN_COLOUR], points)
+            grey = [(entries[place].name, curve) for place, curve in known.items() if place >= MOST_IN_COLOUR]
+            series |= _faint_series(name, grey, points)
             continue
         bands[name] = {}
         for entry in entries:
@@ -52,7 +53,11 @@ def held(
         for place, entry in enumerate(entries[:MOST_IN_COLOUR]):
             if entry.id in bands[name]:
                 series |= _group_series(f"g{place}|{name}", bands[name][entry.id])
-        rest = [curve_of(bands[name][entry.id]) for entry in entries[MOST_IN_COLOUR:] if entry.id in bands[name]]
+        rest = [
+            (entry.name, curve_of(bands[name][entry.id]))
+            for entry in entries[MOST_IN_COLOUR:]
+            if entry.id in bands[name]
+        ]
         series |= _faint_series(name, rest, points)
     finite = [end for end in ends if np.isfinite(end)]
     if (grouped or len(members) > MOST_IN_COLOUR) and finite:
@@ -103,17 +108,19 @@ def _columns(found: Band, stretches: Sequence[Ints]) -> dict[str, Any]:
     return columns
 
 
-def _faint_series(name: str, curves: Sequence[Curve], points: int) -> dict[str, Any]:
-    """All thin lines of a chart as one series; its steps go back where the next run begins, which breaks the line."""
+def _faint_series(name: str, curves: Sequence[tuple[str, Curve]], points: int) -> dict[str, Any]:
+    """All thin lines of a chart as one series, a gap after each; `runs` says whose stretch is where: [[name, start, stop]]."""
     if not curves:
         return {}
     step: list[float | None] = []
     mean: list[float | None] = []
-    for curve in curves:
+    runs: list[list[Any]] = []
+    for whose, curve in curves:
         x, y = thinned(curve, points)
-        step += _rounded(x)
-        mean += _rounded(y)
-    return {f"faint|{name}": {"step": step, "mean": mean}}
+        runs.append([whose, len(step), len(step) + x.size])
+        step += [*_rounded(x), float(x[-1])]
+        mean += [*_rounded(y), None]
+    return {f"faint|{name}": {"step": step, "mean": mean, "runs": runs}}
 
 
 def thinned(curve: Curve, points: int) -> tuple[Floats, Floats]:

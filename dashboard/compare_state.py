@@ -26,7 +26,8 @@ SEEDS = "~seeds"
 _LONGEST = 200
 """Characters of a name in the address; a setting's name is never longer, a link may be."""
 
-_MOST_KEYS = 4
+MOST_GROUPINGS = 4
+"""Settings that groups are made by at once: with more, nearly every run is a group of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ def of_query(query: Mapping[str, Any]) -> Shown:
         run_ids=tuple(named[:MOST_RUNS]),
         dropped=max(0, len(named) - MOST_RUNS),
         axis=axis if axis in get_args(Axis) else "step",  # type: ignore[arg-type]
-        group=tuple(dict.fromkeys(name for name in _word(query, "group").split(",") if name))[:_MOST_KEYS],
+        group=tuple(dict.fromkeys(name for name in _word(query, "group").split(",") if name))[:MOST_GROUPINGS],
         spread=spread if spread in get_args(Spread) else "std",  # type: ignore[arg-type]
         at=_at(_word(query, "at")),
         outcome=_word(query, "outcome"),

@@ -125,6 +125,8 @@ def _label(group: str, key: str) -> str:
     if group == "none" or (group not in GROUPINGS and not group.startswith("config.")):
         return "All"
     if key:
+        if group == "tag":
+            return key.replace(", ", " + ")  # a tag has no comma: these runs have all of them, and stand here alone
         return f"{group.removeprefix('config.')} = {key}" if group.startswith("config.") else key
     return {"tag": "No tags", "group": "No group"}.get(group, f"No {group.removeprefix('config.')}")
 

@@ -4,7 +4,7 @@ import { el } from "./base.js";
 import { keySwatch } from "./chart_dom.js";
 import { precise } from "./chart_words.js";
 import { isSignal } from "./chart_axis.js";
-import { nearerOnly, placeText } from "./compare_lines.js";
+import { nearerOnly, placeText, thinAt } from "./compare_lines.js";
 import { clock, count } from "./format.js";
 
 const DRAG_PX = 4;
@@ -44,6 +44,7 @@ export class Hover {
 
   move(chart, event) {
     const share = this.share(chart, event);
+    this.over = { chart, height: event.clientY - chart.surface.getBoundingClientRect().top };
     this.show(share);
     if (this.from === null) return;
     if (this.pans) {
@@ -103,7 +104,7 @@ export class Hover {
   }
 
   hide() {
-    this.at = null;
+    this.at = this.over = null;
     for (const chart of this.page.charts) {
       chart.line.style.display = "none";
       chart.box.style.display = "none";
@@ -114,8 +115,10 @@ export class Hover {
     const found = chart.shown.filter(({ spec, hidden }) => !hidden && spec.style !== "faint").map(({ part, spec }) => ({ part, spec, i: nearest(part.xs, place) }))
       .filter(({ i }) => i >= 0).map((one) => ({ ...one, away: Math.abs(one.part.xs[one.i] - place) }));
     const [first] = found;
-    const head = first && { step: first.part.columns.step[first.i], time: first.part.columns.time[first.i], late_s: this.page.clockOf(first.spec).late_s, place };
+    const thin = this.over?.chart === chart && thinAt(chart, (id) => this.page.held.get(id), { place, height: this.over.height });
+    const head = !first ? thin && { step: null, time: 0, late_s: 0, place } : { step: first.part.columns.step[first.i], time: first.part.columns.time[first.i], late_s: this.page.clockOf(first.spec).late_s, place };
     const rows = nearerOnly(found).map(({ part, spec, i }) => this.row(chart, part, { spec, i }));
+    if (thin) rows.push(el("div", { class: "hover-row thin" }, keySwatch("line", "var(--ink3)"), el("span", { class: "hover-label" }, thin.name), el("b", {}, precise(chart.spec.values, thin.value))));
     chart.box.style.display = head ? "block" : "none";
     if (!head) return;
     chart.box.replaceChildren(el("div", { class: "hover-head" }, this.headText(head)), ...rows);

@@ -4,6 +4,8 @@ import { places } from "./chart_axis.js";
 import { breaks, visible } from "./chart_data.js";
 import { MISSING, count, duration, number, percent } from "./format.js";
 
+const NEAR_PX = 12;
+
 // Many thin lines in one series: where the next one begins its steps go back. They are as fine as they are shown; beyond the view is nothing.
 export function faintPart(columns, view, { clock, range, pixels }) {
   const xs = places(columns, view, clock);
@@ -43,10 +45,42 @@ export function groupsCsv(chart, held) {
   const told = new Set();
   const fresh = (one, place) => !told.has(`${one.group} ${place}`) && told.add(`${one.group} ${place}`);
   const rows = chart.spec.series.filter((one) => one.group).flatMap((one) => {
-    const { step, mean, low, high, count: runs } = held(one.id) ?? { step: [] };
+    const { step, mean, low, high, count: runs } = held(one.id)?.columns ?? { step: [] };
     return step.map((place, i) => ((mean[i] === null && !runs[i]) || !fresh(one, place) ? null : [quoted(one.name), place, mean[i] ?? "", low[i] ?? "", high[i] ?? "", runs[i]].join(","))).filter(Boolean);
   });
-  return ["group,place,mean,low,high,runs", ...rows].join("\r\n");
+  // Groups beyond those in colour are told by their means alone, as they are drawn.
+  const thin = chart.spec.series.filter((one) => one.style === "faint").flatMap((one) => {
+    const { runs = [], columns } = held(one.id) ?? {};
+    return runs.flatMap(([name, start, stop]) => columns.step.slice(start, stop).map((place, i) => [quoted(name), place, columns.mean[start + i] ?? "", "", "", ""].join(",")));
+  });
+  return ["group,place,mean,low,high,runs", ...rows, ...thin].join("\r\n");
+}
+
+// The thin line that the pointer is on or near, by height (px from the plot's top): {name, value}, or null.
+export function thinAt(chart, held, { place, height }) {
+  const [low, high] = chart.yTo ?? [0, 1];
+  const tall = chart.surface.clientHeight;
+  const above = (value) => tall * (1 - ((chart.spec.log ? Math.log10(value) : value) - low) / (high - low));
+  let found = null;
+  for (const { spec, part, hidden } of chart.shown) {
+    if (hidden || spec.style !== "faint") continue;
+    for (const [name, start, stop] of held(spec.id)?.runs ?? []) {
+      const value = between(part, { place, start, stop });
+      const away = value === null ? Infinity : Math.abs(above(value) - height);
+      if (away <= (found?.away ?? NEAR_PX)) found = { name, value, away };
+    }
+  }
+  return found;
+}
+
+// A line's value at a place, null where it has none.
+function between({ xs, line }, { place, start, stop }) {
+  for (let i = start; i + 1 < stop; i++) {
+    if (xs[i] === null || xs[i] > place || xs[i + 1] < place || line[i] === null || line[i + 1] === null) continue;
+    const share = xs[i + 1] > xs[i] ? (place - xs[i]) / (xs[i + 1] - xs[i]) : 0;
+    return line[i] + share * (line[i + 1] - line[i]);
+  }
+  return null;
 }
 
 // Where the pointer is, in words: runs of a comparison share an axis, not a time.

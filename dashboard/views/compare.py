@@ -12,8 +12,9 @@ import streamlit as st
 
 from runvitals.dashboard import compare_views, head, live
 from runvitals.dashboard.chart_files import offer_csv
-from runvitals.dashboard.compare_body import Reader, frame, words
+from runvitals.dashboard.compare_body import Comparison, Reader, frame, words
 from runvitals.dashboard.compare_charts import wants
+from runvitals.dashboard.compare_csv import thin_spans, thin_wants
 from runvitals.dashboard.compare_state import Shown, of_query
 from runvitals.dashboard.component import mount
 from runvitals.dashboard.data import Problem, overview, read
@@ -51,6 +52,7 @@ class _Made:
     words: dict[str, Any] = field(default_factory=dict)
     series: dict[str, Any] = field(default_factory=dict)
     wants: list[Want] = field(default_factory=list)
+    comparison: Comparison | None = None
 
 
 @dataclass(slots=True)
@@ -130,7 +132,7 @@ def _make(store: Store, state: _Page, of: tuple[Sequence[RunInfo], Sequence[RunI
     picked = not any(run.id in state.shown.run_ids for run in runs)
     here = {run.id for run in runs}
     made.frame = frame(found, [run for run in known if run.id not in here], picked=picked)
-    made.words, made.series = words(store, found), found.series
+    made.words, made.series, made.comparison = words(store, found), found.series, found
     made.wants = [] if found.grouped else wants(found.members)
     made.of, made.at_s, made.count = (choice, news), now_s, made.count + 1
 
@@ -199,8 +201,14 @@ def _resync() -> None:
 
 
 def _export() -> None:
-    """Makes a file of the points that a chart's menu asks for."""
-    read(lambda store: offer_csv(store, st.session_state[_STATE].feed, _told("csv")), now_s=time.time())
+    """Makes a file of the points that a chart's menu asks for, of the grey runs too."""
+    state, told = st.session_state[_STATE], _told("csv")
+    found: Comparison | None = state.made.comparison
+    if found is None:
+        return
+    thin = thin_wants(found.members, told)
+    spans = thin_spans(found.members, found.curves, thin, told, found.shown.axis)
+    read(lambda store: offer_csv(store, state.feed, told, beside=thin, beside_spans=spans), now_s=time.time())
 
 
 def _nothing() -> None:

@@ -47,10 +47,6 @@ def page(chromium_path: str) -> Iterator[Page]:
         browser.close()
 
 
-def traces(page: Page, chart: str) -> Any:
-    return page.locator(f'figure[data-chart="{chart}"] .plot').evaluate("node => node.data.map(one => one.line?.color)")
-
-
 def test_a_comparison_is_grouped_kept_in_its_address_saved_and_walked_by_keys(
     ids: str, beating: None, serve: Callable[..., Any], page: Page
 ) -> None:
@@ -63,13 +59,29 @@ def test_a_comparison_is_grouped_kept_in_its_address_saved_and_walked_by_keys(
     expect(page.locator(".run-chip")).to_have_count(6)
     expect(page.locator(".more-runs")).to_contain_text("6 more")
     expect(page.locator('figure[data-chart="loss"] .main-svg').first).to_be_attached()
-    assert len({color for color in traces(page, "loss") if color and color.startswith("#")}) == 6
+    page.wait_for_function(
+        "plot => new Set(plot.data.map(one => one.line?.color).filter(color => color?.startsWith('#'))).size === 6",
+        arg=page.locator('figure[data-chart="loss"] .plot').element_handle(),
+    )
     expect(page.locator(".against-table.tall tbody tr")).to_have_count(12)
 
     # A run that is thin becomes one of the six, behind the baseline.
     page.locator(".against-table.tall tbody tr").last.get_by_role("button", name="in colour").click()
     expect(page.locator(".run-chip-name").nth(1)).to_have_text("run-11")
-    assert page.url.split("compare=")[1].startswith(f"{ids.split(',')[0]}%2C{ids.split(',')[-1]}")
+    page.wait_for_url(f"**compare={ids.split(',')[0]}%2C{ids.split(',')[-1]}*")
+
+    # A grey line says whose it is where the pointer is on it.
+    page.locator('figure[data-chart="loss"]').scroll_into_view_if_needed()
+    at = page.locator('figure[data-chart="loss"] .surface').evaluate("""(surface) => {
+      const plot = surface.closest("figure").querySelector(".plot");
+      const line = plot.data[0];
+      const [low, high] = plot.layout.yaxis.range;
+      const [left, right] = plot.layout.xaxis.range;
+      const box = surface.getBoundingClientRect();
+      return { x: box.left + (box.width * (line.x[30] - left)) / (right - left), y: box.top + box.height * (1 - (line.y[30] - low) / (high - low)) };
+    }""")
+    page.mouse.move(at["x"], at["y"])
+    expect(page.locator('figure[data-chart="loss"] .hover-row.thin')).to_contain_text("run-")
 
     # Groups, and the address says so.
     page.get_by_label("Group by").select_option("learning_rate")
@@ -78,7 +90,12 @@ def test_a_comparison_is_grouped_kept_in_its_address_saved_and_walked_by_keys(
     # A chart off the screen is not drawn, and the click on the table's last row has scrolled the page.
     page.locator('figure[data-chart="margin"]').scroll_into_view_if_needed()
     expect(page.locator('figure[data-chart="margin"] .key')).to_contain_text("n 4")
-    assert "group=learning_rate" in page.url
+    page.wait_for_url("**group=learning_rate*")
+    page.get_by_label("Group by, setting 2").select_option("note")
+    expect(page.locator(".run-chip")).to_have_count(4)
+    page.wait_for_url("**group=learning_rate%2Cnote*")
+    page.get_by_label("Group by, setting 2").select_option("")
+    expect(page.locator(".run-chip")).to_have_count(3)
     page.get_by_role("button", name="Share of run").click()
     expect(page.get_by_role("button", name="Share of run")).to_have_attribute("aria-pressed", "true")
     page.wait_for_function("location.search.includes('x=share')")

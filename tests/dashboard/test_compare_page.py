@@ -6,7 +6,6 @@ import json
 import math
 import time
 from dataclasses import replace
-from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
@@ -15,8 +14,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from runvitals.dashboard import compare_views, head
+from runvitals.dashboard.chart_files import points_csv
 from runvitals.dashboard.compare_body import Reader, frame
 from runvitals.dashboard.compare_charts import yardstick_of
+from runvitals.dashboard.compare_csv import thin_spans, thin_wants
 from runvitals.dashboard.compare_read import member
 from runvitals.dashboard.compare_state import Shown, of_query
 from runvitals.dashboard.differences import settings_table
@@ -154,10 +155,37 @@ def test_the_seventh_run_and_all_after_it_are_one_thin_grey_line_each(
     assert loss[0]["label"] == "6 more"
     assert blocks(data)["loss"]["crowded"], "seven entries take two lines, or the last of the six is cut"
     faint = data["curves"]["body"]["faint|loss"]
-    starts = sum(later <= earlier for earlier, later in pairwise(faint["step"]))
-    assert starts == 5 and len(faint["step"]) == len(faint["mean"])
+    assert [whose for whose, _, _ in faint["runs"]] == [f"run-{number}" for number in range(6, 12)]
+    assert all(faint["mean"][stop] is None for _, _, stop in faint["runs"]), (
+        "a gap after each, or one line runs into the next"
+    )
+    assert all(None not in faint["mean"][start:stop] for _, start, stop in faint["runs"])
+    assert len(faint["step"]) == len(faint["mean"]) == faint["runs"][-1][2] + 1
     # The runs in colour come as live series; the others are not sent a second time.
     assert {series.split("|")[0] for series in data["charts"]["series"]} == {"0", "1", "2", "3", "4", "5"}
+
+
+def test_the_file_of_a_chart_has_the_points_of_grey_runs_too_within_the_range_in_view(
+    store: Store, sample: ModuleType
+) -> None:
+    many(store, sample, 8)
+    runs = sorted(store.runs(), key=lambda run: run.name)
+    told = {"series": [{"id": "0|loss"}, {"id": "faint|loss"}]}
+    for axis, low, high in (("step", 11, 20), ("share", 0.105, 0.2), ("since", 0.0, 1e9)):
+        found = Reader().compare(store, runs, of_query({"compare": "", "x": axis}))
+        thin = thin_wants(found.members, told)
+        assert [want.run_id for want in thin] == [run.id for run in runs[6:]]
+        view = {"start": 0, "stop": 1, "start_s": low, "stop_s": high}
+        spans = thin_spans(found.members, found.curves, thin, {**told, "spans": {"axis": view}}, axis)
+        lines = [line.split(",") for line in points_csv(store, thin, spans).splitlines()[1:]]
+        steps = {name: [int(line[3]) for line in lines if line[0] == name] for name in ("run-6", "run-7")}
+        wanted = {"step": range(11, 21), "share": range(11, 21), "since": None}[axis]
+        for number in (6, 7):
+            logged = store.read(runs[number].id, thin[0].key).steps.tolist()
+            assert steps[f"run-{number}"] == (logged if wanted is None else list(wanted))
+    assert thin_spans(found.members, found.curves, thin, told, "step") == {}, "no range: the whole run"
+    for illegible in (None, {}, {"series": 3}, {"series": [7, {"id": "faint|nothing"}]}):
+        assert thin_wants(found.members, illegible) == []
 
 
 def test_no_two_runs_in_colour_look_alike(app: AppTest, store: Store, sample: ModuleType) -> None:

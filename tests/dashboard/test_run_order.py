@@ -61,6 +61,14 @@ def test_every_run_stands_in_exactly_one_group(watched: Store, group: str) -> No
     assert sorted(grouped) == sorted(one.run.id for one in found)
 
 
+def test_runs_with_several_tags_stand_once_under_a_head_that_says_so(watched: Store) -> None:
+    first, second, third = list(by_name(watched).values())[:3]
+    watched.tag_runs([first, second], add=["b", "a"])
+    watched.tag_runs([third], add=["a"])
+    heads = {section.label: len(section.runs) for section in sections(known(watched), group="tag", sort="")}
+    assert list(heads.items())[:2] == [("a", 1), ("a + b", 2)]
+
+
 def test_groups_by_a_setting_stand_by_size_with_its_absence_last(watched: Store) -> None:
     keys = [section.key for section in sections(known(watched), group="config.beta", sort="")]
     assert keys[-1] == ""
