@@ -12,6 +12,7 @@ from runvitals.dashboard.incidents import Incident, counted, open_alerts
 from runvitals.dashboard.signal_facts import value_kind
 from runvitals.dashboard.tokens import SEVERITIES
 from runvitals.dashboard.verdicts import title_of
+from runvitals.diagnostics.health import ALWAYS, CORE
 from runvitals.diagnostics.signals import SIGNALS
 from runvitals.store.types import LIVE, AlertRow, Envelope, Health, RunInfo
 
@@ -33,7 +34,13 @@ def facts(
     """The facts in their order, as the component takes them."""
     usual_s = usual_step_s(run, series)
     shown = [
-        {"id": "health", "label": "Health", "health": health, "text": SEVERITIES[health].word},
+        {
+            "id": "health",
+            "label": "Health",
+            "health": health,
+            "text": SEVERITIES[health].word,
+            "why": _why(run, health),
+        },
         {"id": "status", "label": "Status · phase", "status": run.status, "small": _phase(run)},
         _step(run),
         _left(run, usual_s, now_s),
@@ -57,8 +64,20 @@ def usual_step_s(run: RunInfo, series: Mapping[str, Envelope]) -> float | None:
     return None
 
 
+def _why(run: RunInfo, health: Health) -> str:
+    """What is missing where the rules cannot call the run healthy; "" where they can, or where the head says that nobody watches."""
+    if health != "unknown" or run.health != "unknown":
+        return ""
+    judges = {ALWAYS, *CORE.get(run.trainer, CORE["custom"])}
+    silent = [rule for rule in run.rules if rule["state"] == "unknown" and (rule["error"] or rule["rule"] in judges)]
+    silent.sort(key=lambda rule: not rule["error"])
+    return f"{silent[0]['rule']}: {silent[0]['reason']}" if silent else ""
+
+
 def _phase(run: RunInfo) -> str:
-    return f"· {run.phase}" if run.phase and run.status in LIVE else ""
+    # A loop of one's own names no phases; once it has steps it is past its start-up, whatever it does.
+    told = run.phase and run.status in LIVE and not (run.phase == "init" and run.last_step is not None)
+    return f"· {run.phase}" if told else ""
 
 
 def _step(run: RunInfo) -> dict[str, Any]:
@@ -129,7 +148,8 @@ def _main_signal(run: RunInfo, series: Mapping[str, Envelope]) -> dict[str, Any]
         return None
     write = signed if value_kind(signal) == "signed" else number
     finite = logged.mean[np.isfinite(logged.mean)]
-    small = f"mean {write(float(finite.mean()))}" if finite.size else ""
+    # The verdict's mean is one over the last half, the chart's one over its newest steps.
+    small = f"last row; run's mean {write(float(finite.mean()))}" if finite.size else ""
     # The newest value as it is: NaN is a fact that belongs here.
     newest = float(logged.last[-1]) if not logged.kinds[-1] else float("nan")
     return {"id": "main", "label": SIGNALS[signal].title, "text": write(newest), "small": small}

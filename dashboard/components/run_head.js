@@ -62,6 +62,7 @@ function updateFact(node, fact) {
   setText(label, fact.label);
   setText(small, fact.ends_s ? `ends ${clock(fact.ends_s).slice(0, 5)}` : fact.small ?? "");
   if (fact.health) {
+    setAttribute(node, "title", fact.why || null);
     if (value.dataset.health !== fact.health) value.replaceChildren(severityMark(fact.health, { size: 12 }), el("span", {}, fact.text));
     value.dataset.health = fact.health;
     setClass(value, `fact-value mark ${fact.health}`);

@@ -13,7 +13,7 @@ from runvitals.dashboard.run_keys import RunKeys, search_json
 from runvitals.dashboard.run_layout import LONGEST, Layout
 from runvitals.dashboard.verdicts import section_words
 from runvitals.store import Store
-from runvitals.store.types import Batch, Envelope, SeriesPoints
+from runvitals.store.types import Batch, Envelope, Health, RunInfo, SeriesPoints
 
 
 def test_an_address_and_the_browser_tell_the_same_layout() -> None:
@@ -131,3 +131,31 @@ def test_the_strip_tells_samples_where_nobody_counts_tokens_and_no_time_left_for
     assert "ends_s" in told("left")
     for status in ("stalled", "hung"):
         assert (told("left", status)["text"], told("left", status)["small"]) == ("—", "stands still")
+
+
+def test_an_unknown_health_says_what_the_rules_miss_where_somebody_watches(watched: Store) -> None:
+    states = [
+        {"rule": "kl_blowup", "state": "unknown", "reason": "needs kl, 10 points", "error": ""},
+        {"rule": "loss_divergence", "state": "unknown", "reason": "needs 20 points of loss, has 7", "error": ""},
+    ]
+    run = replace(watched.runs()[0], trainer="sft", health="unknown", rules=states)
+
+    def why(of: RunInfo, health: Health = "unknown") -> object:
+        return facts(of, {}, health=health, incidents=(), now_s=run.created_s)[0]["why"]
+
+    assert why(run) == "loss_divergence: needs 20 points of loss, has 7"
+    assert why(replace(run, health="healthy")) == "", "nobody watches, which the head of the page says"
+    assert why(replace(run, health="healthy"), "healthy") == ""
+    failed = {"rule": "own", "state": "unknown", "reason": "the rule itself failed", "error": "KeyError"}
+    assert why(replace(run, rules=[*states, failed])) == "own: the rule itself failed"
+
+
+def test_a_run_that_names_no_phases_is_not_said_to_start_up_for_ever(watched: Store) -> None:
+    run = replace(watched.runs()[0], status="running", phase="init")
+
+    def phase(of: RunInfo) -> object:
+        return facts(of, {}, health="healthy", incidents=(), now_s=run.created_s)[1]["small"]
+
+    assert phase(replace(run, last_step=None)) == "· init"
+    assert phase(replace(run, last_step=7)) == ""
+    assert phase(replace(run, last_step=7, phase="eval")) == "· eval"
