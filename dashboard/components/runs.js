@@ -120,7 +120,8 @@ function drawBody(state) {
   const archived = head.archived ? `, ${count(head.archived)} archived` : "";
   const answered = head.q ? `, ${count(head.found)} found` : "";
   setText(state.count, `${count(head.total)} ${head.total === 1 ? "run" : "runs"}, ${count(head.live)} running${archived}${answered}`);
-  state.search.update(head.q, head.troubles);
+  // An answer to what was asked before must not take away what was typed since.
+  state.search.update(state.unanswered.q?.trim() ?? head.q, head.troubles);
   state.views.update();
   state.group.update();
   keyed(state.troubles, head.troubles, {

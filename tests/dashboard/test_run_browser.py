@@ -65,8 +65,9 @@ def drawn(page: sync_api.Page, chart: str) -> sync_api.Locator:
     return found
 
 
-def asked(page: sync_api.Page, name: str) -> list[str]:
-    return parse_qs(urlsplit(page.url).query).get(name, [])
+def asked(page: sync_api.Page, name: str, values: list[str]) -> None:
+    """Waits until the address holds these values, which may come after what is drawn."""
+    page.wait_for_url(lambda url: parse_qs(urlsplit(url).query).get(name, []) == values)
 
 
 def test_any_of_thousands_of_signals_is_found_pinned_and_shared_by_its_address(page: sync_api.Page) -> None:
@@ -75,16 +76,15 @@ def test_any_of_thousands_of_signals_is_found_pinned_and_shared_by_its_address(p
     search.click()
     page.keyboard.type("layers/3777")
     found = page.get_by_role("listbox").get_by_role("option")
-    found.first.wait_for()
-    assert found.all_inner_texts()[0].startswith("layers/3777/norm")
+    sync_api.expect(found.first).to_contain_text("layers/3777/norm")  # while one types, others come first
     page.keyboard.press("Enter")
     assert drawn(page, "pin:key:layers/3777/norm").locator("xpath=ancestor::section").inner_text().startswith("Pinned")
-    assert asked(page, "pin") == ["key:layers/3777/norm"]
+    asked(page, "pin", ["key:layers/3777/norm"])
 
     search.fill("gradient")
     found.filter(has_text="grad_norm").wait_for()
     search.fill("onerror")
-    found.first.click()
+    found.filter(has_text="onerror").first.click()
     assert drawn(page, f"pin:key:{HOSTILE}").locator("b").first.inner_text() == HOSTILE
     assert page.evaluate("window.pwned") is None
     page.keyboard.press("Escape")
@@ -92,27 +92,34 @@ def test_any_of_thousands_of_signals_is_found_pinned_and_shared_by_its_address(p
     drawn(page, "grad_norm").hover()
     page.get_by_role("button", name="Pin Gradient norm").click()
     drawn(page, "pin:grad_norm")
+    asked(page, "pin", ["key:layers/3777/norm", f"key:{HOSTILE}", "grad_norm"])
     page.reload()
-    drawn(page, "loss")
+    sync_api.expect(page.locator('[data-chart^="pin:"]')).to_have_count(3)
     pinned = page.locator('[data-chart^="pin:"]').evaluate_all("nodes => nodes.map((node) => node.dataset.chart)")
     assert pinned == ["pin:key:layers/3777/norm", f"pin:key:{HOSTILE}", "pin:grad_norm"], "in the order of pinning"
 
     page.get_by_role("button", name="Unpin layers/3777/norm").click()
     page.locator('[data-chart="pin:key:layers/3777/norm"]').wait_for(state="detached")
-    assert asked(page, "pin") == [f"key:{HOSTILE}", "grad_norm"]
+    asked(page, "pin", [f"key:{HOSTILE}", "grad_norm"])
 
 
 def test_the_map_shows_the_idle_gpu_and_another_measure_on_demand(page: sync_api.Page) -> None:
     section = page.locator("section.section", has=page.locator(".map-canvas"))
     section.get_by_text("GPU 7 stands apart: mean 5.00 %, the others 95.0 %").wait_for()
-    inks = section.locator(".map-canvas").evaluate("""(canvas) => [0, 7].map((row) => {
-      const { width, height } = canvas;
-      return canvas.getContext("2d").getImageData(width / 2, (height * (row + 0.5)) / 8, 1, 1).data[3];
-    })""")
-    assert inks[0] > 3 * inks[1] > 0, "ink by value"
+    # Ink by value: the first GPU has more than three times that of the last.
+    page.wait_for_function(
+        """(canvas) => {
+          const [first, last] = [0, 7].map((row) => {
+            const { width, height } = canvas;
+            return canvas.getContext("2d").getImageData(width / 2, (height * (row + 0.5)) / 8, 1, 1).data[3];
+          });
+          return first > 3 * last && last > 0;
+        }""",
+        arg=section.locator(".map-canvas").element_handle(),
+    )
     section.get_by_label("What the map shows").select_option(label="Loss")
     section.get_by_role("button", name="rank 1").wait_for()
-    assert asked(page, "map") == ["rank/loss"]
+    asked(page, "map", ["rank/loss"])
     section.get_by_role("button", name="rank 1").click()
     drawn(page, "pin:key:rank/1/loss")
 
@@ -137,6 +144,7 @@ def test_a_metric_says_what_it_means_on_hover_and_on_focus(page: sync_api.Page) 
 def test_the_parts_of_a_step_are_stacked_on_the_steps_that_they_belong_to(page: sync_api.Page) -> None:
     chart = drawn(page, "step_parts")
     # 60 steps of 2 s, a quarter of them waiting, and 8 s of evaluation beside them: 30 + 90 + 8 s.
+    sync_api.expect(chart.locator(".key b")).to_have_count(3)
     shares = dict(
         zip(chart.locator(".key .cut").all_inner_texts(), chart.locator(".key b").all_inner_texts(), strict=True)
     )
