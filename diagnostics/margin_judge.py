@@ -122,7 +122,7 @@ def rule_on(tracker: MarginTracker, measured: Measured) -> Ruling:
 def too_few_margins(tracker: MarginTracker) -> str:
     """What is missing before anything can be judged."""
     if tracker.lost and not tracker.history.count:
-        return f"needs margins that are numbers; {tracker.lost} were none"
+        return f"needs margins that are numbers; {tracker.lost} were not"
     return f"needs {NEEDED_POINTS} logged margins, has {tracker.history.count}"
 
 

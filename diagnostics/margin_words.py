@@ -8,7 +8,7 @@ from statistics import median
 from runvitals.diagnostics.margin_held_out import share_error
 from runvitals.diagnostics.margin_history import MarginPoint
 from runvitals.diagnostics.margin_judge import Measured, Ruling, swings
-from runvitals.diagnostics.margin_numerals import measure_of, on_pairs, percent, signed
+from runvitals.diagnostics.margin_numerals import measure_of, on_pairs, percent, share_range, signed, won
 from runvitals.diagnostics.margin_tracker import MarginState, MarginTracker, MarginVerdict
 from runvitals.diagnostics.types import Number
 
@@ -26,13 +26,20 @@ TITLES: dict[MarginState, str] = {
 }
 
 
+_OPEN = "Level, or rising"
+"""In place of "Levelled off" where a rise is likelier than not, and too unsteady to be called one."""
+
+_MUCH = 0.1
+"""Of the margin: a gain in the last 30 % of a run that somebody would see on the curve."""
+
+
 def put(tracker: MarginTracker, measured: Measured, ruling: Ruling) -> MarginVerdict:
     """The verdict that a ruling amounts to."""
     window = measured.window
     return MarginVerdict(
         state=ruling.state,
         severity=ruling.severity,
-        title=TITLES[ruling.state],
+        title=_OPEN if _may_rise(measured, ruling) else TITLES[ruling.state],
         finding=_finding(tracker, measured, ruling),
         sentence=_numbers_line(tracker, measured, ruling),
         numbers=numbers(tracker, measured),
@@ -45,12 +52,14 @@ def numbers(tracker: MarginTracker, measured: Measured) -> tuple[Number, ...]:
     """The figures one by one, those that there are: margin, accuracy, loss, gradient norm, learning rate, GPU, held-out pairs."""
     settings, point = tracker.settings, measured.held_out
     expected = f"above {signed(settings.smallest)}" if settings.smallest else "above 0 by more than its error"
+    wins_low, wins_high = share_range(measured.accuracy.mean, measured.accuracy.error)
     shown = [
         Number(label="margin, mean", value=measured.margin.mean, unit="reward", expected=expected),
         Number(label="margin, 95 % low", value=measured.margin.low, unit="reward"),
         Number(label="margin, 95 % high", value=measured.margin.high, unit="reward"),
         Number(label="chosen wins", value=measured.accuracy.mean, unit="of pairs", expected="above 0.55"),
-        Number(label="chosen wins, 95 % ±", value=1.96 * measured.accuracy.error, unit="of pairs"),
+        Number(label="chosen wins, 95 % low", value=wins_low, unit="of pairs"),
+        Number(label="chosen wins, 95 % high", value=wins_high, unit="of pairs"),
         Number(label="loss", value=measured.loss, unit="nat", expected="below ln 2" if _has_ln2(tracker) else ""),
         Number(label="gradient norm", value=tracker.newest(tracker.grad_norms), expected="above 0"),
         Number(label="learning rate", value=tracker.newest(tracker.learning_rates), expected="above 0"),
@@ -68,12 +77,17 @@ def numbers(tracker: MarginTracker, measured: Measured) -> tuple[Number, ...]:
     return tuple(number for number in shown if math.isfinite(number.value))
 
 
+def _may_rise(measured: Measured, ruling: Ruling) -> bool:
+    """True where a margin that counts as level gained a lot of late, by a course too unsteady to be sure of it."""
+    return ruling.state == "levelled_off" and measured.recent.gain > _MUCH * abs(measured.margin.mean)
+
+
 def _has_ln2(tracker: MarginTracker) -> bool:
     return tracker.settings.trainer in ("dpo", "reward")
 
 
 def _numbers_line(tracker: MarginTracker, measured: Measured, ruling: Ruling) -> str:
-    """`mean +0.0016 over 74 logged steps, 95 % interval −0.0001 to +0.0033, which holds 0 · chosen wins 51.6 % ± 2.9 of pairs, …`."""
+    """`mean +0.0016 over the last 74 logged steps, 95 % interval −0.0001 to +0.0033, which holds 0 · chosen wins 51.6 % ± 2.9 of pairs, …`."""
     if ruling.state == "start":
         return ruling.missing
     parts = []
@@ -81,15 +95,17 @@ def _numbers_line(tracker: MarginTracker, measured: Measured, ruling: Ruling) ->
     if measured.window:
         count = sum(block.margin.count for block in measured.window)
         over = "logged steps" if tracker.settings.optimises else f"readings{_same_pairs(measured)}"
-        text = f"mean {signed(margin.mean, margin.error)} over {count:,} {over}".replace(",", "\u2009")
+        text = f"mean {signed(margin.mean, margin.error)} over the last {count:,} {over}".replace(",", "\u2009")
         if math.isfinite(margin.error):
             low, high = signed(margin.low, margin.error), signed(margin.high, margin.error)
             text += f", 95 % interval {low} to {high}" + (", which holds 0" if margin.low <= 0 <= margin.high else "")
         parts.append(text)
+    if _may_rise(measured, ruling):
+        recent = measured.recent
+        parts.append(f"in the last 30 % of the run it gained {measure_of(recent.gain, recent.error)}")
     if math.isfinite(accuracy.mean):
-        width = f" ± {196 * accuracy.error:.1f}" if 0 < accuracy.error < math.inf else ""
         coin = ", a coin wins 50 %" if accuracy.mean < 0.6 else ""
-        parts.append(f"chosen wins {percent(accuracy.mean)}{width} of pairs{coin}")
+        parts.append(f"chosen wins {won(accuracy.mean, accuracy.error)}{coin}")
     if point is not None:
         parts.append(_held_out(tracker, measured, point))
     return " · ".join(parts)
@@ -103,12 +119,12 @@ def _same_pairs(measured: Measured) -> str:
 def _held_out(tracker: MarginTracker, measured: Measured, point: MarginPoint) -> str:
     """The newest held-out reading with its errors; those of an evaluation are taken from training and said to be so."""
     probe = measured.held_out_source == "probe"
-    text = f"held-out margin {measure_of(point.margin, measured.held_out_error)}"
+    text = f"newest held-out margin {measure_of(point.margin, measured.held_out_error)}"
     text += on_pairs(measured.held_out_pairs) if probe else " (error: the scatter of training points)"
     if not math.isfinite(point.accuracy):
         return text
     error = share_error(point.accuracy, measured.held_out_pairs) if probe else math.inf
-    return f"{text}, chosen wins {percent(point.accuracy)}" + (f" ± {196 * error:.0f}" if error < math.inf else "")
+    return f"{text}, chosen wins {won(point.accuracy, error)}"
 
 
 def _finding(tracker: MarginTracker, measured: Measured, ruling: Ruling) -> str:
@@ -127,7 +143,9 @@ def _finding(tracker: MarginTracker, measured: Measured, ruling: Ruling) -> str:
     sentences: dict[MarginState, str] = {
         "start": f"Not enough data: {ruling.missing}.",
         "rising": f"The margin rises: {margin} on average, {signed(measured.last)} at step {step}.",
-        "levelled_off": f"The margin has levelled off at {margin}{wins}.",
+        "levelled_off": f"The margin is {margin}{wins}; it may still rise."
+        if _may_rise(measured, ruling)
+        else f"The margin has levelled off at {margin}{wins}.",
         "too_small": f"Chosen and rejected answers are hardly told apart: after {step} steps the margin is {margin}{wins}. {_expected(tracker, measured)}",
         "stagnant": f"Chosen and rejected answers are not being told apart: after {step} steps the margin is {margin} and does not move{wins and ','}{wins}. {_expected(tracker, measured)}",
         "fluctuating": _swinging(tracker, measured) if ruling.state == "fluctuating" else "",

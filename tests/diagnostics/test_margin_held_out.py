@@ -12,6 +12,7 @@ import pytest
 from runvitals.diagnostics.engine import Engine
 from runvitals.diagnostics.margin import MarginCourse, MarginSettings, MarginVerdict
 from runvitals.diagnostics.margin_held_out import share_error
+from runvitals.diagnostics.margin_numerals import share_range
 from runvitals.diagnostics.rules.margin import RULES
 from runvitals.diagnostics.types import Happening, Row, RunContext
 
@@ -51,7 +52,7 @@ def test_steady_readings_within_the_error_of_their_pairs_have_not_levelled_off()
 def test_steady_readings_beyond_the_error_of_their_pairs_have_levelled_off() -> None:
     found = of_probe(lambda step: 0.5 + 0.001 * math.sin(step), error=0.06, accuracy=0.95)
     assert found.state == "levelled_off"
-    assert "over 60 readings of the same 32 pairs" in found.sentence
+    assert "over the last 60 readings of the same 32 pairs" in found.sentence
 
 
 def test_interval_and_share_won_are_no_narrower_than_one_reading_tells() -> None:
@@ -60,7 +61,9 @@ def test_interval_and_share_won_are_no_narrower_than_one_reading_tells() -> None
     )
     for found in (few, many):
         assert number(found, "margin, 95 % high") - number(found, "margin, 95 % low") == pytest.approx(4 * 0.98 * 0.06)
-        assert number(found, "chosen wins, 95 % ±") == pytest.approx(1.96 * share_error(0.75, 32))
+        low, high = share_range(0.75, share_error(0.75, 32))
+        assert number(found, "chosen wins, 95 % low") == pytest.approx(low)
+        assert number(found, "chosen wins, 95 % high") == pytest.approx(high)
         assert number(found, "held-out pairs") == 32
 
 
@@ -148,3 +151,13 @@ def test_rules_learn_the_number_of_pairs_from_the_event_that_tells_it_late() -> 
     engine.happen(Happening(time_s=5.5, step=5, kind="config", data={"probe": {"pairs": 32}}))
     feed(range(6, 9))
     assert [alert.rule for alert in engine.alerts()] == ["margin_inverted"]
+
+
+def test_a_rise_that_is_large_and_not_sure_is_not_said_to_have_ended() -> None:
+    found = of_probe(lambda step: 0.4 + 0.1 * math.sin(step / 6) + 0.15 * (step > 100), error=0.02, accuracy=0.95)
+    assert found.state == "levelled_off"
+    assert found.title == "Level, or rising"
+    assert "in the last 30 % of the run it gained +" in found.sentence
+    assert "may still rise" in found.finding
+    flat = of_probe(lambda step: 0.5 + 0.01 * math.sin(step), error=0.02, accuracy=0.95)
+    assert (flat.state, flat.title) == ("levelled_off", "Levelled off")
