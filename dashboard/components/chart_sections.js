@@ -12,6 +12,9 @@ import { drawSmall } from "./small_multiples.js";
 
 const BLOCKS = { onset: drawOnset, small: drawSmall, differs: drawDiffers, table: drawTable, outcome: drawOutcome, note: drawNote, map: drawMap, completions: drawCompletions };
 
+// Beside the charts: blocks for which the server reads only while they are in or near sight.
+const WATCHED = new Set(["small", "map"]);
+
 export function drawSections(parent, { state, frame, words }) {
   keyed(parent, frame.sections, {
     key: (section) => section.id,
@@ -49,7 +52,7 @@ function drawBlocks(grid, { section, state, words }) {
     update: (node, block) => {
       if (block.kind === "chart") return;
       setClass(node, `block ${block.kind} ${block.name ?? ""} span-${block.span ?? 12}`);
-      if (block.kind === "small" && !state.page.near.blocks.has(node)) state.page.near.watch(node, block.id);
+      if (WATCHED.has(block.kind) && !state.page.near.blocks.has(node)) state.page.near.watch(node, block.id);
       BLOCKS[block.kind](node, { block: { ...block, ...words.blocks?.[block.id] }, state });
     },
   });

@@ -124,7 +124,7 @@ def _data(store: Store, state: _Page, seen: head.Look, now_s: float) -> dict[str
     found = {
         "frame": live.changed("run.frame", framed),
         "words": live.changed("run.words", told),
-        "map": live.changed("run.map", _map(store, state, run, keys, now_s)),
+        "map": live.changed("run.map", _map(store, state, (run, keys), now_s=now_s, seen="map" in sight.blocks)),
         "charts": state.feed.message(store, wants(run, keys, drawn), Zoom.of_state(_told("zoom")), sight),
     }
     if state.searched:
@@ -132,14 +132,17 @@ def _data(store: Store, state: _Page, seen: head.Look, now_s: float) -> dict[str
     return found
 
 
-def _map(store: Store, state: _Page, run: RunInfo, keys: Mapping[str, Latest], now_s: float) -> dict[str, Any]:
-    """The map of devices, ranks and hosts, made anew every `MAP_EVERY_S`, and at once where another measure is asked for."""
+def _map(
+    store: Store, state: _Page, of: tuple[RunInfo, Mapping[str, Latest]], *, now_s: float, seen: bool
+) -> dict[str, Any]:
+    """The map of devices, ranks and hosts: made anew every `MAP_EVERY_S` while it is seen, and at once where another measure is asked for."""
+    run, keys = of
     choices = measures(tuple(keys))
     if not choices:
         return {}
     chosen = next((one for one in choices if one.id == state.layout.measure), choices[0])
     same = state.map.get("measure") == chosen.id
-    if same and (run.status not in LIVE or now_s - state.map_read_s < MAP_EVERY_S):
+    if same and (not seen or run.status not in LIVE or now_s - state.map_read_s < MAP_EVERY_S):
         return state.map
     span_s = (run.created_s, max(keys[row.key].time_s for row in chosen.rows))
 

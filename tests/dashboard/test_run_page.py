@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from runvitals.dashboard.live_charts import Feed
 from runvitals.dashboard.panels import folded, sections
 from runvitals.dashboard.run_body import wants, words
+from runvitals.dashboard.run_map import measures
 from runvitals.dashboard.sights import FIRST_CHARTS
 from runvitals.dashboard.verdicts import NEUTRAL, SectionWords, agreed
+from runvitals.dashboard.views import run
 from runvitals.store import Store
 from runvitals.store.types import Latest
 
@@ -173,3 +176,13 @@ def test_open_incidents_beside_the_main_one_have_a_line_each(watched: Store) -> 
     quiet = words(run, drawn, series={}, alerts=again[-1:], events=[], health="healthy", now_s=10.0)
     assert quiet["incident"] is None, "what asks nothing of anybody is a line"
     assert (quiet["beside"]["title"], len(quiet["beside"]["roots"])) == ("Noted", 1)
+
+
+def test_the_map_of_a_live_run_is_made_anew_only_while_it_is_seen(watched: Store) -> None:
+    live = next(one for one in watched.runs() if one.status == "running" and measures(tuple(watched.keys(one.id))))
+    page, of = run._Page(run_id=live.id, feed=Feed(epoch="e")), (live, watched.keys(live.id))
+    first = run._map(watched, page, of, now_s=1_000.0, seen=False)
+    assert first["rows"], "it is made once, so that its place has its height"
+    later = 1_000.0 + 2 * run.MAP_EVERY_S
+    assert run._map(watched, page, of, now_s=later, seen=False) is first
+    assert run._map(watched, page, of, now_s=later, seen=True) is not first
