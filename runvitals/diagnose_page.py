@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.padding import Padding
 from rich.text import Text
 
+from runvitals.diagnostics.rules.definition import counted
 from runvitals.diagnostics.types import Alert, Number
 from runvitals.tables import MARKS
 
@@ -32,8 +33,8 @@ def _head(diagnosis: Diagnosis) -> Text:
     log = diagnosis.log
     planned = f" of {log.max_steps:,}" if log.max_steps else ""
     guess = " (by its keys; --trainer says otherwise)" if diagnosis.is_guess else ""
-    facts = f"   {diagnosis.trainer}{guess} · step {diagnosis.last_step:,}{planned} · {len(log.rows):,} rows"
-    skipped = f" · {log.skipped} records without a step or a number left out" if log.skipped else ""
+    facts = f"   {diagnosis.trainer}{guess} · step {diagnosis.last_step:,}{planned} · {counted(len(log.rows), 'row')}"
+    skipped = f" · {counted(log.skipped, 'record')} without a step or a number left out" if log.skipped else ""
     return Text.assemble((_clean(diagnosis.run), "bold"), (facts + skipped, "dim"))
 
 

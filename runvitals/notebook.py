@@ -12,6 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from runvitals.diagnostics.rules.definition import counted
 from runvitals.errors import SettingsError, StoreError
 from runvitals.settings import Settings
 
@@ -58,7 +59,7 @@ def _url(url_or_home: str | Path | None) -> str:
         journals = path / "journal"
         waiting = sum(1 for folder in journals.iterdir() if folder.is_dir()) if journals.is_dir() else 0
         hint = (
-            f"the journals of {waiting} runs wait there: `runvitals watch --once --home {path}` takes them in"
+            f"the journals of {counted(waiting, 'run')} wait there: `runvitals watch --once --home {path}` takes them in"
             if waiting
             else "start a run and `runvitals watch`, or name another folder, a .db file or a URL"
         )

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from runvitals.diagnostics.catalogue import default_rules
 from runvitals.diagnostics.limits import values_of
+from runvitals.diagnostics.rules.definition import counted
 from runvitals.diagnostics.types import Rule, RuleSpec
 from runvitals.diagnostics.user_rules.own import FAMILY
 from runvitals.diagnostics.user_rules.section import nearest
@@ -58,8 +59,10 @@ def check(path: Path) -> int:
     if not user.faults:
         changed = {*user.general.numbers, *(name for one in user.projects.values() for name in one.numbers)}
         off = {*user.general.off, *(name for one in user.projects.values() for name in one.off)}
-        counts = f"{len(user.own)} rules of your own, {len(changed)} of ours changed, {len(off)} switched off"
-        counts += f", {len(routes.addresses)} receivers" if routes.addresses else ""
+        counts = (
+            f"{counted(len(user.own), 'rule')} of your own, {len(changed)} of ours changed, {len(off)} switched off"
+        )
+        counts += f", {counted(len(routes.addresses), 'receiver')}" if routes.addresses else ""
         make_console().print(f"{path}: right; {counts}", markup=False, highlight=False, soft_wrap=True)
     return _tell_faults(user)
 
@@ -162,7 +165,7 @@ _ON_END = {"hold": "bad readings on end before it fires", "clear": "clear readin
 
 def _where(path: Path, user: UserRules) -> str:
     said = "read" if path.exists() else "not there: all rules run with their defaults"
-    faults = f", {len(user.faults)} faults" if user.faults else ""
+    faults = f", {counted(len(user.faults), 'fault')}" if user.faults else ""
     return f"\n{path}: {said}{faults}"
 
 

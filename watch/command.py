@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from runvitals.diagnostics.rules.definition import counted
 from runvitals.diagnostics.user_rules.user_rules import UserRules
 from runvitals.settings import Settings
 from runvitals.store.open import open_store
@@ -53,9 +54,11 @@ def watch_once(settings: Settings, receivers: Sequence[str]) -> int:
     """Takes in all that is there and ends; 1 where a journal could not be read whole."""
     watcher = make_watcher(settings, receivers)
     done = watcher.run_once()
-    _say(f"{done.rows} rows of {done.runs} runs taken in, {done.alerts} changes of alerts")
+    _say(
+        f"{counted(done.rows, 'row')} of {counted(done.runs, 'run')} taken in, {counted(done.alerts, 'change')} of alerts"
+    )
     if done.elsewhere:
-        _say(f"{len(done.elsewhere)} runs left to another watcher that is at work")
+        _say(f"{counted(len(done.elsewhere), 'run')} left to another watcher that is at work")
     for line in done.failed.values():
         print(f"runvitals: {line}", file=sys.stderr)  # noqa: T201 - the command's own output
     return 1 if done.failed else 0

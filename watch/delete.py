@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runvitals.collectors import journal
+from runvitals.diagnostics.rules.definition import counted
 from runvitals.errors import StoreError
 from runvitals.store.store import Store
 from runvitals.store.types import LIVE, RunInfo
@@ -91,4 +92,4 @@ def remove_journals(folder: Path) -> None:
     except OSError as error:
         raise StoreError(f"{folder}: cannot be removed ({error.strerror}); check its permissions") from error
     if left:
-        raise StoreError(f"{folder}: {len(left)} journals cannot be removed; check its permissions")
+        raise StoreError(f"{folder}: {counted(len(left), 'journal')} cannot be removed; check its permissions")

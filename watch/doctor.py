@@ -13,6 +13,7 @@ from typing import Any, Literal
 from sqlalchemy.engine import make_url
 
 from runvitals.collectors.mounts import on_network
+from runvitals.diagnostics.rules.definition import counted
 from runvitals.errors import NewerStore, RunvitalsError, StoreUnreachable
 from runvitals.settings import Settings
 from runvitals.store.open import open_store
@@ -159,7 +160,11 @@ def _journals(asked: Examination, store: Store | None) -> Iterator[Finding]:
                 wrong += finding.level == "wrong"
                 yield finding
     if not wrong:
-        yield Finding("journals", "ok", f"{len(folders)} runs have journals, {waiting:,} bytes are not taken in yet")
+        yield Finding(
+            "journals",
+            "ok",
+            f"{counted(len(folders), 'run')} with journals, {counted(waiting, 'byte')} not taken in yet",
+        )
 
 
 def _known(store: Store | None) -> tuple[dict[str, RunInfo], dict[str, dict[str, int]]]:

@@ -143,7 +143,7 @@ function pick(context, run) {
   for (const group of marks.get(kept.picked) ?? []) group.classList.remove("picked");
   kept.picked = run?.id ?? null;
   if (!run) {
-    setText(readout, shown.length ? `${count(shown.length)} runs. Point at a line, or use the arrow keys, to pick one.` : "No run has a value here.");
+    setText(readout, shown.length ? `${count(shown.length)} ${shown.length === 1 ? "run" : "runs"}. Point at a line, or use the arrow keys, to pick one.` : "No run has a value here.");
     return;
   }
   for (const group of marks.get(run.id) ?? []) {

@@ -51,7 +51,7 @@ class MapView {
     this.height = map.rows.length <= 16 ? 18 : map.rows.length <= 32 ? 13 : map.rows.length <= 64 ? 9 : 6;
     setText(this.title, map.title);
     setText(this.unit, map.unit);
-    setText(this.said, [map.sentence, map.left ? `${count(map.left)} rows that differ less are left out` : ""].filter(Boolean).join(" · "));
+    setText(this.said, [map.sentence, map.left === 1 ? "1 row that differs less is left out" : map.left ? `${count(map.left)} rows that differ less are left out` : ""].filter(Boolean).join(" · "));
     setText(this.scale.firstChild, this.written(map.low));
     setText(this.scale.lastChild, this.written(map.high));
     setAttribute(this.canvas, "aria-label", `${map.title} of ${map.rows.length} rows. ${map.sentence} ${spoken([map.about])}`);

@@ -25,7 +25,7 @@ export class SignalSearch {
 
   // head: the frame's; signals: {keys, of, signals} once it is here.
   draw(head, signals) {
-    setAttribute(this.input, "placeholder", `Find any of ${count(head.signals)} signals`);
+    setAttribute(this.input, "placeholder", `Find any of ${count(head.signals)} ${head.signals === 1 ? "signal" : "signals"}`);
     if (signals === this.signals) return;
     this.signals = signals;
     this.entries = null;

@@ -64,7 +64,7 @@ def judged_part(found: Gathered) -> list[Block]:
     broken = [rule for rule in asked if rule.get("error")]
     unsure = [rule for rule in asked if rule.get("state") == "unknown" and not rule.get("error")]
     told = len(asked) - len(broken) - len(unsure)
-    others = f" {count(len(apart))} more are for other trainers." if apart else ""
+    others = f" {count(len(apart))} more {'is' if len(apart) == 1 else 'are'} for other trainers." if apart else ""
     sentence = (
         f"{count(told)} of {count(len(asked))} rules have judged the run; {count(len(unsure))} could not.{others}"
     )

@@ -115,7 +115,7 @@ def test_a_run_without_alerts_says_what_was_judged(store: Store) -> None:
     ]
     store.set_run("r", trainer="sft", status="finished", rules=rules)
     said = text_of(store)
-    assert "1 of 2 rules have judged the run; 1 could not. 1 more are for other trainers." in said
+    assert "1 of 2 rules have judged the run; 1 could not. 1 more is for other trainers." in said
     assert "needs 10 minutes" in said
 
 

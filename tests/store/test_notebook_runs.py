@@ -207,7 +207,7 @@ def test_where_there_is_no_store_none_is_made(tmp_path: Path, monkeypatch: pytes
 def test_journals_that_wait_are_said(tmp_path: Path) -> None:
     run = runvitals.init(name="waiting", home=tmp_path)
     run.finish()
-    with pytest.raises(StoreError, match="the journals of 1 runs wait there: `runvitals watch --once --home"):
+    with pytest.raises(StoreError, match="the journals of 1 run wait there: `runvitals watch --once --home"):
         runvitals.open(tmp_path)
 
 
