@@ -10,6 +10,7 @@ const RIGHT = new Set(["step", "age", "alerts"]);
 const LONG_NAME = 40;
 const NAME_END = 8;
 const MOST_CHIPS = 3;
+const NO_NUMBER = "no numbers"; // what was logged, and was NaN or infinite throughout
 
 export function columnClass(name) {
   return RIGHT.has(name) ? `c-${name} right` : `c-${name}`;
@@ -126,7 +127,7 @@ function steps(row) {
 }
 
 function loss(row) {
-  if (!row.loss.length) return el("span", { class: "ink3 small" }, row.step === null ? "no step yet" : "not logged");
+  if (!row.loss.length) return el("span", { class: "ink3 small" }, row.loss_of ? NO_NUMBER : row.step === null ? "no step yet" : "not logged");
   return el("div", { title: `${row.loss_of}: ${row.loss_of === "Loss" ? "what is minimised" : "this trainer logs no loss as a whole"}` }, spark(row.loss));
 }
 
@@ -140,6 +141,6 @@ function alertCount(row) {
 }
 
 function margin(row) {
-  const curve = row.margin.length ? spark(row.margin) : el("span", { class: "ink3 small" }, row.step === null ? "" : "no probe");
+  const curve = row.margin.length ? spark(row.margin) : el("span", { class: "ink3 small" }, row.margin_of ? NO_NUMBER : row.step === null ? "" : "no probe");
   return el("div", { class: "marginal", title: row.margin_of ? `Margin on ${row.margin_of}` : null }, curve, el("span", { class: "value" }, signed(revive(row.margin_now))));
 }

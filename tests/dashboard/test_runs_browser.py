@@ -6,11 +6,12 @@ import time
 from collections.abc import Iterator
 from types import ModuleType
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from runvitals.store import Store
-from runvitals.store.types import Batch
+from runvitals.store.types import Batch, SeriesPoints
 
 HOSTILE = "<img src=x onerror=window.hurt=1>"
 
@@ -201,6 +202,18 @@ def test_a_run_s_news_and_what_another_person_does_come_without_a_reload(
     filled.archive_runs(["short-199"], 1.0)
     expect(row).to_have_count(0)
     expect(page.locator(".count")).to_contain_text("1 archived")
+
+
+def test_curves_without_a_number_are_not_said_to_be_missing(store: Store, running_app: str, page: Page) -> None:
+    nothing = SeriesPoints(steps=np.arange(3), times_s=np.arange(3) + 1000.0, values=np.full(3, np.nan))
+    start = {"project": "p", "name": "only NaN", "config": {}, "info": {}, "time_s": 1000.0}
+    series = {"loss": nothing, "rewards/margins": nothing}
+    writer = {"writer_id": "w", "first_seq": 1, "last_seq": 3, "position": {}}
+    store.append(Batch(run_id="r", start=start, series=series, rows=3, **writer))
+    store.set_run("r", status="finished", last_step=2, last_step_s=1002.0, ended_s=1003.0)
+    opened(page, running_app)
+    expect(page.locator("tr.run .c-loss")).to_have_text("no numbers")
+    expect(page.locator("tr.run .c-margin")).to_have_text("no numbersNaN")
 
 
 def test_on_a_narrow_screen_names_have_room_and_every_control_can_be_reached(
