@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from runvitals.settings import Settings
 
 Renderer = Callable[..., Any]
 
+_registering = threading.Lock()
 _log = logging.getLogger(__name__)
 
 _renderers: WeakKeyDictionary[BidiComponentManager, dict[str, Renderer]] = WeakKeyDictionary()
@@ -62,10 +64,11 @@ def plain(value: Any) -> Any:
 def _renderer(name: str) -> Renderer:
     """The mounting function of one component in the running server; each test and each server has its own manager."""
     manager = get_bidi_component_manager()
-    renderers = _renderers.get(manager)
-    if renderers is None:
-        _register_folders(manager)
-        renderers = _renderers[manager] = {}
+    with _registering:  # the first two visitors may come at once
+        renderers = _renderers.get(manager)
+        if renderers is None:
+            _register_folders(manager)
+            renderers = _renderers[manager] = {}
     if name not in renderers:
         renderers[name] = st.components.v2.component(f"runvitals.{name}", js=f"{name}.js", css=f"{name}.css")
     return renderers[name]
