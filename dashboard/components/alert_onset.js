@@ -31,7 +31,7 @@ function oneRow(row, { at, place, shown, color, select, now_s }) {
   // The shape says how bad, hollow that it is acknowledged; any other state than firing is said in its word.
   const state = [row.alert && row.state !== "firing" ? row.state : "", muted ? "muted" : ""].filter(Boolean).join(", ");
   const title = row.alert
-    ? el("button", { type: "button", "aria-current": String(row.alert === shown), onclick: () => select(row.alert) }, severityMark(row.severity, { hollow: row.acknowledged, muted, size: 10 }), el("span", { class: "cut" }, row.title), state ? el("span", { class: "ink3" }, state) : null)
+    ? el("button", { type: "button", "aria-current": String(row.alert === shown), "aria-label": [`${row.severity}: ${row.title}`, row.acknowledged ? "acknowledged" : "", state].filter(Boolean).join(", "), onclick: () => select(row.alert) }, severityMark(row.severity, { hollow: row.acknowledged, muted, size: 10 }), el("span", { class: "cut" }, row.title), state ? el("span", { class: "ink3" }, state) : null)
     : el("span", { class: "what" }, el("span", { class: "cut" }, row.title), el("span", { class: "ink3" }, became(row)));
   const onset = revive(row.onset);
   const step = onset === null ? "" : `step ${count(Math.round(onset))}`;

@@ -134,6 +134,9 @@ function drawCard(node, card, colors, shown) {
   node.runvitals = { when, card };
   const hollow = card.incident_state === "acknowledged";
   const muted = card.incident_state === "muted";
+  // How bad it is shows by shape and colour; who hears the page is told in words.
+  const state = hollow || muted ? `, ${card.incident_state}` : "";
+  setAttribute(node, "aria-label", `${card.severity}: ${card.title}, ${card.run}, ${card.alerts}${state}`);
   node.replaceChildren(
     el("div", { class: "line" }, severityLabel(card.severity, { word: card.title, hollow, muted }), when),
     el("div", { class: "line small" }, swatch(colors[card.color % colors.length]), el("span", { class: "cut" }, card.run), el("span", {}, card.alerts)),

@@ -96,6 +96,10 @@ def test_what_is_listed_and_not_counted_says_so_and_a_resolved_alert_is_no_ackno
     expect(page.locator(".count")).to_have_text("6 incidents open, 9 alerts")
     expect(page.get_by_role("button", name="Open 6")).to_be_visible()
     expect(page.locator(".aside")).to_have_text("1 more for information, not counted above")
+    expect(
+        page.get_by_role("button", name="critical: Margin stagnant, dpo-7b-uf-b01, 3 alerts, 1 resolved")
+    ).to_be_visible()
+    expect(page.get_by_role("button", name="info: Margin stagnant, dpo-7b-uf-b01")).to_be_visible()
     row = page.locator(".moved button").filter(has_text="resolved")
     expect(row).to_have_count(1)
     expect(row.locator("svg")).to_have_attribute("fill", "currentColor")

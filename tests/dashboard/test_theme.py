@@ -73,6 +73,9 @@ def test_text_has_a_contrast_of_4_5_and_marks_of_3(theme: dict[str, Any], page: 
     texts = [colors[name] for name in ("textColor", "grayTextColor", "linkColor")] + [getattr(tokens.INK3, page)]
     texts += [getattr(severity.text, page) for severity in tokens.SEVERITIES.values()]
     marks = [getattr(severity.mark, page) for severity in tokens.SEVERITIES.values()] + list(tokens.SERIES)
+    # On chosen rows and on code the ground is the second one; rows there take ink2 for ink3.
+    others = [text for text in texts if text != getattr(tokens.INK3, page)]
+    assert [text for text in others if _contrast(text, colors["secondaryBackgroundColor"]) < 4.5] == []
     # A severity's text may be its mark on the page, never less than a mark.
     assert [text for text in texts if _contrast(text, colors["backgroundColor"]) < 4.5] == []
     assert [mark for mark in marks if _contrast(mark, colors["backgroundColor"]) < 2.95] == []
