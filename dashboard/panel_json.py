@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -132,6 +133,7 @@ def _settings_lines(chart: Chart, run: RunInfo) -> list[dict[str, Any]]:
     for signal in chart.signals:
         names, label = _SETTINGS_LINES.get(signal, ((), ""))
         value = next((run.config[name] for name in names if name in run.config), None)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0:
+        # Infinity is how loops say that they do not clip: there is nothing to draw, and JSON has no word for it.
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < math.inf:
             lines.append({"value": float(value), "label": label, "text": number(float(value))})
     return lines

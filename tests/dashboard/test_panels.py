@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import replace
+
+import numpy as np
+from streamlit.testing.v1 import AppTest
 
 from runvitals.dashboard.panel_json import chart_json
 from runvitals.dashboard.panel_plans import Chart
 from runvitals.dashboard.panels import MOST_OTHERS, pinned, sections
 from runvitals.dashboard.run_body import clock_key, frame, wants
-from runvitals.store.types import Latest, RunInfo
+from runvitals.store import Store
+from runvitals.store.types import Batch, Latest, RunInfo, SeriesPoints
 
 
 def run(trainer: str = "dpo", **config: object) -> RunInfo:
@@ -196,3 +202,25 @@ def test_gpus_and_host_appear_only_where_sampled_and_are_read_by_time() -> None:
 def test_the_clock_is_the_densest_of_the_series_that_every_step_logs() -> None:
     assert clock_key(keys("loss", count=10) | keys("learning_rate", count=90)) == "learning_rate"
     assert clock_key({}) == ""
+
+
+def test_settings_that_are_no_numbers_draw_no_line_and_leave_the_page_legal_json(app: AppTest, store: Store) -> None:
+    def refuse(word: str) -> float:
+        raise AssertionError(f"{word} is no JSON, and the page would stay empty")
+
+    points = SeriesPoints(
+        steps=np.arange(4), times_s=np.arange(4) + 1000.0, values=np.array([1.0, np.nan, np.inf, -np.inf])
+    )
+    config = {"max_grad_norm": math.inf, "target_kl": math.nan, "beta": math.inf, "learning_rate": math.nan}
+    start = {"project": "p", "name": "odd", "config": config, "info": {"pid": 1}, "time_s": 1000.0}
+    series = dict.fromkeys(("loss", "grad_norm", "objective/kl", "rewards/margins"), points)
+    store.append(
+        Batch(run_id="r", writer_id="w", first_seq=1, last_seq=4, position={}, start=start, series=series, rows=4)
+    )
+    app.query_params["run"] = "r"
+    app.run()
+    assert not app.exception
+    (page,) = app.get("bidi_component")
+    told = json.loads(page.proto.json, parse_constant=refuse)
+    blocks = [block for section in told["frame"]["body"]["sections"] for block in section["blocks"]]
+    assert next(block for block in blocks if block["id"] == "grad_norm")["references"] == []
