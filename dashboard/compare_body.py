@@ -22,6 +22,9 @@ from runvitals.store.types import RunInfo
 
 _SIGNALS = tuple(dict.fromkeys((*SIGNALS_CHARTED, *SIGNALS_COMPARED, "probe_margin_se")))
 
+_COLUMNS_BESIDE = 4
+"""Columns of settings that a third of a common screen holds; more of them stand below the big chart there."""
+
 MOST_OTHERS = 200
 """Runs that the list for adding one offers, the newest; any run can be added on the Runs page."""
 
@@ -89,10 +92,11 @@ class Reader:
 def frame(found: Comparison, others: Sequence[RunInfo], *, picked: bool = False) -> dict[str, Any]:
     """The page's frame: head, charts and what differs. picked: the address named no runs, so the page chose them."""
     drawn = charts(found.members, found.entries, grouped=found.grouped)
-    margin = [chart for chart in drawn if chart["id"] == "margin"]
+    differs = _differs(found)
+    margin = [chart | {"over": differs["name"] == "wide"} for chart in drawn if chart["id"] == "margin"]
     small = [chart for chart in drawn if chart["id"] != "margin"]
     sections: list[dict[str, Any]] = [
-        {"id": "margin", "title": "", "blocks": [*(margin or [_no_margin()]), _differs(found)]},
+        {"id": "margin", "title": "", "blocks": [*(margin or [_no_margin()]), differs]},
         {"id": "charts", "title": "", "blocks": small},
         {"id": "against", "title": "Against the baseline", "blocks": [{"id": "table", "kind": "table", "span": 12}]},
     ]
@@ -153,7 +157,9 @@ def _differs(found: Comparison) -> dict[str, Any]:
     summed = found.grouped or found.many
     shaded = "" if summed else "Shaded: differs from the baseline. "
     equal = f"{count(settings.equal)} settings equal."
+    wide = not summed and len(found.entries) > _COLUMNS_BESIDE
     return {
+        "name": "wide" if wide else "",
         "id": "differs",
         "kind": "differs",
         "span": 4,

@@ -37,6 +37,9 @@ MOST_A_ROW = 4
 _KEY_LINE = 5
 """Entries of a key that one line holds in the narrowest chart."""
 
+_NAMED_LINE = 3
+"""The same of the big chart, whose entries have names."""
+
 SIGNALS_CHARTED = tuple(dict.fromkeys(signal for _, wanted in CHARTS for signal in wanted))
 
 IDENTITY = "axis|x"
@@ -127,7 +130,7 @@ def _chart(
         if r.value != 0 and (not r.trainers or any(one.run.trainer in r.trainers for one in members))
     ]
     in_key = len({line.get("group") or line["id"] for line in lines}) + len(references)
-    crowded = not big and in_key > _KEY_LINE
+    crowded = in_key > (_NAMED_LINE if big else _KEY_LINE)
     return {
         "id": name,
         "kind": "chart",
@@ -143,17 +146,22 @@ def _chart(
         "big": big,
         "band": True,
         "absent": _absent(chosen, entries),
+        "absentNames": ", ".join(entry.name for entry in _without(chosen, entries)),
         "references": references,
         "series": lines,
     }
 
 
 def _absent(chosen: Mapping[int, str], entries: Sequence[Entry]) -> str:
-    """Who never logged the signal: by name where those are few."""
-    absent = [entry for entry in entries if not any(place in chosen for place in entry.members)]
-    if len(entries) > MOST_IN_COLOUR:
-        return f"{len(absent)} of {len(entries)}: not logged" if absent else ""
-    return f"{', '.join(cut(entry.short) for entry in absent)}: not logged" if absent else ""
+    """Who never logged the signal: by name where it is one, for a narrow chart has no room for more."""
+    absent = _without(chosen, entries)
+    if len(absent) == 1 and len(entries) <= MOST_IN_COLOUR:
+        return f"{cut(absent[0].short)}: not logged"
+    return f"{len(absent)} of {len(entries)}: not logged" if absent else ""
+
+
+def _without(chosen: Mapping[int, str], entries: Sequence[Entry]) -> list[Entry]:
+    return [entry for entry in entries if not any(place in chosen for place in entry.members)]
 
 
 def _run_lines(

@@ -203,12 +203,14 @@ def _mean(points: Floats, rows: int, error: Floats | None) -> Reading:
     if not finite.size:
         return Reading(value=math.nan, rows=int(values.size), unsound=unsound)
     found = Reading(value=float(finite.mean()), rows=int(values.size), unsound=unsound)
-    if error is not None and error.size:
-        # The mean of repeated readings on the same pairs is no surer than one of them: the pairs are the sample.
-        return replace(found, error=float(error[-1]))
-    if finite.size < 2:
-        return found
-    return replace(found, error=float(finite.std(ddof=1)) / math.sqrt(finite.size), freedom=finite.size - 1)
+    scatter = float(finite.std(ddof=1)) / math.sqrt(finite.size) if finite.size > 1 else math.nan
+    known = error[-rows:][np.isfinite(error[-rows:])] if error is not None else np.empty(0)
+    sampled = math.sqrt(float(np.mean(known**2))) if known.size else math.nan
+    # The mean of repeated readings on the same pairs is no surer than one of them: the pairs are the sample. But where the readings
+    # themselves are apart (a run that blew up) that is the larger doubt.
+    if known.size and not scatter > sampled:
+        return replace(found, error=sampled)
+    return replace(found, error=scatter, freedom=finite.size - 1) if finite.size > 1 else found
 
 
 def _best(one: Member, name: str, key: str) -> Reading | str:

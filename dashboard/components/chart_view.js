@@ -66,9 +66,9 @@ export class ChartView {
     this.look = settings.for(given.id);
     const log = !given.stack && (this.look.y === "auto" ? Boolean(given.log) : this.look.y === "log");
     this.spec = { ...given, log, clip: this.look.clip, unit: this.unit(given, log) };
-    this.root.className = `chart span-${given.span ?? 3}${given.big ? " big" : ""}${given.crowded ? " crowded" : ""}`;
+    this.root.className = `chart span-${given.span ?? 3}${given.big ? " big" : ""}${given.crowded ? " crowded" : ""}${given.over ? " over" : ""}`;
     this.plot.style.height = `${given.height}px`;
-    const words = JSON.stringify([given.title, this.spec.unit, given.note, given.absent, given.verdict]);
+    const words = JSON.stringify([given.title, this.spec.unit, given.note, given.absent, given.absentNames, given.verdict]);
     if (words !== this.wordsText) this.drawWords();
     this.wordsText = words;
     this.pin.draw();
@@ -87,7 +87,7 @@ export class ChartView {
     this.root.setAttribute("aria-description", spoken(spec.about));
     this.words.replaceChildren(el("b", {}, spec.title), el("span", { class: "unit", title: spec.unit }, spec.unit ?? ""));
     if (spec.note) this.words.append(el("span", { class: "note" }, spec.note));
-    if (spec.absent) this.words.append(el("span", { class: "absent", title: spec.absent }, spec.absent));
+    if (spec.absent) this.words.append(el("span", { class: "absent", title: spec.absentNames ? `Not logged: ${spec.absentNames}` : spec.absent }, spec.absent));
   }
 
   // A text that changes when and only when the picture would.

@@ -104,8 +104,13 @@ function incidentWords(incident, state) {
   return el("div", { class: "grow" },
     el("div", { class: "row" }, el("span", { class: `mark ${incident.severity}` }, severityMark(incident.severity, { hollow: incident.acknowledged, muted: incident.muted_until_s !== null }), incident.title),
       incident.muted_until_s === null ? null : el("span", { class: "strong" }, mutedText(incident.muted_until_s)), el("span", { class: "ink2" }, incident.times)),
-    el("p", { class: "incident-sentence" }, incident.sentence, " ", incident.cause ? el("b", {}, incident.cause) : null),
+    el("p", { class: "incident-sentence" }, together(incident.sentence), " ", incident.cause ? el("b", {}, incident.cause) : null),
     incident.chain.length > 1 ? el("div", { class: "row onset" }, el("span", { class: "ink2" }, "By onset"), chain) : null);
+}
+
+// A number and its percent sign stay on one line.
+function together(text) {
+  return text.replaceAll(" %", "\u00A0%");
 }
 
 function alertLink(alert, state) {

@@ -20,9 +20,10 @@ from runvitals.dashboard.compare_charts import yardstick_of
 from runvitals.dashboard.compare_csv import thin_spans, thin_wants
 from runvitals.dashboard.compare_read import member
 from runvitals.dashboard.compare_state import Shown, of_query
+from runvitals.dashboard.compare_values import Reading, readings
 from runvitals.dashboard.differences import settings_table
 from runvitals.store import Store
-from runvitals.store.types import RunInfo
+from runvitals.store.types import Batch, RunInfo, SeriesPoints
 
 
 def opened(app: AppTest, store: Store, *names: str) -> dict[str, Any]:
@@ -315,3 +316,31 @@ def test_a_link_to_runs_that_are_not_here_says_how_many() -> None:
     told = head.unknown("run", [f"x{number}" for number in range(38)])
     assert told["title"] == "No such runs"
     assert told["text"].startswith("x0, x1, x2 and 35 more are not in this store.")
+
+
+def test_a_mean_over_readings_that_are_far_apart_is_no_surer_than_they_are(store: Store) -> None:
+    steps = np.arange(1, 101, dtype=np.int64)
+    for run_id, last in (("calm", 1.0), ("blown", -200_000.0)):
+        values = np.ones(100)
+        values[-1] = last
+        series = {
+            key: SeriesPoints(steps=steps, times_s=100.0 + steps, values=given)
+            for key, given in (("probe/margin", values), ("probe/margin_se", np.full(100, 0.037)))
+        }
+        start = {"project": "p", "name": run_id, "config": {}, "info": {}, "time_s": 100.0, "resumed": False}
+        store.append(
+            Batch(
+                run_id=run_id,
+                writer_id="w",
+                first_seq=0,
+                last_seq=100,
+                position={},
+                series=series,
+                start=start,
+                rows=100,
+            )
+        )
+        one = member(store, store.run(run_id), ("probe_margin",))
+        found = readings(store, one, "last", {})["probe_margin"]
+        assert isinstance(found, Reading)
+        assert found.error == pytest.approx(0.037) if run_id == "calm" else found.error > 10_000
