@@ -93,6 +93,8 @@ _TOO_NOISY = math.log(2.0)
 _CHANGE_OF_NORMAL = 0.954
 """Median distance of two neighbours in normal noise of standard deviation 1."""
 _WORSE_THAN_NOTHING = 1.25
+_BLOWN_UP = 10.0
+"""Times the first loss. A run that blows up in its second step has no other yardstick: what follows is as large, and too noisy to compare."""
 _HOLD = 5
 """Rows on end above the limit. Counted here and not by the life cycle, since early evidence needs no more rows."""
 _PREFERENCE_FLOOR = 0.1
@@ -175,8 +177,9 @@ class _Detector(RowDetector):
         return too_few(ENOUGH, self._count, "loss")
 
     def _far_above_the_start(self) -> bool:
-        """Half as much again as any of the first three, and twice the best since."""
-        return min(loss for _, loss, _ in self._tail) > max(1.5 * max(self._first), 2.0 * self._best_of_three)
+        """Half as much again as any of the first three, and twice the best since; or many times the very first, whatever came between."""
+        lowest = min(loss for _, loss, _ in self._tail)
+        return lowest > max(1.5 * max(self._first), 2.0 * self._best_of_three) or lowest > _BLOWN_UP * self._first[0]
 
     def _surer_than_right(self) -> bool:
         """A quarter above the first, while entropy says that the model is far surer of its tokens than it is right about them."""

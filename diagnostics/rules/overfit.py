@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import median, stdev
 
 from runvitals.diagnostics.limits import Adjustable, described, in_order, limit
 from runvitals.diagnostics.rules.definition import (
@@ -38,7 +39,7 @@ SPEC = RuleSpec(
     code="O1",
     title="Overfitting",
     family="fit",
-    summary="Two evaluations on end lie 2 % above the best one (information) or 5 % (a warning; critical from 25 %, or 10 % in five on end), while the training loss has fallen since. Where a preference accuracy is evaluated it must have fallen too.",
+    summary="Two evaluations on end lie 2 % above the best one (information) or 5 % (a warning; critical from 25 %, or 10 % in five on end), while the training loss has fallen since, by 2 % and by more than three of its standard errors. Where a preference accuracy is evaluated it must have fallen too.",
     main_signal="eval_loss",
     signals=("eval_loss", "loss", "eval_reward_accuracy"),
     trainers=SUPERVISED,
@@ -67,6 +68,11 @@ SPEC = RuleSpec(
 
 _LEAST_SHARE = 0.02
 """A climb must be this share of the first evaluation too: near 0 all ratios are large."""
+_SURE = 3.0
+"""Standard errors of the two medians by which the training loss must have fallen, as in other rules that compare means. Three healthy reward models
+on one set of 128 held-out pairs came to 7 % above their best evaluation with less than that."""
+_OF_A_MEDIAN = math.sqrt(math.pi / 2)
+"""The standard error of a normal median in those of the mean."""
 
 
 class _Detector(RowDetector):
@@ -78,7 +84,7 @@ class _Detector(RowDetector):
         self._first = math.nan
         self._best = math.inf
         self._best_step: int | None = None
-        self._train_at_best = math.nan
+        self._train_at_best: list[float] = []
         self._accuracy = self._best_accuracy = math.nan
         self._rises: list[float] = []
         self._count = 0
@@ -100,7 +106,7 @@ class _Detector(RowDetector):
         if self._count == 1:
             self._first = held_out
         if held_out <= self._best:
-            self._best, self._best_step, self._train_at_best = held_out, sample.step, self._train.now()
+            self._best, self._best_step, self._train_at_best = held_out, sample.step, list(self._train.newest)
             self._rises = []
         elif len(self._rises) < 64:
             self._rises.append(held_out)
@@ -112,9 +118,8 @@ class _Detector(RowDetector):
         least = self._best + _LEAST_SHARE * abs(self._first)
         newest = min(self._rises[-2:], default=self._best)
         rise = newest / self._best - 1.0 if newest > least and len(self._rises) >= 2 else 0.0
-        fallen = self._train.now() < 0.98 * self._train_at_best
         holds = self._accuracy > self._best_accuracy - 0.02
-        if rise <= self._limits.info or not fallen or holds:
+        if rise <= self._limits.info or not self._has_fallen() or holds:
             return OK if held_out < (1 + 0.5 * self._limits.info) * self._best else NEAR
         many = len(self._rises) >= 5 and min(self._rises[-5:]) > max(1.1 * self._best, least)
         severity: Severity = (
@@ -128,13 +133,28 @@ class _Detector(RowDetector):
             ),
             Number(label="Best evaluation loss", value=self._best),
             Number(label="Training loss, median of the last 10", value=self._train.now()),
-            Number(label="Training loss at the best evaluation", value=self._train_at_best),
+            Number(label="Training loss at the best evaluation", value=_middle(self._train_at_best)),
         ]
         sentence = (
             f"Evaluation loss is {short(held_out)} {at(step)}, {held_out / self._best - 1:.0%} above its best, {at(self._best_step)}, "
-            f"while training loss fell from {short(self._train_at_best)} to {short(self._train.now())}."
+            f"while training loss fell from {short(_middle(self._train_at_best))} to {short(self._train.now())}."
         )
         return bad(severity, sentence, numbers, since=self._best_step, step=step)
+
+    def _has_fallen(self) -> bool:
+        """Whether the training loss is lower than it was at the best evaluation, beyond what its rows scatter."""
+        before, now = _middle(self._train_at_best), self._train.now()
+        error = math.hypot(_error(self._train_at_best), _error(list(self._train.newest)))
+        return now < 0.98 * before and before - now > _SURE * error
+
+
+def _middle(values: list[float]) -> float:
+    return median(values) if values else math.nan
+
+
+def _error(values: list[float]) -> float:
+    """The standard error of the median of some values, 0 where one value tells none."""
+    return _OF_A_MEDIAN * stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
 
 
 def _make(context: RunContext, limits: Limits) -> _Detector:

@@ -181,6 +181,20 @@ def test_evaluations_that_fall_level_off_or_scatter_are_no_overfitting(seed: int
         assert severities(evaluated(held_out), "overfit") <= {"info"}
 
 
+def test_training_loss_that_only_scatters_lower_is_no_overfitting() -> None:
+    def course(falls: float, scatter: float, seed: int = 1) -> list[Values]:
+        draw = random.Random(seed)
+        return [
+            {"loss": (1.0 - falls * (place > 119)) * (1 + draw.gauss(0, scatter))}
+            if place % 21
+            else {"eval_loss": {2: 1.0, 3: 0.9}.get(place // 21, 1.05)}
+            for place in range(1, 200)
+        ]
+
+    assert severities(course(0.3, 0.02), "overfit")
+    assert not any(severities(course(0.05, 0.3, seed), "overfit") for seed in range(10))
+
+
 def test_preference_loss_may_climb_while_accuracy_holds() -> None:
     course = evaluated(lambda n: 0.5 + 0.05 * n, **{"eval_rewards/accuracies": lambda n: 0.7})
     assert severities(course, "overfit", trainer="dpo") == set()

@@ -87,6 +87,15 @@ def test_rising_learning_rate_is_named_as_the_likely_cause_of_divergence() -> No
     assert "learning rate rose from" in found[0].alert.causes[0].because
 
 
+def test_loss_that_blows_up_in_its_second_step_is_told_whatever_it_does_then() -> None:
+    losses = [2.9, 2591.4, 244.6, 2462.5, 154.1, 1337.6, 658.2, 1010.4, *(900.0 * 0.93**place for place in range(92))]
+    values: list[dict[str, float | None]] = [{"loss": loss} for loss in losses]
+    found = [change for change in transitions(to_rows(values), "sft") if change.alert.rule == "loss_divergence"]
+    assert (found[0].alert.severity, found[0].step) == ("critical", 4)
+    rough = [{**row, "loss": 2.9 + (index == 1) * 2000.0} for index, row in enumerate(values)]
+    assert "loss_divergence" not in {change.alert.rule for change in transitions(to_rows(rough), "sft")}
+
+
 def test_reward_that_never_changes_points_to_the_reward_function() -> None:
     values = reinforced(40, seed=1)
     for row in values:
