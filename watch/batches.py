@@ -131,9 +131,9 @@ def _row_type(keys: int) -> np.dtype[np.void]:
 
 
 def last_row_s(block: Rows) -> tuple[float, bool]:
-    """The newest time in a block, and whether any of its rows has a step."""
+    """The time of a block's last row, and whether any of its rows has a step."""
     table = np.frombuffer(block.body, dtype=_row_type(len(block.keys)))
-    return float(table["time_s"].max()), bool((table["step"] != NO_STEP).any())
+    return float(table["time_s"][-1]), bool((table["step"] != NO_STEP).any())
 
 
 def row_times(block: Rows) -> list[float]:

@@ -63,15 +63,15 @@ class Diagnosis:
 
     def _take(self, item: Item, lane: Lane) -> None:
         if isinstance(item, Row):
-            self._hear(item.time_s)
+            self._hear(item.time_s, lane.rank)
             self.engine.feed(item)
             self.facts.stepped |= item.step is not None
         elif isinstance(item, float):
-            self._hear(item)
+            self._hear(item, lane.rank)
         elif isinstance(item, Start):
             self._begin(item, lane.rank)
         elif isinstance(item, Beat):
-            self._hear(item.time_s)
+            self._hear(item.time_s, lane.rank)
             self.facts.beat(item, lane.rank)
         else:
             self._event(item, lane)
@@ -96,7 +96,7 @@ class Diagnosis:
         self.pulsed_s = start.time_s
 
     def _event(self, event: Event, lane: Lane) -> None:
-        self._hear(event.time_s)
+        self._hear(event.time_s, lane.rank)
         self.facts.event(event, lane.rank, lane.writer_id)
         if event.kind == "alert":
             title = str(event.data.get("title", "Alert"))
@@ -104,11 +104,12 @@ class Diagnosis:
         if event.kind in HAPPENINGS if self.facts.is_first(lane.rank) else _is_failure(event):
             self.engine.happen(Happening(time_s=event.time_s, step=event.step, kind=event.kind, data=event.data))
 
-    def _hear(self, time_s: float) -> None:
+    def _hear(self, time_s: float, rank: int) -> None:
         """A record came, which is a sign of life. Asks the time-based rules first if it comes later than their last answer."""
         if self.facts.writers and time_s - self.pulsed_s >= PULSE_EVERY_S:
             self.pulse(time_s, alive=None)
-        self.facts.hear(time_s)
+        if self.facts.hear(time_s, rank):
+            self.pulsed_s = min(self.pulsed_s, time_s)  # from here on they are asked by the clock as it goes now
 
     def pulse(self, now_s: float, *, alive: bool | None) -> None:
         """Asks the time-based rules."""

@@ -11,17 +11,17 @@ _WORST_FIRST = ("crashed", "stopped", "finished")
 class Facts:
     """Processes, ends, signs of life. The first rank speaks for the run's phase; every rank has a part in its end.
 
-    writers: by rank, the newest process of each. heard_s: time of the newest record.
+    writers: by rank, the newest process of each.
     """
 
     def __init__(self) -> None:
         self.writers: dict[int, Start] = {}
-        self.heard_s = 0.0
         self.phase = "init"
         self.stepped = False
         self.ended_s: float | None = None
         self._known: dict[str, Start] = {}
         self._finish: dict[str, str] = {}
+        self._heard: dict[int, float] = {}
 
     def knows(self, start: Start) -> bool:
         """Whether this writer has begun already; rotation repeats its Start."""
@@ -32,21 +32,27 @@ class Facts:
         self._known[start.writer_id] = start
         self.writers[rank_of(start.info)] = start
         self.ended_s = None
-        self.hear(start.time_s)
+        self.hear(start.time_s, rank_of(start.info))
 
-    def hear(self, time_s: float) -> None:
-        """A sign of life."""
-        self.heard_s = max(self.heard_s, time_s)
+    def hear(self, time_s: float, rank: int) -> bool:
+        """A sign of life. True where the rank's clock has gone back since its last one."""
+        before_s, self._heard[rank] = self._heard.get(rank, time_s), time_s
+        return time_s < before_s
+
+    @property
+    def heard_s(self) -> float:
+        """Time of the newest record of the rank that is furthest; 0 before the first. A clock that was wrong and goes back does not hide silence."""
+        return max(self._heard.values(), default=0.0)
 
     def beat(self, beat: Beat, rank: int) -> None:
         """A heartbeat."""
-        self.hear(beat.time_s)
+        self.hear(beat.time_s, rank)
         if self.is_first(rank):
             self.phase = beat.phase
 
     def event(self, event: Event, rank: int, writer_id: str) -> None:
         """An event."""
-        self.hear(event.time_s)
+        self.hear(event.time_s, rank)
         if event.kind == "finish":
             self._finish[writer_id] = str(event.data.get("status", "finished"))
             self.ended_s = event.time_s

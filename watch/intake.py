@@ -90,7 +90,7 @@ class Intake:
         for record in records:
             if isinstance(record, Rows):
                 time_s, stepped = last_row_s(record)
-                facts.hear(time_s)
+                facts.hear(time_s, journals.rank)
                 facts.stepped |= stepped
             elif isinstance(record, Start):
                 if not facts.knows(record):

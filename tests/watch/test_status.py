@@ -6,6 +6,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+from typing import Any
 
 import psutil
 import pytest
@@ -68,3 +69,21 @@ def test_pid_that_was_given_again_is_another_process() -> None:
 def test_process_of_another_host_is_unknown() -> None:
     assert is_alive({**process_facts(os.environ), "host": "elsewhere"}) is None
     assert is_alive({}) is None
+
+
+def test_a_clock_that_was_ahead_and_goes_back_does_not_hide_silence(scene: Any) -> None:
+    scene.alive = None  # a process of another host
+    run = scene.run()
+    scene.clock.now_s += 86_400.0
+    run.log({"loss": 1.0}, step=1)
+    scene.clock.now_s -= 86_400.0
+    run.log({"loss": 1.0}, step=2)
+    scene.clock.now_s += 2.0
+    run.log({"loss": 1.0}, step=3)
+    watcher = scene.watcher()
+    watcher.run_once()
+    assert scene.store.runs()[0].status == "running"
+    scene.clock.now_s += GONE_S + 1
+    watcher.run_once()
+    assert scene.store.runs()[0].status == "crashed"
+    run.finish()
