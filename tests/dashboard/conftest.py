@@ -116,7 +116,7 @@ def serve() -> Iterator[Callable[..., tuple[str, subprocess.Popen[bytes]]]]:
     def start(app: Path = APP, *options: str) -> tuple[str, subprocess.Popen[bytes]]:
         port = free_port("127.0.0.1", 0)
         command = [sys.executable, "-m", "streamlit", "run", str(app), "--server.port", str(port), *options]
-        process = subprocess.Popen(command, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command, env=os.environ, stdout=subprocess.DEVNULL)
         started.append(process)
         wait_until_ready("127.0.0.1", port, process)
         return f"http://127.0.0.1:{port}", process

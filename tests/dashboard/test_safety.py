@@ -75,13 +75,16 @@ def test_the_app_answers_this_machine_alone_and_by_its_own_names(store: Store, b
     assert begun.config.gather_usage_stats is False
 
 
-def test_an_error_in_a_page_tells_nobody_of_its_inside(tmp_path: Path, serve: Serve) -> None:
+def test_an_error_in_a_page_tells_the_log_of_its_inside_and_nobody_else(
+    tmp_path: Path, serve: Serve, capfd: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "app.py").write_text("raise ValueError('inner detail')\n")
     shutil.copytree(APP.parent / ".streamlit", tmp_path / ".streamlit")
     address, _ = serve(tmp_path / "app.py")
     said = b"".join(message.SerializeToString() for message in told(address))
     assert b"error" in said.lower()
     assert b"inner detail" not in said
+    assert "ValueError: inner detail" in capfd.readouterr().err, "the page says that the log has the details"
 
 
 @pytest.mark.parametrize(
