@@ -219,8 +219,11 @@ def test_curves_without_a_number_are_not_said_to_be_missing(store: Store, runnin
 def test_on_a_narrow_screen_names_have_room_and_every_control_can_be_reached(
     filled: Store, running_app: str, page: Page
 ) -> None:
-    page.set_viewport_size({"width": 640, "height": 1000})
+    page.set_viewport_size({"width": 1280, "height": 1000})
     opened(page, running_app)
+    names = page.locator("tr.run .name .cut:has(> a)")
+    assert names.evaluate_all("(nodes) => nodes.filter((node) => node.scrollWidth > node.clientWidth).length") == 0
+    page.set_viewport_size({"width": 640, "height": 1000})
     name = page.locator("tr.run td.c-run").first.bounding_box()
     assert name is not None
     assert name["width"] > 160
