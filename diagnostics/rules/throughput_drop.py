@@ -37,7 +37,7 @@ SPEC = RuleSpec(
     summary="The median time of the last 12 rows is 1.5 times that of the fastest such stretch (information); a warning from 2 times "
     "where a step took half a second or more in that stretch, from 3 times where it was shorter. Where tokens or answer lengths are logged, the "
     "time for each of them must have grown alike. Where each step's time is logged on its own, however rarely the loss is, steps must have been "
-    "slow for 30 s, and for a minute where the warning rests on less than 3 times.",
+    "slow for 30 s, and for a minute where the warning rests on less than 3 times. Steps of less than a millisecond are not judged.",
     main_signal="step_time_s",
     signals=("step_time_s", "loss", "reward"),
     hold=2,
@@ -75,6 +75,8 @@ _LASTS_S = 30.0
 """How long single steps must be slow: a row that sums up ten steps holds less chance than one step does."""
 _LASTS_LONG_S = 60.0
 """The same for a warning that rests on less than `warning_short` times: what else a machine does comes and goes within half a minute."""
+_LEAST_S = 1e-3
+"""What takes less is no training step but a loop around nothing, whose time is that of whatever else the machine does."""
 _A_CLOCK_S = 1e8
 """Times below it are places in a file, which is what a log without times is replayed with."""
 
@@ -162,7 +164,7 @@ class _Detector(RowDetector):
             slower = min(slower, median(self._each) / self._best_each)
         # Single stalls are no slow-down: three quarters of the newest steps must be slow too.
         slower = min(slower, 1.5 * sorted(self._times)[_WINDOW // 4] / self._best)
-        self._is_slow = slower > self._limits.info
+        self._is_slow = slower > self._limits.info and now >= _LEAST_S
         if not self._is_slow:
             if slower < 1.2:
                 self._since = None

@@ -45,6 +45,11 @@ def test_steps_that_vary_by_a_third_are_none() -> None:
     assert alerts(steps(draw.uniform(0.8, 1.2) for _ in range(800)), "throughput_drop") == []
 
 
+def test_a_loop_around_nothing_has_no_step_that_could_slow_down() -> None:
+    assert alerts(steps([5e-6] * 60 + [1e-4] * 40), "throughput_drop") == []
+    assert alerts(steps([5e-6] * 60 + [5e-3] * 40), "throughput_drop") != []
+
+
 def test_single_stalls_are_no_slow_down() -> None:
     assert alerts(steps(30.0 if step % 10 == 9 else 1.0 for step in range(400)), "throughput_drop") == []
 
