@@ -12,7 +12,7 @@ from runvitals.dashboard.compare_values import signal_of, title_of
 from runvitals.dashboard.live_charts import Want
 from runvitals.dashboard.run_body import clock_key
 from runvitals.dashboard.signal_facts import value_kind
-from runvitals.diagnostics.signals import best_key
+from runvitals.dashboard.signal_keys import picks
 
 MARGINS = ("probe_margin", "eval_reward_margin", "reward_margin")
 """Where a margin comes from, the most comparable first."""
@@ -63,7 +63,7 @@ def wants(members: Sequence[Member]) -> list[Want]:
     chosen = [signals_for(members, wanted) for _, wanted in CHARTS]
     for place, one in enumerate(members[:MOST_IN_COLOUR]):
         names = [one.chosen[signals[place]] for signals in chosen if place in signals]
-        extra = [best_key(signal, one.keys) for signal in ("probe_margin_se", "tokens")]
+        extra = [picks(one.keys).get(signal) for signal in ("probe_margin_se", "tokens")]
         for key in (*names, *extra, clock_key(one.keys)):
             if key:
                 found[f"{place}|{key}"] = Want(
@@ -87,7 +87,7 @@ def clocks(members: Sequence[Member], *, grouped: bool) -> dict[str, Any]:
 
 
 def _clock(place: int, one: Member) -> dict[str, Any]:
-    tokens = best_key("tokens", one.keys)
+    tokens = picks(one.keys).get("tokens")
     return {
         "steps": f"{place}|{clock_key(one.keys)}",
         "tokens": f"{place}|{tokens}" if tokens else None,
@@ -174,7 +174,7 @@ def _run_lines(
         if place not in chosen:
             continue
         one, signal = members[place], chosen[place]
-        error = best_key("probe_margin_se", one.keys) if signal == "probe_margin" else None
+        error = picks(one.keys).get("probe_margin_se") if signal == "probe_margin" else None
         lines.append(
             {
                 "id": f"{place}|{one.chosen[signal]}",

@@ -17,7 +17,7 @@ from runvitals.dashboard.compare_state import MOST_IN_COLOUR, Axis, place_text
 from runvitals.dashboard.compare_values import comparable
 from runvitals.dashboard.formatter import count
 from runvitals.dashboard.parting import parted_at
-from runvitals.diagnostics.signals import best_key
+from runvitals.dashboard.signal_keys import picks
 from runvitals.store.types import RunInfo
 
 _NOT_LEARNING = frozenset({"step_time"})
@@ -106,7 +106,7 @@ def _error_of_mean(band: Band) -> float:
 def _error(signal: str, one: Member) -> float:
     """The standard error of a held-out measurement, which is one sample of pairs however often it is taken; 0 of what is logged as it trains."""
     if signal == "probe_margin":
-        key = best_key("probe_margin_se", one.keys)
+        key = picks(one.keys).get("probe_margin_se")
         return one.keys[key].value if key is not None and math.isfinite(one.keys[key].value) else 0.0
     if signal == "probe_accuracy":
         pairs = _pairs(one.run)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runvitals.dashboard.compare_state import Axis
-from runvitals.diagnostics.signals import best_key
+from runvitals.dashboard.signal_keys import picks
 from runvitals.store import Store
 from runvitals.store import types as stored
 from runvitals.store.types import Envelope, Floats, Ints, Latest, RunInfo
@@ -48,7 +48,8 @@ class Curve:
 def member(store: Store, run: RunInfo, signals: Sequence[str]) -> Member:
     """The run and which of the signals it logged."""
     keys = store.keys(run.id)
-    found = {signal: key for signal in signals if (key := best_key(signal, keys)) is not None}
+    best = picks(keys)
+    found = {signal: best[signal] for signal in signals if signal in best}
     return Member(run=run, keys=keys, chosen=found)
 
 

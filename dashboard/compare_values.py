@@ -12,7 +12,8 @@ from scipy.special import stdtrit
 
 from runvitals.dashboard.compare_read import Curve, Member
 from runvitals.dashboard.formatter import count, number, percent, signed
-from runvitals.diagnostics.signals import SIGNALS, Signal, best_key
+from runvitals.dashboard.signal_keys import picks
+from runvitals.diagnostics.signals import SIGNALS, Signal
 from runvitals.store import Store
 from runvitals.store.types import Floats
 
@@ -107,7 +108,7 @@ def readings(store: Store, one: Member, at: At, curves: Mapping[str, Curve]) -> 
     errors = {
         name: key
         for name, signal in _ERRORS.items()
-        if name in wanted and (key := best_key(signal, one.keys)) is not None
+        if name in wanted and (key := picks(one.keys).get(signal)) is not None
     }
     keys = {*wanted.values(), *errors.values()}
     points = {key: _exact(curve, at) for key, curve in curves.items() if key in keys and curve.exact}

@@ -344,3 +344,21 @@ def test_a_mean_over_readings_that_are_far_apart_is_no_surer_than_they_are(store
         found = readings(store, one, "last", {})["probe_margin"]
         assert isinstance(found, Reading)
         assert found.error == pytest.approx(0.037) if run_id == "calm" else found.error > 10_000
+
+
+def test_keys_of_runs_that_have_not_changed_are_not_read_again(
+    store: Store, sample: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many(store, sample, 2)
+    asked: list[str] = []
+    keys = store.keys
+    monkeypatch.setattr(store, "keys", lambda run_id: asked.append(run_id) or keys(run_id))
+    reader, shown = Reader(), of_query({})
+    reader.compare(store, store.runs(), shown)
+    assert len(asked) == 2
+    reader.compare(store, store.runs(), replace(shown, at="best"))
+    assert len(asked) == 2
+    changed = store.runs()[0].id
+    store.set_run(changed, last_step=61)
+    reader.compare(store, store.runs(), shown)
+    assert asked[2:] == [changed]
