@@ -28,6 +28,8 @@ _COLUMNS_BESIDE = 4
 MOST_OTHERS = 200
 """Runs that the list for adding one offers, the newest; any run can be added on the Runs page."""
 
+_ALONE = "Settings of a second run stand here beside these, where they differ."
+
 _LAST = "mean of the last 10 logged rows (of at most a tenth of them)"
 _BEST = "the best of the whole run, for signals with a direction"
 
@@ -161,6 +163,7 @@ def _differs(found: Comparison) -> dict[str, Any]:
     summed = found.grouped or found.many
     shaded = "" if summed else "Shaded: differs from the baseline. "
     equal = "1 setting equal." if settings.equal == 1 else f"{count(settings.equal)} settings equal."
+    alone = len(found.members) < 2
     wide = not summed and len(found.entries) > _COLUMNS_BESIDE
     return {
         "name": "wide" if wide else "",
@@ -171,8 +174,10 @@ def _differs(found: Comparison) -> dict[str, Any]:
         "runs": [] if summed else [entry.told() for entry in found.entries],
         "rows": summed_up(settings.rows) if summed else settings.rows,
         "some": summed_up(settings.some) if summed else settings.some,
-        "sentence": f"{count(settings.unequal)} of {count(settings.unequal + settings.equal)} settings",
-        "foot": f"{shaded}{equal}" if settings.unequal else _all_equal(settings.equal),
+        "sentence": ""
+        if alone
+        else f"{count(settings.unequal)} of {count(settings.unequal + settings.equal)} settings",
+        "foot": _ALONE if alone else f"{shaded}{equal}" if settings.unequal else _all_equal(settings.equal),
     }
 
 

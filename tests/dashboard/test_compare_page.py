@@ -362,3 +362,9 @@ def test_keys_of_runs_that_have_not_changed_are_not_read_again(
     store.set_run(changed, last_step=61)
     reader.compare(store, store.runs(), shown)
     assert asked[2:] == [changed]
+
+
+def test_one_run_alone_is_not_said_to_be_equal_to_itself(app: AppTest, store: Store, sample: ModuleType) -> None:
+    names = many(store, sample, 2)
+    alone = blocks(opened(app, store, names[0]))["differs"]
+    assert alone["sentence"] == "" and "second run" in alone["foot"]
