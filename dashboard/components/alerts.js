@@ -4,6 +4,7 @@ import { drawDetail, makeDetail } from "./alert_detail.js";
 import { muteLine } from "./alert_people.js";
 import { el, heartbeat, keyed, kept, mutedText, received, seriesColors, setAttribute, setText, severityLabel, severityMark, swatch } from "./base.js";
 import { save } from "./chart_export.js";
+import { deedSender } from "./deeds.js";
 import { age, count } from "./format.js";
 import { notifyButton } from "./notifications.js";
 import { searchField } from "./search.js";
@@ -17,6 +18,9 @@ const LESSONS = [
   ["What it brings", "The curve as it was, frozen; the numbers against what was expected; causes ranked by evidence; remedies to tick off. Alerts that follow from one another are one incident, the root first."],
   ["How it ends", "It resolves by itself once the condition is gone for long enough. Acknowledge it to say that you know; mute it for a while. Neither touches training."],
 ];
+
+/** Events that change something for everybody. */
+const KEPT = new Set(["acknowledge", "unacknowledge", "mute", "unmute", "feedback", "tick"]);
 
 export default function alerts({ data, parentElement, setTriggerValue }) {
   const state = kept(parentElement, () => build(parentElement));
@@ -49,7 +53,9 @@ function build(parent) {
   state.standing = el("div", { class: "standing", hidden: true }, el("h3", {}, "Mutes that stand"), state.mutes);
   state.list.append(state.cards, state.nothing, state.standing);
   state.teaching = el("div", { class: "detail teaching", hidden: true }, LESSONS.map(([title, text]) => el("div", {}, el("h3", {}, title), el("p", { class: "ink2" }, text))));
-  state.detail = makeDetail((event, value) => state.send(event, value));
+  const deed = deedSender((event, value) => state.send(event, value));
+  state.tell = (event, value) => (KEPT.has(event) ? deed(event, value) : state.send(event, value));
+  state.detail = makeDetail(state.tell);
   state.updated = el("span", { class: "updated" });
   const marks = [["critical", "critical"], ["warning", "warning"], ["unknown", "for information, not counted"]].map(([name, word]) => el("span", { class: "mark" }, severityMark(name), word));
   state.root = el(
@@ -95,7 +101,7 @@ function drawBody(state, body) {
   setText(state.nothing, body.query ? noAnswer(body) : NOTHING[body.tab]);
   state.nothing.hidden = cards.length > 0;
   state.standing.hidden = body.tab !== "muted" || !body.mutes.length;
-  keyed(state.mutes, body.mutes, { key: (mute) => mute.id, make: (mute) => muteLine(mute, (event, value) => state.send(event, value)), update: () => {} });
+  keyed(state.mutes, body.mutes, { key: (mute) => mute.id, make: (mute) => muteLine(mute, state.tell), update: () => {} });
   state.teaching.hidden = body.shown !== null;
   drawDetail(state.detail, body.shown, { color: body.shown ? colors[body.shown.color % colors.length] : "", now_s: serverNow(state) });
   followed(state, body.shown);

@@ -1,6 +1,7 @@
 // What people keep with a run, under its name: tags, group and description, each changed where it stands.
 
 import { el } from "./base.js";
+import { deedSender } from "./deeds.js";
 import { clock } from "./format.js";
 import { term } from "./runs_row.js";
 
@@ -18,7 +19,8 @@ export function runLabels(state) {
   const node = el("div", {}, line, editor, said);
   const now = { text: "", run: "", labels: null, editing: "", input: null };
 
-  const act = (told) => state.trigger("act", { ...told, run: now.run, at: Date.now() });
+  const deed = deedSender((event, value) => state.trigger(event, value));
+  const act = (told) => deed("act", { ...told, run: now.run });
 
   function draw(run, labels) {
     const text = JSON.stringify([run, labels]);

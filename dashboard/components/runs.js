@@ -1,6 +1,7 @@
 // The Runs page: search, views, and one live table in groups. A refresh moves nothing under the pointer.
 
 import { el, heartbeat, keyed, kept, setAttribute, setText, severityMark, seriesColors } from "./base.js";
+import { deedSender } from "./deeds.js";
 import { count } from "./format.js";
 import { actionBar } from "./runs_bar.js";
 import { takeParts } from "./runs_parts.js";
@@ -49,6 +50,7 @@ function build(parent) {
     state.send("look", { ...lookOf(state.parts.head), q: state.search.text(), ...state.unanswered });
   };
   state.look = look;
+  state.deed = deedSender((event, value) => state.send(event, value));
   state.count = el("span", { class: "count" });
   state.noticeBox = el("div", { class: "notices" });
   state.search = searchField({ placeholder: "Name, or trainer:dpo, lr>1e-5, margin<0, tag:baseline", onsearch: (q) => state.parts && look({ q }) });

@@ -11,7 +11,7 @@ const EDITORS = {
 };
 
 /**
- * `page` has picked, remembered (the chosen runs' rows, also of those that are not shown), all, rows, parts, send(event, value), clear() and pickAll(). `update()` draws it; `start(name)` does what the key or
+ * `page` has picked, remembered (the chosen runs' rows, also of those that are not shown), all, rows, parts, send(event, value), deed(event, told), clear() and pickAll(). `update()` draws it; `start(name)` does what the key or
  * button of this name does; `undo()` takes the last deed back.
  */
 export function actionBar(page) {
@@ -37,7 +37,7 @@ export function actionBar(page) {
   const chosen = () => ids().map((id) => page.rows.get(id) ?? page.remembered.get(id)).filter(Boolean);
 
   function act(told) {
-    page.send("act", { ...told, ids: ids(), all: page.all, at: Date.now() });
+    page.deed("act", { ...told, ids: ids(), all: page.all });
   }
 
   function start(name) {
@@ -98,7 +98,7 @@ export function actionBar(page) {
 
   function undo() {
     const told = page.parts?.said;
-    if (told?.undo) page.send("act", { ...told.undo, at: Date.now() });
+    if (told?.undo) page.deed("act", told.undo);
   }
 
   function dismiss() {

@@ -31,7 +31,7 @@ export function viewPills(page, { onlook }) {
   function pill(view) {
     const node = el("span", { class: `view${view.saved ? " saved" : ""}` });
     node.append(el("button", { class: "pill", type: "button", onclick: () => onlook(node.runvitals.look) }, el("span", { class: "cut" }, view.name)));
-    if (view.saved) node.append(el("button", { class: "forget", type: "button", "aria-label": `Forget the view ${view.name}`, title: "Forget this view", onclick: () => page.send("act", { do: "forget_view", name: view.name, at: Date.now() }) }, "×"));
+    if (view.saved) node.append(el("button", { class: "forget", type: "button", "aria-label": `Forget the view ${view.name}`, title: "Forget this view", onclick: () => page.deed("act", { do: "forget_view", name: view.name }) }, "×"));
     return node;
   }
 
@@ -59,7 +59,7 @@ export function saveView(page) {
     const name = input.value.trim();
     if (!name) return void input.focus();
     const look = Object.entries(lookOf(page.parts.head)).filter(([, value]) => value);
-    page.send("act", { do: "save_view", name, text: new URLSearchParams(look).toString(), at: Date.now() });
+    page.deed("act", { do: "save_view", name, text: new URLSearchParams(look).toString() });
     show(false);
   }
 

@@ -16,6 +16,7 @@ from runvitals.dashboard.alert_history import history
 from runvitals.dashboard.alert_mutes import covering, made, mute_json, standing
 from runvitals.dashboard.component import mount
 from runvitals.dashboard.data import Problem, read, settings
+from runvitals.dashboard.deeds import new_deeds
 from runvitals.dashboard.first_moves import by_onset
 from runvitals.dashboard.incidents import Incident, counted, group, open_alerts
 from runvitals.dashboard.navigation import go
@@ -33,7 +34,7 @@ LONGEST_NAME = 80
 LONGEST_NOTE = 500
 """Characters of what people type; the fields take no more either."""
 
-Change = dict[str, Any]
+Change = Mapping[str, Any]
 
 
 def page() -> None:
@@ -211,8 +212,7 @@ def _keeps(event: str) -> Callable[[], None]:
     """The callback of an event that changes an alert."""
 
     def changed() -> None:
-        change = _sent(event)
-        if isinstance(change, dict):
+        for change in new_deeds(_sent(event)):
             store_change(event, change, now_s=time.time())
 
     return changed

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -14,6 +15,7 @@ from runvitals.dashboard import head, live
 from runvitals.dashboard.chart_files import offer_csv
 from runvitals.dashboard.component import mount
 from runvitals.dashboard.data import Problem, read, shown_health
+from runvitals.dashboard.deeds import new_deeds
 from runvitals.dashboard.incidents import group
 from runvitals.dashboard.live_charts import Feed
 from runvitals.dashboard.navigation import go
@@ -194,8 +196,9 @@ def _act() -> None:
     """Changes tags, group or description as the browser asks; what the store refuses is said until the next change."""
     state: _Page = st.session_state["runvitals.run"]
     now_s = time.time()
-    said = read(lambda store: change(store, _told("act"), state.run_id, now_s=now_s), now_s=now_s)
-    state.refused = said.text if isinstance(said, Problem) else said
+    for told in new_deeds(_told("act")):
+        said = read(partial(change, told=told, run_id=state.run_id, now_s=now_s), now_s=now_s)
+        state.refused = said.text if isinstance(said, Problem) else said
 
 
 def _mark(action: str) -> None:

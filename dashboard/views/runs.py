@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -13,6 +13,7 @@ from runvitals.dashboard import head, live
 from runvitals.dashboard.checks import checks
 from runvitals.dashboard.component import mount
 from runvitals.dashboard.data import Problem, overview, read, settings
+from runvitals.dashboard.deeds import new_deeds
 from runvitals.dashboard.navigation import go
 from runvitals.dashboard.query import parse
 from runvitals.dashboard.run_actions import PAGE, act
@@ -115,8 +116,14 @@ def _fold() -> None:
 
 
 def _act() -> None:
-    """Does what was asked for with the chosen runs; `all` means every run that answers the search."""
-    told, state, now_s = st.session_state["runs"]["act"] or {}, st.session_state[_STATE], time.time()
+    """Does what was asked for, one deed after the other."""
+    for told in new_deeds(st.session_state["runs"]["act"]):
+        _do(told)
+
+
+def _do(told: Mapping[str, Any]) -> None:
+    """Does one deed with the chosen runs; `all` means every run that answers the search."""
+    state, now_s = st.session_state[_STATE], time.time()
     chosen = [str(run_id) for run_id in (state["ids"] if told.get("all") else told.get("ids") or ())]
 
     def done(store: Store) -> dict[str, Any]:

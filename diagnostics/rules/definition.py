@@ -92,7 +92,7 @@ def bad(
 
 def too_few(needed: int, have: int, what: str) -> Reading:
     """The reading of a detector that has not seen enough."""
-    return Reading(state="unknown", reason=f"needs {needed} points of {what}, has {have}")
+    return Reading(state="unknown", reason=f"needs {counted(needed, 'point')} of {what}, has {have}")
 
 
 def counted(number: float, word: str) -> str:

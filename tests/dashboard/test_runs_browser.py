@@ -99,6 +99,19 @@ def test_runs_are_found_chosen_tagged_deleted_and_brought_back(filled: Store, ru
     assert filled.due_deletions(4e9) == []
 
 
+def test_deeds_in_quick_succession_are_all_done(filled: Store, running_app: str, page: Page) -> None:
+    filled.tag_runs(["short-007"], add=["one", "two", "three"])
+    opened(page, f'{running_app}/?q="short 007"')
+    page.locator(".pick").first.click()
+    page.locator("tr.run a").first.focus()
+    page.keyboard.press("t")
+    chips = page.get_by_title("Remove the tag")
+    expect(chips).to_have_count(3)
+    chips.evaluate_all("buttons => buttons.forEach((button) => button.click())")
+    expect(page.locator("tr.run .chip")).to_have_count(0)
+    assert filled.run("short-007").tags == []
+
+
 def test_all_that_answer_one_search_are_not_those_of_the_next(filled: Store, running_app: str, page: Page) -> None:
     opened(page, f"{running_app}/?q=name:short")
     page.get_by_label("Choose all rows shown").click()
