@@ -38,6 +38,12 @@ def start(
     )
 
 
+def let_go(process: subprocess.Popen[bytes]) -> None:
+    """Closes our end of the pipe of a process that has ended."""
+    if process.stdin is not None:
+        process.stdin.close()
+
+
 def end_with_parent(descriptor: int = 0, *, grace_s: float = GRACE_S) -> None:
     """From now on SIGTERM comes to this process when all that stands in the pipe was read and its other end is closed."""
 

@@ -81,6 +81,7 @@ class Together:
                 print("runvitals: the dashboard ended by itself; see its last lines above", file=sys.stderr)  # noqa: T201
                 return 1
             if self._watcher is not None and self._watcher.poll() is not None:
+                tethered.let_go(self._watcher)
                 self._restart_watcher(stop)
         return 0
 
@@ -112,6 +113,7 @@ def end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        tethered.let_go(process)
 
 
 def start_dashboard(settings: Settings, *, host: str, port: int, names: Sequence[str] = ()) -> subprocess.Popen[bytes]:
