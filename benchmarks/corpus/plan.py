@@ -4,7 +4,7 @@ A setting (recipe, learning rate, batch, logging interval, schedule) is wholly i
 broken runs alike, by a hash of its name: nobody chooses, and no run of the test half has a twin in the fit half.
 
 Once a test half has been looked at, it is one more half to fit on. So there are parts drawn later, each of settings and seeds that none
-before it has: `fresh`, and `last`, whose runs are all healthy and so tell of false warnings alone.
+before it has: `fresh`; `last`, whose runs are all healthy and so tell of false warnings alone; and `closing`, scored once at the end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Literal
 
 from runvitals.trainers.recipes.faults import FACTS, RecipeName
 
-Half = Literal["fit", "test", "fresh", "last"]
+Half = Literal["fit", "test", "fresh", "last", "closing"]
 
 Setting = tuple[float, int, int, str]
 """Factor of the learning rate, batch, logging interval, schedule."""
@@ -37,7 +37,11 @@ SETTINGS = 12
 SEEDS = (1, 2)
 BROKEN_SETTINGS = 4
 """Settings of a recipe that each cause is tried on: about half of them end in each half."""
-LATER: tuple[tuple[Half, int, tuple[int, int], int], ...] = (("fresh", 6, (3, 4), 2), ("last", 6, (5, 6), 0))
+LATER: tuple[tuple[Half, int, tuple[int, int], int], ...] = (
+    ("fresh", 6, (3, 4), 2),
+    ("last", 6, (5, 6), 0),
+    ("closing", 4, (7, 8), 1),
+)
 """Parts drawn later: name, settings of a recipe, seeds, and how many of the settings each cause is tried on."""
 
 

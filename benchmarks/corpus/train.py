@@ -1,4 +1,4 @@
-"""Trains the corpus of labelled runs: `python benchmarks/corpus/train.py OUT [--jobs 2] [--only TEXT] [--half fit|test|fresh|last] [--list]`.
+"""Trains the corpus of labelled runs: `python benchmarks/corpus/train.py OUT [--jobs 2] [--only TEXT] [--half fit|test|fresh|last|closing] [--list]`.
 
 Each run is a process of its own and ends as OUT/<half>/<name>.json, a recorded run that `runvitals bench rules --runs OUT/test` reads.
 What is there already is not trained again, so it may be stopped and started. On two cores it takes about two hours.

@@ -83,7 +83,7 @@ def test_setting_is_wholly_in_one_half_and_both_halves_are_large(plan: ModuleTyp
 def test_every_fault_and_recipe_is_in_every_part(plan: ModuleType) -> None:
     runs = plan.plan()
     assert {run.recipe for run in runs if run.cause is None} == set(RECIPES)
-    for half in ("fit", "test", "fresh"):
+    for half in ("fit", "test", "fresh", "closing"):
         causes = {run.cause.name for run in runs if run.cause and run.half == half}
         assert {fault.value for fault in FACTS} <= causes
 
