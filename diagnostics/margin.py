@@ -14,9 +14,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from runvitals.diagnostics.margin_course import MarginCourse
-from runvitals.diagnostics.margin_tracker import MarginSettings, MarginState, MarginTracker, MarginVerdict
+from runvitals.diagnostics.margin_limits import MarginLimits, MarginState
+from runvitals.diagnostics.margin_settings import MarginSettings
+from runvitals.diagnostics.margin_tracker import MarginTracker
+from runvitals.diagnostics.margin_verdict import MarginVerdict
 
-__all__ = ["MarginCourse", "MarginSettings", "MarginState", "MarginTracker", "MarginVerdict", "verdict"]
+__all__ = ["MarginCourse", "MarginLimits", "MarginSettings", "MarginState", "MarginTracker", "MarginVerdict", "verdict"]
 
 _HELD_OUT = ("eval_", "probe_")
 

@@ -10,28 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from runvitals.diagnostics.margin_judge import Measured, Ruling, calm, far_displaced, measure, rule_on, told_apart
-from runvitals.diagnostics.margin_tracker import MarginSettings, MarginState, MarginTracker, MarginVerdict
+from runvitals.diagnostics.margin_faults import far_displaced
+from runvitals.diagnostics.margin_judge import rule_on
+from runvitals.diagnostics.margin_limits import HOLD, MarginState
+from runvitals.diagnostics.margin_low import told_apart
+from runvitals.diagnostics.margin_measure import Measured, calm, measure
+from runvitals.diagnostics.margin_settings import MarginSettings
+from runvitals.diagnostics.margin_tracker import MarginTracker
+from runvitals.diagnostics.margin_verdict import MarginVerdict, Ruling
 from runvitals.diagnostics.margin_words import put
 from runvitals.diagnostics.types import SEVERITIES
 
 EVERY_SHARE = 8
 MOST_POINTS_BETWEEN = 50
 """A judgement looks at up to 100 blocks, so it is not made at every row but after an eighth more points, and at least every 50."""
-
-HOLD: Mapping[MarginState, int] = {
-    "inverted": 1,
-    "displaced": 2,
-    "stagnant": 2,
-    "too_small": 2,
-    "fluctuating": 2,
-    "falling": 2,
-    "saturated": 2,
-}
-"""The faults that have a rule, the gravest first, and the bad judgements on end before each stands."""
-
-CLEAR = 3
-"""Clear judgements on end before a fault stands no more."""
 
 _NEIGHBOURS: dict[MarginState, MarginState] = {"too_small": "stagnant", "stagnant": "too_small"}
 """A state that does not clear a fault: the margin has not become better."""
@@ -68,9 +60,10 @@ class Judgement:
 
 @dataclass(slots=True)
 class _Fault:
-    """The judgements on end that were bad, or clear; `stands` is the gravest ruling since it stood."""
+    """The judgements on end that were bad, or clear, and how many it takes; `stands` is the gravest ruling since it stood."""
 
     hold: int
+    clears: int
     bad: int = 0
     clear: int = 0
     newest: Ruling | None = None
@@ -86,7 +79,7 @@ class _Fault:
             return
         self.bad, self.newest = 0, None
         self.clear = self.clear + 1 if standing == "clear" else 0
-        if self.clear >= CLEAR:
+        if self.clear >= self.clears:
             self.stands = None
 
 
@@ -95,7 +88,8 @@ class MarginCourse:
 
     def __init__(self, settings: MarginSettings) -> None:
         self.tracker = MarginTracker(settings)
-        self._faults = {state: _Fault(hold=hold) for state, hold in HOLD.items()}
+        hold, clear = settings.limits.hold, settings.limits.clear
+        self._faults = {state: _Fault(hold=hold[state], clears=clear[state]) for state in HOLD}
         self._next = 1
 
     def add(self, step: int | None, signals: Mapping[str, float | None]) -> Judgement | None:

@@ -13,9 +13,6 @@ from collections.abc import Sequence
 from runvitals.diagnostics.margin_history import Block, Estimate, MarginPoint, Mean, estimate, swing
 from runvitals.diagnostics.margin_tracker import MarginTracker
 
-SURE = 3.0
-"""Standard errors beyond which held-out pairs prefer the rejected answer."""
-
 _COIN_SPREAD = 0.5
 
 
@@ -65,14 +62,16 @@ def reading_error(tracker: MarginTracker, source: str, point: MarginPoint) -> fl
     return swing([other.margin for other in known]) if len(known) >= 3 else math.inf
 
 
-def opposed(tracker: MarginTracker, source: str, point: MarginPoint, *, least: float, accuracy: float) -> bool:
-    """True where one reading prefers the rejected answer: by more than `least`, below `accuracy`, and beyond its error.
+def opposed(
+    tracker: MarginTracker, source: str, point: MarginPoint, *, least: float, accuracy: float, errors: float
+) -> bool:
+    """True where one reading prefers the rejected answer: by more than `least`, below `accuracy`, and beyond so many of its errors.
 
     Beyond its error is the margin, or the share of pairs won: pairs that nearly all lose are no chance, however far their margins scatter.
     """
     if not point.margin < -least or point.accuracy >= accuracy:
         return False
-    if point.margin < -SURE * reading_error(tracker, source, point):
+    if point.margin < -errors * reading_error(tracker, source, point):
         return True
     pairs = pairs_read(tracker, source)
-    return pairs is not None and point.accuracy < 0.5 - SURE * _COIN_SPREAD / math.sqrt(max(pairs, 1.0))
+    return pairs is not None and point.accuracy < 0.5 - errors * _COIN_SPREAD / math.sqrt(max(pairs, 1.0))

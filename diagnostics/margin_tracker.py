@@ -1,4 +1,4 @@
-"""What is known of a margin so far: the settings of its run, its course in bounded memory, and what a verdict on it looks like."""
+"""What is known of a margin so far: its course in bounded memory, held-out readings, and what stands beside them."""
 
 from __future__ import annotations
 
@@ -6,115 +6,15 @@ import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
 
 from runvitals.diagnostics.margin_history import MarginHistory, MarginPoint
-from runvitals.diagnostics.types import Number, Severity
-
-MarginState = Literal[
-    "start",
-    "rising",
-    "levelled_off",
-    "too_small",
-    "fluctuating",
-    "stagnant",
-    "inverted",
-    "saturated",
-    "displaced",
-    "falling",
-]
+from runvitals.diagnostics.margin_settings import MarginSettings
 
 NEEDED_POINTS = 20
 """Fewest logged margins before any judgement: runs of 5 to 30 rows are common and say little."""
 
-DEFAULT_BETA = 0.1
-"""TRL's default for DPO, KTO, ORPO and our probe. A margin acts on a sigmoid loss as it is, so 0.1 times it is small under any beta."""
-
-OPTIMISES_MARGIN = frozenset({"dpo", "kto", "orpo", "reward", "custom"})
-"""Trainers that bring the margin up. For all others it is measured by the probe, and a flat one is no fault."""
-
-_SCALE_FREE_LOSSES = frozenset({"ipo", "hinge", "sppo_hard", "aot", "aot_unpaired", "aot_pair"})
 _HELD_OUT_KEPT = 64
 _FIRST_LOGPS = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarginSettings:
-    """What must be known of a run to judge its margin.
-
-    other_scale: the loss does not put the margin through a sigmoid (IPO, hinge), so that no size of it means anything by itself.
-    pairs: pairs behind one logged training point, probe_pairs: behind each reading of the probe, which are always the same ones; if known.
-    """
-
-    trainer: str = "custom"
-    beta: float | None = None
-    other_scale: bool = False
-    pairs: float | None = None
-    probe_pairs: float | None = None
-    max_steps: int | None = None
-
-    @property
-    def optimises(self) -> bool:
-        """True where training itself brings the margin up."""
-        return self.trainer in OPTIMISES_MARGIN
-
-    @property
-    def reference_free(self) -> bool:
-        """True where the margin compares the policy with nothing, so that it may well start below 0."""
-        return self.trainer == "orpo"
-
-    @property
-    def smallest(self) -> float:
-        """A margin below it tells nothing apart: 0.1 nat times beta, TRL's default of 0.1 where beta is unknown."""
-        return 0.1 * self._scale
-
-    @property
-    def negligible(self) -> float:
-        """A margin of this size has not moved, however often chosen wins: 0.02 nat times beta."""
-        return 0.02 * self._scale
-
-    @property
-    def material(self) -> float:
-        """A held-out margin below minus this is more than noise: 0.5 nat times beta."""
-        return 0.5 * self._scale
-
-    @property
-    def _scale(self) -> float:
-        return 0.0 if self.other_scale else self.beta or DEFAULT_BETA
-
-    @classmethod
-    def of_run(cls, trainer: str, config: Mapping[str, Any], max_steps: int | None) -> MarginSettings:
-        """Settings as far as a run's config (TRL's argument names) tells them."""
-        beta = _number(config, "beta") if trainer in ("dpo", "kto", "orpo") else None
-        losses = config.get("loss_type")
-        losses = set(losses) if isinstance(losses, (list, tuple)) else {losses}
-        other_scale = bool(losses & _SCALE_FREE_LOSSES)
-        return cls(
-            trainer=trainer,
-            beta=beta if beta and beta > 0 and not other_scale else None,
-            other_scale=other_scale,
-            pairs=_pairs_a_point(config),
-            probe_pairs=probe_pairs(config),
-            max_steps=max_steps,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarginVerdict:
-    """What the course of a margin amounts to.
-
-    title: the state in a word or two. severity: None where nothing is wrong. finding: one plain sentence, with its numbers, for an
-    alert. sentence: the numbers in one line, for the head of a section. numbers: the same, one by one. window: first and last step.
-    """
-
-    state: MarginState
-    severity: Severity | None
-    title: str
-    finding: str
-    sentence: str
-    numbers: Sequence[Number] = ()
-    window: tuple[int | None, int | None] = (None, None)
-    onset_step: int | None = None
 
 
 @dataclass(slots=True)
@@ -230,24 +130,3 @@ def _point(step: int, margin: float, signals: Mapping[str, float | None], *, pre
 def _finite(value: float | None) -> float:
     """The value, or NaN where it is None or not finite."""
     return value if value is not None and value - value == 0.0 else math.nan
-
-
-def _number(config: Mapping[str, Any], name: str) -> float | None:
-    value = config.get(name)
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
-
-
-def probe_pairs(config: Mapping[str, Any]) -> float | None:
-    """The number of held-out pairs of the probe, which its config event tells; None where it does not."""
-    probe = config.get("probe")
-    return _number(probe, "pairs") if isinstance(probe, Mapping) else None
-
-
-def _pairs_a_point(config: Mapping[str, Any]) -> float | None:
-    """Pairs behind one logged margin: batch × accumulation × processes × steps between logs; None where the batch is not known."""
-    batch = _number(config, "per_device_train_batch_size")
-    if not batch:
-        return None
-    every = _number(config, "logging_steps") or 1.0
-    processes = _number(config, "world_size") or 1.0
-    return batch * (_number(config, "gradient_accumulation_steps") or 1.0) * processes * max(1.0, every)

@@ -7,9 +7,11 @@ from statistics import median
 
 from runvitals.diagnostics.margin_held_out import share_error
 from runvitals.diagnostics.margin_history import MarginPoint
-from runvitals.diagnostics.margin_judge import Measured, Ruling, swings
+from runvitals.diagnostics.margin_limits import MarginState
+from runvitals.diagnostics.margin_measure import Measured, swings
 from runvitals.diagnostics.margin_numerals import measure_of, on_pairs, percent, share_range, signed, won
-from runvitals.diagnostics.margin_tracker import MarginState, MarginTracker, MarginVerdict
+from runvitals.diagnostics.margin_tracker import MarginTracker
+from runvitals.diagnostics.margin_verdict import MarginVerdict, Ruling
 from runvitals.diagnostics.types import Number
 
 TITLES: dict[MarginState, str] = {
@@ -57,7 +59,12 @@ def numbers(tracker: MarginTracker, measured: Measured) -> tuple[Number, ...]:
         Number(label="margin, mean", value=measured.margin.mean, unit="reward", expected=expected),
         Number(label="margin, 95 % low", value=measured.margin.low, unit="reward"),
         Number(label="margin, 95 % high", value=measured.margin.high, unit="reward"),
-        Number(label="chosen wins", value=measured.accuracy.mean, unit="of pairs", expected="above 0.55"),
+        Number(
+            label="chosen wins",
+            value=measured.accuracy.mean,
+            unit="of pairs",
+            expected=f"above {_accuracy(tracker, measured):g}",
+        ),
         Number(label="chosen wins, 95 % low", value=wins_low, unit="of pairs"),
         Number(label="chosen wins, 95 % high", value=wins_high, unit="of pairs"),
         Number(label="loss", value=measured.loss, unit="nat", expected="below ln 2" if _has_ln2(tracker) else ""),
@@ -75,6 +82,12 @@ def numbers(tracker: MarginTracker, measured: Measured) -> tuple[Number, ...]:
             Number(label="held-out pairs", value=pairs or math.nan),
         ]
     return tuple(number for number in shown if math.isfinite(number.value))
+
+
+def _accuracy(tracker: MarginTracker, measured: Measured) -> float:
+    """The share of pairs that chosen should win, of a margin that grows or of one that does not."""
+    limits = tracker.settings.limits
+    return limits.too_small.accuracy if measured.recent.direction > 0 else limits.stagnant.accuracy
 
 
 def _may_rise(measured: Measured, ruling: Ruling) -> bool:
@@ -165,9 +178,10 @@ def _chosen(tracker: MarginTracker, measured: Measured) -> str:
 
 
 def _swinging(tracker: MarginTracker, measured: Measured) -> str:
-    found = swings(tracker)
+    found, times = swings(tracker), tracker.settings.limits.fluctuating.times
+    many = "twice" if times == 2.0 else f"{times:g} times"
     return (
-        f"The margin swings by ±{found.now:.3g} around {signed(measured.last)}, more than twice as much as before "
+        f"The margin swings by ±{found.now:.3g} around {signed(measured.last)}, more than {many} as much as before "
         f"(±{found.before:.3g}), and not as small batches scatter by themselves."
     )
 
@@ -175,7 +189,9 @@ def _swinging(tracker: MarginTracker, measured: Measured) -> str:
 def _expected(tracker: MarginTracker, measured: Measured) -> str:
     smallest = tracker.settings.smallest
     if measured.margin.low > smallest:
-        return "By now chosen should win clearly more than 60 % of pairs."
+        limits = tracker.settings.limits
+        surely = limits.too_small.surely if measured.recent.direction > 0 else limits.stagnant.surely
+        return f"By now chosen should win clearly more than {percent(surely)} of pairs."
     return f"By now it should be above {signed(smallest)}." if smallest else ""
 
 

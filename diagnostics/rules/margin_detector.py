@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from runvitals.diagnostics.margin import MarginCourse, MarginSettings, MarginState, MarginTracker, MarginVerdict
 from runvitals.diagnostics.margin_course import Judgement
-from runvitals.diagnostics.margin_tracker import probe_pairs
+from runvitals.diagnostics.margin_settings import probe_pairs
 from runvitals.diagnostics.margin_words import put
 from runvitals.diagnostics.rules.definition import NEAR, OK, RowDetector
 from runvitals.diagnostics.types import Cause, Curve, Evidence, Happening, Reading, RunContext, Sample

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from runvitals.diagnostics.margin import MarginState, MarginTracker, MarginVerdict
-from runvitals.diagnostics.margin_course import CLEAR, HOLD
+from runvitals.diagnostics.margin_limits import CLEAR, HOLD
 from runvitals.diagnostics.rules.definition import Definition
 from runvitals.diagnostics.rules.margin_causes import optimiser_cause
 from runvitals.diagnostics.rules.margin_detector import MarginDetector
