@@ -16,6 +16,7 @@ from runvitals.dashboard.run_facts import beside_json, facts, incident_json
 from runvitals.dashboard.run_map import Measure, measures
 from runvitals.dashboard.signal_keys import picks
 from runvitals.dashboard.verdicts import SectionWords, agreed, chart_sentence, section_words, title_of
+from runvitals.diagnostics.margin import MarginLimits
 from runvitals.store.types import LIVE, AlertRow, Envelope, EventRow, Health, Latest, RunInfo
 
 _CLOCK_SIGNALS = ("loss", "learning_rate", "grad_norm", "reward", "step_time_s", "reward_margin")
@@ -146,13 +147,14 @@ def words(
     alerts: Sequence[AlertRow],
     events: Sequence[EventRow],
     health: Health,
+    limits: MarginLimits | None = None,
     now_s: float,
 ) -> dict[str, Any]:
-    """What the page says now."""
+    """What the page says now. limits: what the verdict on the margin is made by, ours where None."""
     incidents = group(alerts, now_s=now_s)
     incident = main_incident(incidents)
     shown = incident if incident and incident.state != "resolved" and incident.severity != "info" else None
-    said = section_words(run, series)
+    said = section_words(run, series, limits)
     return {
         "facts": facts(run, series, health=health, incidents=incidents, now_s=now_s),
         "incident": incident_json(shown, now_s=now_s) if shown else None,

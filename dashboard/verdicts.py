@@ -13,7 +13,7 @@ from runvitals.dashboard.formatter import duration, number, percent, signed
 from runvitals.dashboard.panels import ON_POLICY, OTHERS, PINNED, Section
 from runvitals.dashboard.signal_facts import value_kind
 from runvitals.dashboard.signal_keys import picks
-from runvitals.diagnostics.margin import MarginSettings, MarginVerdict, verdict
+from runvitals.diagnostics.margin import MarginLimits, MarginSettings, MarginVerdict, verdict
 from runvitals.diagnostics.signals import SIGNALS
 from runvitals.store.types import AlertRow, Envelope, Floats, Latest, RunInfo
 
@@ -63,20 +63,22 @@ def keys_read(keys: Mapping[str, Latest]) -> dict[str, str]:
     return {signal: best[signal] for signal in (*MARGIN_SIGNALS, *OTHER_SIGNALS) if signal in best}
 
 
-def margin_verdict(run: RunInfo, series: Mapping[str, Envelope]) -> MarginVerdict:
-    """The verdict on the run's margin from its envelopes by signal."""
+def margin_verdict(run: RunInfo, series: Mapping[str, Envelope], limits: MarginLimits | None = None) -> MarginVerdict:
+    """The verdict on the run's margin from its envelopes by signal. limits: those of the user's rules, ours where None."""
     points = {
         signal: (series[signal].steps.tolist(), series[signal].mean.tolist())
         for signal in MARGIN_SIGNALS
         if signal in series
     }
-    return verdict(points, settings=MarginSettings.of_run(run.trainer, run.config, run.max_steps))
+    return verdict(points, settings=MarginSettings.of_run(run.trainer, run.config, run.max_steps, limits))
 
 
-def section_words(run: RunInfo, series: Mapping[str, Envelope]) -> dict[str, SectionWords]:
-    """For each section what it says of itself, before any alert is heard; see `agreed`."""
+def section_words(
+    run: RunInfo, series: Mapping[str, Envelope], limits: MarginLimits | None = None
+) -> dict[str, SectionWords]:
+    """For each section what it says of itself, before any alert is heard; see `agreed`. limits: as of `margin_verdict`."""
     words = {"optimisation": _optimisation(series), "throughput": _throughput(series)}
-    margin = margin_verdict(run, series)
+    margin = margin_verdict(run, series, limits)
     shown = SectionWords(severity=_mark(margin), word=margin.title, sentence=margin.sentence)
     if "eval_reward_margin" in series:
         # Where a trainer evaluates, the verdict goes by that; "held-out" are the probe's pairs on the same page, with other figures.

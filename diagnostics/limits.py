@@ -1,7 +1,7 @@
 """Numbers of a rule that a user may set: each with its meaning, unit, range and default, declared beside the rule.
 
-A rule's limits are a frozen dataclass with a `limit` for each number; `Adjustable` is a rule that takes them. Numbers that make sense
-only together (critical above warning) are checked in the dataclass's `__post_init__`, which raises ValueError.
+A rule's limits are a frozen dataclass with a `limit` for each number; `Adjustable` is a rule that takes them (the margin rules, whose
+detectors share theirs, are `MarginRule`). Numbers that make sense only together (critical above warning) are checked in the dataclass's `__post_init__`, which raises ValueError.
 
     @dataclass(frozen=True, slots=True, kw_only=True)
     class Limits:
@@ -43,11 +43,21 @@ def in_order(limits: object, *names: str) -> None:
 
 
 @dataclass(slots=True)
-class Adjustable(Generic[L]):
-    """A rule whose limits can be set: what it is, its limits, and what makes its detector for a run."""
+class Limited(Generic[L]):
+    """A rule whose limits can be set: what it is, and its limits."""
 
     spec: RuleSpec
     limits: L
+
+    def start(self, context: RunContext) -> Detector:
+        """A detector that has seen nothing of this run."""
+        raise NotImplementedError
+
+
+@dataclass(slots=True)
+class Adjustable(Limited[L]):
+    """A rule that makes its detector for a run of its limits alone."""
+
     make: Callable[[RunContext, L], Detector]
 
     def start(self, context: RunContext) -> Detector:
@@ -59,7 +69,7 @@ def adjusted(rule: Rule, values: Mapping[str, float]) -> Rule:
     """The rule with other numbers: its limits, `hold` and `clear`. Raises ValueError where they do not go together."""
     hold, clear = (int(values.get(name, getattr(rule.spec, name))) for name in ("hold", "clear"))
     spec = replace(rule.spec, hold=hold, clear=clear)
-    if not isinstance(rule, Adjustable):
+    if not isinstance(rule, Limited):
         return Definition(spec, rule.start)
     own = {name: value for name, value in values.items() if name not in ("hold", "clear")}
     return replace(rule, spec=spec, limits=replace(rule.limits, **own))
@@ -67,5 +77,5 @@ def adjusted(rule: Rule, values: Mapping[str, float]) -> Rule:
 
 def values_of(rule: Rule) -> dict[str, float]:
     """The numbers that a rule works with, by name."""
-    own = {one.name: getattr(rule.limits, one.name) for one in rule.spec.limits} if isinstance(rule, Adjustable) else {}
+    own = {one.name: getattr(rule.limits, one.name) for one in rule.spec.limits} if isinstance(rule, Limited) else {}
     return {**own, "hold": rule.spec.hold, "clear": rule.spec.clear}

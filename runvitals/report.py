@@ -18,6 +18,7 @@ from runvitals.lookup import found_run
 from runvitals.settings import Settings
 from runvitals.store.open import open_store
 from runvitals.tables import make_console
+from runvitals.watch.user_rules import load
 
 
 def write_report(settings: Settings, name: str, *, incident: str | None, out: Path | None, markdown: bool) -> int:
@@ -27,14 +28,16 @@ def write_report(settings: Settings, name: str, *, incident: str | None, out: Pa
     with _bar(f"report {run.name}") as progress:
         from runvitals.dashboard.report.make import html_report, markdown_report  # slow to import: under the bar
 
-        now_s = time.time()
+        now_s, rules = time.time(), load(settings.rules)
         if not markdown:
-            made = html_report(store, run.id, incident_id=incident, now_s=now_s, progress=progress)
+            made = html_report(store, run.id, incident_id=incident, rules=rules, now_s=now_s, progress=progress)
             path = _place(out, made.name)
             pictures = {}
         else:
             charts = None if out is None or out.is_dir() else f"{_link(out.stem)}-charts"
-            made = markdown_report(store, run.id, incident_id=incident, now_s=now_s, charts=charts, progress=progress)
+            made = markdown_report(
+                store, run.id, incident_id=incident, rules=rules, now_s=now_s, charts=charts, progress=progress
+            )
             path = _place(out, made.name)
             pictures = {path.parent / made.charts / file: svg for file, svg in made.pictures.items()}
     for picture, svg in pictures.items():

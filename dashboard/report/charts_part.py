@@ -29,7 +29,7 @@ def charts_part(found: Gathered) -> list[Block]:
     if not found.keys:
         return [Heading(2, ["Curves"]), Paragraph(["The run has logged nothing yet."])]
     blocks: list[Block] = [Heading(2, ["Curves"]), Paragraph([Quiet(_intro(found))])]
-    said = section_words(found.run, found.series)
+    said = section_words(found.run, found.series, found.limits)
     for section in found.sections:
         words = agreed(said.get(section.id, SectionWords()), section, found.alerts)
         blocks += _section(section, words, found)

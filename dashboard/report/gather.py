@@ -15,6 +15,8 @@ from runvitals.dashboard.panel_plans import Chart
 from runvitals.dashboard.panels import Section, sections
 from runvitals.dashboard.run_devices import device_sections
 from runvitals.dashboard.verdicts import BUCKETS, keys_read, title_of
+from runvitals.diagnostics.margin import MarginLimits
+from runvitals.diagnostics.user_rules.user_rules import UserRules
 from runvitals.errors import SettingsError
 from runvitals.store import Store
 from runvitals.store.types import AlertRow, Envelope, EventRow, Health, Latest, Note, RunInfo
@@ -38,7 +40,7 @@ Progress = Callable[[int, int], None]
 class Gathered:
     """All that a report is made of. incident: the one it is about, None for a report of the whole run.
 
-    span: first and last step that the charts show. series: by signal, what the verdicts read. curves, older: by key, within the span.
+    span: first and last step that the charts show. series: by signal, what the verdicts read; limits: what that on the margin is made by. curves, older: by key, within the span.
     first_moves: by incident, what moved first. store_kind: sqlite or postgresql.
     """
 
@@ -46,6 +48,7 @@ class Gathered:
     keys: Mapping[str, Latest]
     sections: Sequence[Section]
     series: Mapping[str, Envelope]
+    limits: MarginLimits
     curves: Mapping[str, Envelope]
     older: Mapping[str, Envelope]
     devices: Mapping[str, Envelope]
@@ -67,10 +70,11 @@ def gather(
     run_id: str,
     *,
     incident_id: str | None = None,
+    rules: UserRules,
     now_s: float,
     progress: Progress = lambda done, of: None,
 ) -> Gathered:
-    """Everything about the run, or about one incident of it. Raises UnknownRun, and SettingsError where no incident has this id."""
+    """Everything about the run, or about one incident of it. rules: the user's. Raises UnknownRun, and SettingsError where no incident has this id."""
     run = store.run(run_id)
     keys = store.keys(run.id)
     alerts = store.alerts(run_id=run.id)
@@ -92,6 +96,7 @@ def gather(
         keys=keys,
         sections=drawn,
         series={signal: by_key[key] for signal, key in chosen.items()},
+        limits=rules.margin_limits(run.project),
         curves=curves,
         older=older,
         devices=store.envelope(run.id, timed, n=PLACES, axis="time") if timed else {},

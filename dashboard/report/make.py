@@ -17,7 +17,10 @@ from runvitals.dashboard.report.moment import moment
 from runvitals.dashboard.report.run_part import course_part, devices_part, facts_part, judged_part, notes_part
 from runvitals.dashboard.report.settings_part import settings_part, surroundings_part
 from runvitals.dashboard.verdicts import title_of
+from runvitals.diagnostics.user_rules.user_rules import UserRules
 from runvitals.store import Store
+
+_OURS = UserRules()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +38,19 @@ def _quiet(done: int, of: int) -> None:
 
 
 def html_report(
-    store: Store, run_id: str, *, incident_id: str | None = None, now_s: float, progress: Progress = _quiet
+    store: Store,
+    run_id: str,
+    *,
+    incident_id: str | None = None,
+    rules: UserRules = _OURS,
+    now_s: float,
+    progress: Progress = _quiet,
 ) -> Report:
     """The report as one HTML file. Raises UnknownRun, and SettingsError where the run has no such incident.
 
-    progress: told how many of how many curves have been read.
+    rules: the user's, by which the margin is judged. progress: told how many of how many curves have been read.
     """
-    found = gather(store, run_id, incident_id=incident_id, now_s=now_s, progress=progress)
+    found = gather(store, run_id, incident_id=incident_id, rules=rules, now_s=now_s, progress=progress)
     return Report(name=f"{stem(found)}.html", text=html_page(document(found)))
 
 
@@ -50,12 +59,13 @@ def markdown_report(
     run_id: str,
     *,
     incident_id: str | None = None,
+    rules: UserRules = _OURS,
     now_s: float,
     charts: str | None = None,
     progress: Progress = _quiet,
 ) -> Report:
     """The same as Markdown. charts: the folder of its pictures, as seen from the file's own; `<name>-charts` without it."""
-    found = gather(store, run_id, incident_id=incident_id, now_s=now_s, progress=progress)
+    found = gather(store, run_id, incident_id=incident_id, rules=rules, now_s=now_s, progress=progress)
     folder = charts if charts is not None else f"{stem(found)}-charts"
     text, pictures = markdown_page(document(found), charts=folder)
     return Report(name=f"{stem(found)}.md", text=text, charts=folder, pictures=pictures)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-from runvitals.diagnostics.margin import MarginState
-from runvitals.diagnostics.margin_limits import CLEAR, HOLD
-from runvitals.diagnostics.rules.definition import REINFORCED, Definition
+from runvitals.diagnostics.limits import described
+from runvitals.diagnostics.margin_limits import (
+    CLEAR,
+    HOLD,
+    FluctuatingLimits,
+    InvertedLimits,
+    StagnantLimits,
+    TooSmallLimits,
+)
+from runvitals.diagnostics.rules.definition import REINFORCED
 from runvitals.diagnostics.rules.margin_causes import flat_causes, fluctuating_causes, inverted_causes
-from runvitals.diagnostics.rules.margin_detector import CauseFinder, MarginDetector
+from runvitals.diagnostics.rules.margin_detector import MarginRule
 from runvitals.diagnostics.rules.sources import OPT, PLAYBOOK, RLHF_DETAILS, TRL, Source
-from runvitals.diagnostics.types import Cause, Detector, Remedy, RuleSpec, RunContext
+from runvitals.diagnostics.types import Cause, Remedy, RuleSpec
 
 PREFERENCE = ("dpo", "kto", "orpo", "reward", "custom")
 _SIGNALS = (
@@ -53,6 +58,7 @@ def _too_small() -> RuleSpec:
         trainers=PREFERENCE,
         hold=HOLD["too_small"],
         clear=CLEAR,
+        limits=described(TooSmallLimits),
         inhibits=(),
         causes=(
             Cause(text="Chosen and rejected answers are nearly the same"),
@@ -104,6 +110,7 @@ def _inverted() -> RuleSpec:
         trainers=(*PREFERENCE, "sft", *REINFORCED),
         hold=HOLD["inverted"],
         clear=CLEAR,
+        limits=described(InvertedLimits),
         inhibits=("margin_too_small", "margin_fluctuating", "margin_stagnant", "margin_saturated", "margin_falling"),
         causes=(
             Cause(text="Chosen and rejected are swapped in the training pairs"),
@@ -142,6 +149,7 @@ def _fluctuating() -> RuleSpec:
         trainers=PREFERENCE,
         hold=HOLD["fluctuating"],
         clear=CLEAR,
+        limits=described(FluctuatingLimits),
         causes=(
             Cause(text="The learning rate is too high"),
             Cause(text="The batch is too small"),
@@ -175,6 +183,7 @@ def _stagnant() -> RuleSpec:
         trainers=PREFERENCE,
         hold=HOLD["stagnant"],
         clear=CLEAR,
+        limits=described(StagnantLimits),
         inhibits=("margin_too_small", "reward_model_at_chance"),
         causes=(
             Cause(text="The preference labels are shuffled, or mostly noise"),
@@ -211,18 +220,10 @@ def _stagnant() -> RuleSpec:
     )
 
 
-def _rule(spec: RuleSpec, state: MarginState, find_causes: CauseFinder) -> Definition:
-    return Definition(spec, partial(_start, state=state, find_causes=find_causes))
-
-
-def _start(context: RunContext, *, state: MarginState, find_causes: CauseFinder) -> Detector:
-    return MarginDetector(context, state, find_causes)
-
-
-RULES: tuple[Definition, ...] = (
-    _rule(_too_small(), "too_small", flat_causes),
-    _rule(_inverted(), "inverted", inverted_causes),
-    _rule(_fluctuating(), "fluctuating", lambda tracker, _: fluctuating_causes(tracker)),
-    _rule(_stagnant(), "stagnant", flat_causes),
+RULES: tuple[MarginRule, ...] = (
+    MarginRule(_too_small(), TooSmallLimits(), "too_small", flat_causes),
+    MarginRule(_inverted(), InvertedLimits(), "inverted", inverted_causes),
+    MarginRule(_fluctuating(), FluctuatingLimits(), "fluctuating", lambda tracker, _: fluctuating_causes(tracker)),
+    MarginRule(_stagnant(), StagnantLimits(), "stagnant", flat_causes),
 )
 """P1 to P4."""

@@ -1,18 +1,22 @@
-"""The detector behind the four margin rules: it says whether its fault is what a run's margin suffers from.
+"""The margin rules: each says whether its fault is what a run's margin suffers from.
 
-The four read one course together: a row is taken in, and judged where that is due, once for all of them.
+They read one course together: a row is taken in, and judged where that is due, once for all of them. So each needs the limits of all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from runvitals.diagnostics.margin import MarginCourse, MarginSettings, MarginState, MarginTracker, MarginVerdict
+from runvitals.diagnostics.limits import Limited
+from runvitals.diagnostics.margin import MarginCourse, MarginSettings, MarginTracker, MarginVerdict
 from runvitals.diagnostics.margin_course import Judgement
+from runvitals.diagnostics.margin_limits import MarginLimits, MarginState, StateLimits
 from runvitals.diagnostics.margin_settings import probe_pairs
 from runvitals.diagnostics.margin_words import put
 from runvitals.diagnostics.rules.definition import NEAR, OK, RowDetector
-from runvitals.diagnostics.types import Cause, Curve, Evidence, Happening, Reading, RunContext, Sample
+from runvitals.diagnostics.types import Cause, Curve, Detector, Evidence, Happening, Reading, Rule, RunContext, Sample
 
 CauseFinder = Callable[[MarginTracker, MarginVerdict], Sequence[Cause]]
 
@@ -29,9 +33,9 @@ class SharedCourse:
         self._judgement: Judgement | None = None
 
     @classmethod
-    def of_run(cls, context: RunContext, reader: MarginState) -> SharedCourse:
+    def of_run(cls, context: RunContext, reader: MarginState, limits: MarginLimits) -> SharedCourse:
         """The course that the run's other margin detectors read; a new one where there is none, or where this fault has its reader."""
-        settings = MarginSettings.of_run(context.trainer, context.config, context.max_steps)
+        settings = MarginSettings.of_run(context.trainer, context.config, context.max_steps, limits)
         shared = context.shared.get("margin")
         if not isinstance(shared, cls) or shared.settings != settings or reader in shared.readers:
             shared = context.shared["margin"] = cls(settings)
@@ -65,8 +69,8 @@ class SharedCourse:
 class MarginDetector(RowDetector):
     """Bad where the margin's state is `state`; unknown while there is too little to judge."""
 
-    def __init__(self, context: RunContext, state: MarginState, find_causes: CauseFinder) -> None:
-        self._shared = SharedCourse.of_run(context, state)
+    def __init__(self, context: RunContext, state: MarginState, find_causes: CauseFinder, limits: MarginLimits) -> None:
+        self._shared = SharedCourse.of_run(context, state, limits)
         self._state: MarginState = state
         self._find_causes = find_causes
 
@@ -118,6 +122,40 @@ class MarginDetector(RowDetector):
         return Evidence(
             numbers=verdict.numbers, window=verdict.window, curves=[curve for curve in curves if curve.steps]
         )
+
+
+@dataclass(slots=True)
+class MarginRule(Limited[StateLimits]):
+    """The rule of one state. others: the limits of all states, of which the rule's own take the place of this one's; see `together`."""
+
+    state: MarginState
+    find_causes: CauseFinder
+    others: MarginLimits = field(default_factory=MarginLimits)
+
+    def start(self, context: RunContext) -> Detector:
+        """A detector that has seen nothing of this run."""
+        return MarginDetector(context, self.state, self.find_causes, self.in_place_of(self.others))
+
+    def in_place_of(self, others: MarginLimits) -> MarginLimits:
+        """The limits of all states with the rule's own, its `hold` and its `clear`."""
+        hold, clear = {**others.hold, self.state: self.spec.hold}, {**others.clear, self.state: self.spec.clear}
+        own: dict[str, Any] = {self.state: self.limits}
+        return replace(others, **own, hold=hold, clear=clear)
+
+
+def margin_limits(rules: Iterable[Rule]) -> MarginLimits:
+    """The limits of all states as these rules have them; ours where a rule is not among them."""
+    limits = MarginLimits()
+    for rule in rules:
+        if isinstance(rule, MarginRule):
+            limits = rule.in_place_of(limits)
+    return limits
+
+
+def together(rules: Sequence[Rule]) -> tuple[Rule, ...]:
+    """The rules, with those on the margin knowing each other's limits, as they must where one of them was changed."""
+    limits = margin_limits(rules)
+    return tuple(replace(rule, others=limits) if isinstance(rule, MarginRule) else rule for rule in rules)
 
 
 def _curve(signal: str, points: Sequence[tuple[int, float]]) -> Curve:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from functools import partial
 
-from runvitals.diagnostics.margin import MarginState, MarginTracker, MarginVerdict
-from runvitals.diagnostics.margin_limits import CLEAR, HOLD
-from runvitals.diagnostics.rules.definition import Definition
+from runvitals.diagnostics.limits import described
+from runvitals.diagnostics.margin import MarginTracker, MarginVerdict
+from runvitals.diagnostics.margin_limits import (
+    CLEAR,
+    HOLD,
+    DisplacedLimits,
+    FallingLimits,
+    MarginState,
+    SaturatedLimits,
+    StateLimits,
+)
 from runvitals.diagnostics.rules.margin_causes import optimiser_cause
-from runvitals.diagnostics.rules.margin_detector import MarginDetector
+from runvitals.diagnostics.rules.margin_detector import MarginRule
 from runvitals.diagnostics.rules.sources import OVERFITTING_DPO, PLAYBOOK, TRL, Source
-from runvitals.diagnostics.types import Cause, Detector, Remedy, RuleSpec, RunContext
+from runvitals.diagnostics.types import Cause, Remedy, RuleSpec
 
 _SIGNALS = (
     "reward_margin", "eval_reward_margin", "probe_margin", "reward_accuracy", "eval_reward_accuracy", "reward_chosen", "logps_chosen",
@@ -34,6 +42,7 @@ _SATURATED = RuleSpec(
     trainers=_PREFERENCE,
     hold=HOLD["saturated"],
     clear=CLEAR,
+    limits=described(SaturatedLimits),
     causes=(
         Cause(text="The pairs are memorised: too many epochs, or too few pairs"),
         Cause(text="The pairs are told apart by something trivial: length, a phrase, the template"),
@@ -70,6 +79,7 @@ _DISPLACED = RuleSpec(
     trainers=("dpo", "kto", "orpo", "custom"),
     hold=HOLD["displaced"],
     clear=CLEAR,
+    limits=described(DisplacedLimits),
     causes=(
         Cause(text="beta is far too low, or the learning rate too high: nothing holds the model to its reference"),
         Cause(text="Chosen and rejected answers are so alike that pushing one down takes the other along"),
@@ -100,6 +110,7 @@ _FALLING = RuleSpec(
     trainers=_PREFERENCE,
     hold=HOLD["falling"],
     clear=CLEAR,
+    limits=described(FallingLimits),
     causes=(
         Cause(text="The learning rate is too high for where the run is now"),
         Cause(text="The data has changed: another source, harder pairs, flipped labels in a shard"),
@@ -124,17 +135,13 @@ def _ranked(tracker: MarginTracker, verdict: MarginVerdict, *, spec: RuleSpec) -
     return (Cause(text=first.text, because=optimiser.because), *others)
 
 
-def _rule(spec: RuleSpec, state: MarginState) -> Definition:
-    return Definition(spec, partial(_start, state=state, spec=spec))
+def _rule(spec: RuleSpec, limits: StateLimits, state: MarginState) -> MarginRule:
+    return MarginRule(spec, limits, state, partial(_ranked, spec=spec))
 
 
-def _start(context: RunContext, *, state: MarginState, spec: RuleSpec) -> Detector:
-    return MarginDetector(context, state, partial(_ranked, spec=spec))
-
-
-RULES: tuple[Definition, ...] = (
-    _rule(_SATURATED, "saturated"),
-    _rule(_DISPLACED, "displaced"),
-    _rule(_FALLING, "falling"),
+RULES: tuple[MarginRule, ...] = (
+    _rule(_SATURATED, SaturatedLimits(), "saturated"),
+    _rule(_DISPLACED, DisplacedLimits(), "displaced"),
+    _rule(_FALLING, FallingLimits(), "falling"),
 )
 """P5, P6 and the falling margin."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from runvitals.diagnostics.limits import adjusted
+from runvitals.diagnostics.margin_limits import MarginLimits
+from runvitals.diagnostics.rules.margin_detector import margin_limits, together
 from runvitals.diagnostics.types import Rule
 from runvitals.diagnostics.user_rules.section import Section, nearest
 
@@ -29,9 +31,16 @@ class Changes:
 
     def applied(self, rules: Sequence[Rule]) -> tuple[Rule, ...]:
         """The rules that run, with their numbers."""
-        kept = (rule for rule in rules if rule.spec.name not in self.off)
-        return tuple(
-            adjusted(rule, self.numbers[rule.spec.name]) if rule.spec.name in self.numbers else rule for rule in kept
+        return tuple(rule for rule in self._changed(rules) if rule.spec.name not in self.off)
+
+    def margin_limits(self, rules: Sequence[Rule]) -> MarginLimits:
+        """What the margin is judged by; a rule that is off has its say, since the verdict is given all the same."""
+        return margin_limits(self._changed(rules))
+
+    def _changed(self, rules: Sequence[Rule]) -> tuple[Rule, ...]:
+        numbers = self.numbers
+        return together(
+            [adjusted(rule, numbers[rule.spec.name]) if rule.spec.name in numbers else rule for rule in rules]
         )
 
 

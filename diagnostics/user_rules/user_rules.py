@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from runvitals.diagnostics.catalogue import default_rules
+from runvitals.diagnostics.margin_limits import MarginLimits
 from runvitals.diagnostics.types import Rule
 from runvitals.diagnostics.user_rules.changes import Changes, read_changes
 from runvitals.diagnostics.user_rules.lines import line_of, malformed
@@ -53,6 +54,10 @@ class UserRules:
         """The rules for runs of a project: ours, as changed, then the user's own."""
         own = tuple(one.rule for one in self.own if not one.projects or project in one.projects)
         return self.changes_for(project).applied((*default_rules(), *own))
+
+    def margin_limits(self, project: str) -> MarginLimits:
+        """What the verdict on the margin of a project's runs is made by, as its rules are."""
+        return self.changes_for(project).margin_limits(default_rules())
 
     def changes_for(self, project: str) -> Changes:
         """What is changed of our rules for a project."""

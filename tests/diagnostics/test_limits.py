@@ -6,7 +6,7 @@ import pytest
 
 from runvitals.diagnostics.catalogue import default_rules
 from runvitals.diagnostics.engine import Engine
-from runvitals.diagnostics.limits import Adjustable, adjusted, values_of
+from runvitals.diagnostics.limits import Limited, adjusted, values_of
 from runvitals.diagnostics.types import Alert, Pulse, Row, Rule, RunContext
 from tests.diagnostics.faults import faulty_runs
 
@@ -88,8 +88,8 @@ def test_numbers_out_of_order_are_refused_in_words() -> None:
 
 
 def test_spec_describes_every_number_that_a_rule_takes() -> None:
-    adjustable = [rule for rule in RULES.values() if isinstance(rule, Adjustable)]
-    assert len(adjustable) >= 9
+    adjustable = [rule for rule in RULES.values() if isinstance(rule, Limited)]
+    assert len(adjustable) >= 16
     for rule in adjustable:
         assert {one.name: one.default for one in rule.spec.limits} | {
             "hold": rule.spec.hold,
