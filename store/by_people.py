@@ -14,10 +14,9 @@ from runvitals.store.types import Mute, Note, ViewRow
 
 
 class ByPeople:
-    """What people do with alerts and runs; the other half of `Store`."""
+    """What people do with alerts and runs; a part of `Store`."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    _database: Database
 
     def acknowledge(self, alert_id: str, note: str, now_s: float, who: str = "") -> None:
         """Someone has seen the alert and says so. Raises StoreError where no alert has this id."""

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sqlalchemy import func, select, text
 
 from runvitals.errors import StoreError, UnknownRun
 from runvitals.store import alerts, read, runs, watching
 from runvitals.store.append import append
 from runvitals.store.blocks import heads
 from runvitals.store.by_people import ByPeople
-from runvitals.store.compact import compact
-from runvitals.store.envelope import EMPTY_ENVELOPE, Span, Summaries, gather, reduced
-from runvitals.store.examine import examine_rest, examine_run
-from runvitals.store.export import Exported, export
-from runvitals.store.restore import restore
-from runvitals.store.schema import SCHEMA_VERSION, metadata
-from runvitals.store.tidy import Rest, free_bytes, tidy, vacuum
+from runvitals.store.database import Database
+from runvitals.store.envelope import EMPTY_ENVELOPE, Summaries, reduced
+from runvitals.store.gather import gather
+from runvitals.store.span import Span
 from runvitals.store.tokens import token_clock
 from runvitals.store.types import (
     AlertRow,
@@ -39,13 +34,17 @@ from runvitals.store.types import (
     WatcherInfo,
     WriterState,
 )
+from runvitals.store.upkeep import Upkeep
 
 
-class Store(ByPeople):
+class Store(ByPeople, Upkeep):
     """Runs, their series, events and alerts, and what people do with them. Made by `runvitals.store.open_store`.
 
     All methods raise StoreUnreachable where the database does not answer and ForeignStore where what it holds is damaged.
     """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def close(self) -> None:
         """Closes this process's connections; the store may be used again and opens new ones."""
@@ -54,14 +53,6 @@ class Store(ByPeople):
     def append(self, batch: Batch) -> int:
         """Rows committed, with the writer's progress in the same transaction; a replayed batch changes nothing and gives 0."""
         return append(self._database, batch)
-
-    def compact(self, run_id: str) -> None:
-        """Packs what a run left unpacked, once it is over: nothing that is read changes, and a second call does nothing.
-
-        Nothing is lost where it is never called, nor where the run goes on afterwards; it then takes more room. Raises UnknownRun.
-        """
-        with self._database.writing() as connection:
-            compact(connection, run_id)
 
     def writers(self, run_id: str | None = None) -> list[WriterState]:
         """How far each journal has been taken in."""
@@ -89,14 +80,6 @@ class Store(ByPeople):
         """Changes fields of a run as the watcher derives them; the revision rises where something differs. Raises UnknownRun."""
         with self._database.writing() as connection:
             runs.set_run(connection, run_id, changes)
-
-    def delete_run(self, run_id: str, *, due_s: float | None = None) -> None:
-        """Removes a run with its series, events, alerts, mutes and notes, at once. Raises UnknownRun.
-
-        due_s: only where it is marked to be deleted by then; raises StoreError where somebody took that back.
-        """
-        with self._database.writing() as connection:
-            runs.delete_run(connection, run_id, due_s=due_s)
 
     def keys(self, run_id: str) -> dict[str, Latest]:
         """Every series of a run with its newest point. Raises UnknownRun."""
@@ -283,66 +266,3 @@ class Store(ByPeople):
         """Notes that the receiver was told of these (alert, transition) now, all or none; its name is kept as a digest only."""
         with self._database.writing() as connection:
             watching.mark_told(self._database, connection, receiver, news, now_s)
-
-    @contextmanager
-    def export(self, run_id: str) -> Iterator[Exported]:
-        """The whole run, as one transaction sees it: its points can be read until the block ends. Raises UnknownRun."""
-        with self._database.reading() as connection:
-            yield export(connection, run_id)
-
-    def restore(
-        self, tables: Mapping[str, Sequence[Mapping[str, Any]]], stripes: Iterable[Mapping[str, SeriesPoints]]
-    ) -> str:
-        """Writes a run that `export` gave, all or nothing, and gives its id. Raises StoreError where a value is not what it should be."""
-        with self._database.writing() as connection:
-            return restore(self._database, connection, tables, stripes)
-
-    def tidy(self, *, now_s: float, dry_run: bool = False) -> list[Rest]:
-        """Removes what nobody needs, and says what it was; with `dry_run` only says so."""
-        with self._database.reading() if dry_run else self._database.writing() as connection:
-            return tidy(connection, now_s=now_s, dry_run=dry_run)
-
-    def free_bytes(self) -> int:
-        """Bytes of a SQLite file that `vacuum` would win; 0 for PostgreSQL."""
-        return free_bytes(self._database)
-
-    def vacuum(self) -> None:
-        """Rewrites a SQLite file without its free space. Raises StoreUnreachable where another process is writing."""
-        vacuum(self._database)
-
-    def examine(self, run_id: str) -> Iterator[tuple[int, list[str]]]:
-        """For each series of a run its number of points and what is wrong with it; reads every block."""
-        with self._database.reading() as connection:
-            yield from examine_run(connection, run_id)
-
-    def examine_rest(self) -> list[str]:
-        """What is wrong besides the series: rows that belong to nothing, a file that SQLite's own check refuses."""
-        with self._database.reading() as connection:
-            found = examine_rest(connection)
-            if self._database.embedded:
-                told = connection.execute(text("PRAGMA quick_check(10)")).scalars().all()
-                found += [f"SQLite's own check: {line}" for line in told if line != "ok"]
-        return found
-
-    def describe(self) -> dict[str, Any]:
-        """Kind, place without secrets, runs, points, bytes, schema_version."""
-        with self._database.reading() as connection:
-            number, points = runs.totals(connection)
-            if self._database.embedded:
-                pages = connection.execute(
-                    text("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
-                )
-                size = int(pages.scalar_one())
-            else:
-                size = sum(
-                    int(connection.execute(select(func.pg_total_relation_size(name))).scalar_one())
-                    for name in metadata.tables
-                )
-        return {
-            "kind": "SQLite" if self._database.embedded else "PostgreSQL",
-            "place": self._database.place,
-            "runs": number,
-            "points": points,
-            "bytes": size,
-            "schema_version": SCHEMA_VERSION,
-        }

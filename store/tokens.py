@@ -8,7 +8,9 @@ import numpy as np
 from sqlalchemy import Connection
 
 from runvitals.store.blocks import SeriesHead, heads
-from runvitals.store.envelope import Span, gather, reduced
+from runvitals.store.envelope import reduced
+from runvitals.store.gather import gather
+from runvitals.store.span import Span
 from runvitals.store.types import Floats, Generation
 
 TOKEN_KEYS = ("tokens", "num_tokens", "num_input_tokens_seen")
