@@ -19,7 +19,7 @@ import pandas as pd
 from store_speed import fill
 
 import runvitals
-from runvitals.notebook import RunView
+from runvitals.run_view import RunView
 from runvitals.store import Store, open_store
 
 RUN = "long"

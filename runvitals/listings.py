@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -128,3 +129,9 @@ def nonfinite_table(found: Mapping[str, SeriesPoints], none_bits: int) -> pd.Dat
         "kind": np.array(_KINDS, object)[np.concatenate(kinds)[order]],
     }
     return pd.DataFrame(columns)
+
+
+def facts_html(facts: Mapping[str, str]) -> str:
+    """A small table. Everything is escaped: names come from whoever logged the run."""
+    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in facts.items() if text)
+    return f"<table>{rows}</table>"

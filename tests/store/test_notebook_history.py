@@ -16,7 +16,8 @@ import runvitals
 from runvitals.collectors.records import NO_STEP, NONE_VALUE
 from runvitals.errors import SettingsError, UnknownKey, UnknownRun
 from runvitals.history import MOST_VALUES
-from runvitals.notebook import RunView, StoreView
+from runvitals.notebook import StoreView
+from runvitals.run_view import RunView
 from runvitals.store import Store
 from runvitals.thinning import FEWEST, outline_of_values, thinned
 
