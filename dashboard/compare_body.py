@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from runvitals.dashboard.compare_charts import SIGNALS_CHARTED, charts, clocks
+from runvitals.dashboard.compare_charts import PINNED, SIGNALS_CHARTED, Plan, charts, clocks, pinned, plan_of
 from runvitals.dashboard.compare_entries import Entry, entries_of_groups, entries_of_runs
 from runvitals.dashboard.compare_groups import Band, groups_of
 from runvitals.dashboard.compare_held import held, key_of
 from runvitals.dashboard.compare_outcome import outcome
 from runvitals.dashboard.compare_parted import parted_words
-from runvitals.dashboard.compare_read import Curve, Curves, Member, member
+from runvitals.dashboard.compare_pins import keys_pinned
+from runvitals.dashboard.compare_read import Curve, Curves, Member, member, with_pins
 from runvitals.dashboard.compare_state import MOST_GROUPINGS, MOST_IN_COLOUR, MOST_RUNS, SEEDS, Shown, query_of
 from runvitals.dashboard.compare_values import SIGNALS_COMPARED, Reading, readings, table
 from runvitals.dashboard.differences import Settings, settings_table, summed_up
@@ -57,6 +58,11 @@ class Comparison:
         return len(self.entries) > MOST_IN_COLOUR
 
     @property
+    def plan(self) -> Plan:
+        """The charts of the page, those of pinned keys among them."""
+        return plan_of(self.shown.pins)
+
+    @property
     def runs(self) -> list[RunInfo]:
         """The runs, the baseline first."""
         return [one.run for one in self.members]
@@ -75,6 +81,7 @@ class Reader:
         # A run as it was has the keys that it had: reading ten thousand of them takes a quarter of a second.
         members = [kept.get(run.id) or member(store, run, _SIGNALS) for run in runs]
         self.members = {one.run.id: one for one in members}
+        members = [with_pins(one, keys_pinned(shown.pins)) for one in members]
         grouped = bool(shown.group)
         entries = entries_of_groups(groups_of(runs, shown.group)) if grouped else entries_of_runs(runs)
         first_s = min(run.created_s for run in runs)
@@ -83,7 +90,7 @@ class Reader:
             for one in members
         ]
         self.curves.keep_only([run.id for run in runs])
-        series, bands = held(members, entries, curves, grouped=grouped, spread=shown.spread)
+        series, bands = held(members, entries, curves, plan=plan_of(shown.pins), grouped=grouped, spread=shown.spread)
         return Comparison(
             shown=shown,
             members=members,
@@ -98,10 +105,12 @@ class Reader:
 def frame(found: Comparison, others: Sequence[RunInfo], *, picked: bool = False) -> dict[str, Any]:
     """The page's frame: head, charts and what differs. picked: the address named no runs, so the page chose them."""
     drawn = charts(found.members, found.entries, grouped=found.grouped)
+    top, lost = pinned(found.shown.pins, found.members, found.entries, grouped=found.grouped)
     differs = _differs(found)
     margin = [chart | {"over": differs["name"] == "wide"} for chart in drawn if chart["id"] == "margin"]
     small = [chart for chart in drawn if chart["id"] != "margin"]
     sections: list[dict[str, Any]] = [
+        _pinned(top, lost),
         {"id": "margin", "title": "", "blocks": [*(margin or [_no_margin()]), differs]},
         {"id": "charts", "title": "", "blocks": small},
         {"id": "against", "title": "Against the baseline", "blocks": [{"id": "table", "kind": "table", "span": 12}]},
@@ -118,6 +127,13 @@ def frame(found: Comparison, others: Sequence[RunInfo], *, picked: bool = False)
     }
 
 
+def _pinned(charts: list[dict[str, Any]], lost: int) -> dict[str, Any]:
+    """The section of what is pinned; a link may name signals that none of its runs logs."""
+    said = f"{lost} pinned {'signal is' if lost == 1 else 'signals are'} logged by none of these runs" if lost else ""
+    none = {"id": "pinned-none", "kind": "note", "title": "Not logged", "text": f"{said}.", "span": 12}
+    return {"id": "pinned", "title": "Pinned", "sentence": said, "blocks": charts or ([none] if lost else [])}
+
+
 def _head(found: Comparison, others: Sequence[RunInfo], *, picked: bool) -> dict[str, Any]:
     runs = found.runs
     steps = [run.last_step for run in runs if run.last_step is not None]
@@ -129,6 +145,7 @@ def _head(found: Comparison, others: Sequence[RunInfo], *, picked: bool) -> dict
         "sentence": _sentence(found, picked=picked),
         "query": query_of(found.shown) | ({"compare": ""} if picked else {}),
         "axis": found.shown.axis,
+        "signals": sum(len(one.keys) for one in found.members),
         "shared_step": min(steps, default=0),
         "groupings": [
             {"name": SEEDS, "label": "same settings, other seeds"},
@@ -221,13 +238,14 @@ def words(store: Store, found: Comparison) -> dict[str, Any]:
     )
     columns = [entry.members for entry in found.entries]
     rows = table(read, bests, columns, found.members)
-    drawn = parted_words(found.members, found.entries, found.curves, found.bands, axis=shown.axis)
+    drawn = parted_words(found.members, found.entries, found.curves, found.bands, plan=found.plan, axis=shown.axis)
     for name, bands in found.bands.items():
         drawn.setdefault(name, {"parted": [], "verdict": ""})["sizes"] = {
             entry.id: key_of(bands[entry.id], shown.axis)
             for entry in found.entries[:MOST_IN_COLOUR]
             if entry.id in bands
         }
+    drawn |= {f"{PINNED}{pin}": drawn[pin] for pin in shown.pins if pin in drawn}
     last = _LAST + ("" if found.grouped or found.many else ", and the best of the whole run")
     at = {"last": last, "best": _BEST}.get(
         str(shown.at)

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runvitals.dashboard.compare_entries import Entry, cut
+from runvitals.dashboard.compare_pins import keys_pinned
 from runvitals.dashboard.compare_read import Member
 from runvitals.dashboard.compare_state import MOST_IN_COLOUR
 from runvitals.dashboard.compare_values import signal_of, title_of
 from runvitals.dashboard.live_charts import Want
 from runvitals.dashboard.run_body import clock_key
-from runvitals.dashboard.signal_facts import value_kind
-from runvitals.dashboard.signal_keys import picks
+from runvitals.dashboard.signal_facts import about, value_kind
+from runvitals.diagnostics.signals import canonical
 
 MARGINS = ("probe_margin", "eval_reward_margin", "reward_margin")
 """Where a margin comes from, the most comparable first."""
@@ -30,6 +31,15 @@ CHARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("step_time", ("step_time_s",)),
 )
 
+Plan = tuple[tuple[str, tuple[str, ...]], ...]
+"""Charts by name, each with the signals of which it draws the first that all runs have."""
+
+
+def plan_of(pins: Sequence[str]) -> Plan:
+    """The page's charts, and one for each pinned key."""
+    return (*CHARTS, *((pin, (pin,)) for pin in keys_pinned(pins)))
+
+
 _IF_SHARED = frozenset({"eval_loss", "reward", "kl"})
 """Charts that are drawn only where two runs can be held against each other; the table has the numbers of one alone."""
 
@@ -41,6 +51,9 @@ _NAMED_LINE = 3
 """The same of the big chart, whose entries have names."""
 
 SIGNALS_CHARTED = tuple(dict.fromkeys(signal for _, wanted in CHARTS for signal in wanted))
+
+PINNED = "pin:"
+"""What the id of a pinned chart begins with; its lines are those of the chart that it copies, or of the pinned key."""
 
 IDENTITY = "axis|x"
 """The series that makes places on the page's axis their own clock: what the server has placed needs no run's clock."""
@@ -57,20 +70,20 @@ def signals_for(members: Sequence[Member], wanted: Sequence[str]) -> dict[int, s
     return {place: signal for place, signal in found.items() if signal is not None}
 
 
-def wants(members: Sequence[Member]) -> list[Want]:
+def wants(members: Sequence[Member], plan: Plan = CHARTS) -> list[Want]:
     """The live series of the runs in colour: what is charted, its standard error, and each run's clock and tokens."""
     found: dict[str, Want] = {}
-    chosen = [signals_for(members, wanted) for _, wanted in CHARTS]
+    chosen = [signals_for(members, wanted) for _, wanted in plan]
     for place, one in enumerate(members[:MOST_IN_COLOUR]):
         names = [one.chosen[signals[place]] for signals in chosen if place in signals]
-        extra = [picks(one.keys).get(signal) for signal in ("probe_margin_se", "tokens")]
+        extra = [one.best.get(signal) for signal in ("probe_margin_se", "tokens")]
         for key in (*names, *extra, clock_key(one.keys)):
             if key:
                 found[f"{place}|{key}"] = Want(
                     id=f"{place}|{key}",
                     run_id=one.run.id,
                     key=key,
-                    timed=False,
+                    timed=one.timed(key),
                     zero_s=one.run.created_s,
                     clock=str(place),
                 )
@@ -87,7 +100,7 @@ def clocks(members: Sequence[Member], *, grouped: bool) -> dict[str, Any]:
 
 
 def _clock(place: int, one: Member) -> dict[str, Any]:
-    tokens = picks(one.keys).get("tokens")
+    tokens = one.best.get("tokens")
     return {
         "steps": f"{place}|{clock_key(one.keys)}",
         "tokens": f"{place}|{tokens}" if tokens else None,
@@ -107,6 +120,23 @@ def charts(members: Sequence[Member], entries: Sequence[Entry], *, grouped: bool
     return [chart if chart["id"] == "margin" else chart | {"span": spans.pop()} for chart in found]
 
 
+def pinned(
+    pins: Sequence[str], members: Sequence[Member], entries: Sequence[Entry], *, grouped: bool
+) -> tuple[list[dict[str, Any]], int]:
+    """The charts of what is pinned, in its order, and how many of the pins none of these runs logs."""
+    plans = dict(plan_of(pins))
+    made = [
+        chart
+        | {"id": f"{PINNED}{pin}", "big": False, "endLabels": False, "height": 170 if chart["crowded"] else 190}
+        # Which line is whose, the chips on top say; only the big chart has room for names.
+        | {"series": [line if line["style"] == "faint" else line | {"label": ""} for line in chart["series"]]}
+        for pin in pins
+        if (chart := _chart(pin, plans.get(pin, ()), members, entries, grouped=grouped)) is not None
+    ]
+    spans = _spans(len(made))
+    return [chart | {"span": min(6, spans.pop())} for chart in made], len(pins) - len(made)
+
+
 def _spans(charts: int) -> list[int]:
     """Widths that leave no row half empty: up to four a row, rows as even as can be; to be taken from the end."""
     rows = -(-charts // MOST_A_ROW)
@@ -120,7 +150,7 @@ def _chart(
     chosen = signals_for(members, wanted)
     if not chosen or (name in _IF_SHARED and len(chosen) < min(2, len(members))):
         return None
-    first = next(iter(chosen.values()))
+    place, first = next(iter(chosen.items()))
     signal, big = signal_of(first), name == "margin"
     lines = _group_lines(name, chosen, entries) if grouped else _run_lines(name, chosen, members, entries)
     yardstick = yardstick_of(members, chosen) if big else ""
@@ -149,6 +179,7 @@ def _chart(
         "absentNames": ", ".join(entry.name for entry in _without(chosen, entries)),
         "references": references,
         "series": lines,
+        "about": [about(signal.name, members[place].chosen[first])],
     }
 
 
@@ -174,7 +205,7 @@ def _run_lines(
         if place not in chosen:
             continue
         one, signal = members[place], chosen[place]
-        error = picks(one.keys).get("probe_margin_se") if signal == "probe_margin" else None
+        error = one.best.get("probe_margin_se") if signal == "probe_margin" else None
         lines.append(
             {
                 "id": f"{place}|{one.chosen[signal]}",
@@ -184,7 +215,7 @@ def _run_lines(
                 "dash": entry.dash,
                 "style": "line",
                 # A probe is seldom and already a mean: another mean would move its first and last points.
-                "smooth": not signal.startswith(_SELDOM),
+                "smooth": not (canonical(one.chosen[signal]) or "").startswith(_SELDOM),
                 "error": f"{place}|{error}" if error else None,
                 "tell": False,
             }

@@ -7,26 +7,26 @@ from typing import Any
 
 import numpy as np
 
-from runvitals.dashboard.compare_charts import CHARTS, signals_for
+from runvitals.dashboard.compare_charts import CHARTS, Plan, signals_for
 from runvitals.dashboard.compare_read import Curve, Member, length
 from runvitals.dashboard.compare_state import MOST_IN_COLOUR, Axis
 from runvitals.dashboard.live_charts import Want
 from runvitals.dashboard.sights import Span, spans_of
 
 
-def thin_wants(members: Sequence[Member], told: object) -> list[Want]:
+def thin_wants(members: Sequence[Member], told: object, plan: Plan = CHARTS) -> list[Want]:
     """The series of the grey runs that the chart shows which `told` asks for; none where it asks illegibly, or shows no grey line."""
     series = told.get("series") if isinstance(told, Mapping) else None
     asked = {str(one.get("id")) for one in series if isinstance(one, Mapping)} if isinstance(series, list) else set()
     found = []
-    for name, wanted in CHARTS:
+    for name, wanted in plan:
         if f"faint|{name}" in asked:
             found += [
                 Want(
                     id=f"faint|{name}",
                     run_id=members[place].run.id,
                     key=members[place].chosen[signal],
-                    timed=False,
+                    timed=members[place].timed(members[place].chosen[signal]),
                     zero_s=0.0,
                     clock=f"grey{place}",
                 )

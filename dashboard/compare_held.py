@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from runvitals.dashboard.compare_charts import CHARTS, IDENTITY, signals_for
+from runvitals.dashboard.compare_charts import IDENTITY, Plan, signals_for
 from runvitals.dashboard.compare_entries import Entry
 from runvitals.dashboard.compare_groups import Band, band, said_of
 from runvitals.dashboard.compare_read import Curve, Member
@@ -27,6 +27,7 @@ def held(
     entries: Sequence[Entry],
     curves: Sequence[Mapping[str, Curve]],
     *,
+    plan: Plan,
     grouped: bool,
     spread: Spread,
 ) -> tuple[dict[str, Any], dict[str, dict[str, Band]]]:
@@ -34,7 +35,7 @@ def held(
     series: dict[str, Any] = {}
     bands: dict[str, dict[str, Band]] = {}
     ends: list[float] = []
-    for name, wanted in CHARTS:
+    for name, wanted in plan:
         chosen = signals_for(members, wanted)
         of_run = {place: curves[place].get(members[place].chosen[signal]) for place, signal in chosen.items()}
         known = {place: curve for place, curve in of_run.items() if curve is not None and curve.x.size}

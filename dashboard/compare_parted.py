@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from runvitals.dashboard.compare_charts import CHARTS, signals_for
+from runvitals.dashboard.compare_charts import Plan, signals_for
 from runvitals.dashboard.compare_entries import Entry, cut
 from runvitals.dashboard.compare_groups import Band
 from runvitals.dashboard.compare_held import curve_of
@@ -17,7 +17,6 @@ from runvitals.dashboard.compare_state import MOST_IN_COLOUR, Axis, place_text
 from runvitals.dashboard.compare_values import comparable
 from runvitals.dashboard.formatter import count
 from runvitals.dashboard.parting import parted_at
-from runvitals.dashboard.signal_keys import picks
 from runvitals.store.types import RunInfo
 
 _NOT_LEARNING = frozenset({"step_time"})
@@ -32,11 +31,12 @@ def parted_words(
     curves: Sequence[Mapping[str, Curve]],
     bands: Mapping[str, Mapping[str, Band]],
     *,
+    plan: Plan,
     axis: Axis,
 ) -> dict[str, dict[str, Any]]:
     """Chart → {parted: [{place, label}], verdict}. Only entries in colour are held against the baseline: the others cannot be told apart."""
     found = {}
-    for name, wanted in CHARTS:
+    for name, wanted in plan:
         if name in _NOT_LEARNING:
             continue
         chosen = signals_for(members, wanted)
@@ -106,7 +106,7 @@ def _error_of_mean(band: Band) -> float:
 def _error(signal: str, one: Member) -> float:
     """The standard error of a held-out measurement, which is one sample of pairs however often it is taken; 0 of what is logged as it trains."""
     if signal == "probe_margin":
-        key = picks(one.keys).get("probe_margin_se")
+        key = one.best.get("probe_margin_se")
         return one.keys[key].value if key is not None and math.isfinite(one.keys[key].value) else 0.0
     if signal == "probe_accuracy":
         pairs = _pairs(one.run)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runvitals.dashboard.compare_pins import key_for
 from runvitals.dashboard.compare_state import Axis
+from runvitals.dashboard.run_body import clock_key
 from runvitals.dashboard.signal_keys import picks
 from runvitals.store import Store
 from runvitals.store import types as stored
@@ -20,11 +22,19 @@ BUCKETS = 400
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One run of the comparison. chosen: canonical signal → the key that the run logged it under."""
+    """One run of the comparison. best: canonical signal → the key that the run logged it under, of all signals that it logged.
+
+    chosen: the same of those that the page shows, and pin → key of what a reader pinned.
+    """
 
     run: RunInfo
     keys: Mapping[str, Latest]
+    best: Mapping[str, str]
     chosen: Mapping[str, str]
+
+    def timed(self, key: str) -> bool:
+        """Whether the key's rows have a time and no step: samples of devices and machines."""
+        return self.keys[key].step < 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,22 +60,32 @@ def member(store: Store, run: RunInfo, signals: Sequence[str]) -> Member:
     keys = store.keys(run.id)
     best = picks(keys)
     found = {signal: best[signal] for signal in signals if signal in best}
-    return Member(run=run, keys=keys, chosen=found)
+    return Member(run=run, keys=keys, best=best, chosen=found)
+
+
+def with_pins(one: Member, pins: Sequence[str]) -> Member:
+    """The run with what it logged of the pinned keys."""
+    found = {pin: key for pin in pins if (key := key_for(pin, one.keys, one.best)) is not None}
+    return replace(one, chosen={**one.chosen, **found}) if found else one
 
 
 @dataclass(slots=True)
 class Curves:
-    """Curves of the page's runs, read again only where a run's revision has changed."""
+    """Curves of the page's runs, read again only where a run's revision has changed; of a pin, that one curve."""
 
     _kept: dict[str, tuple[object, dict[str, Curve]]] = field(default_factory=dict)
 
     def of(self, store: Store, one: Member, keys: Sequence[str], axis: Axis, zero_s: float) -> dict[str, Curve]:
         """The run's curves by key; on the axis of tokens they are empty where the run counted none. zero_s: when the first run began."""
-        wanted = (one.run.revision, axis, tuple(keys), zero_s if axis == "time" else 0.0)
+        wanted = (one.run.revision, axis, zero_s if axis == "time" else 0.0)
         known = self._kept.get(one.run.id)
         if known is None or known[0] != wanted:
-            known = self._kept[one.run.id] = (wanted, _read(store, one, keys, axis, zero_s))
-        return known[1]
+            known = self._kept[one.run.id] = (wanted, {})
+        curves = known[1]
+        new = [key for key in keys if key not in curves]
+        if new:
+            curves |= _read(store, one, new, axis, zero_s)
+        return {key: curves[key] for key in keys if key in curves}
 
     def keep_only(self, run_ids: Sequence[str]) -> None:
         """Forgets the curves of all other runs."""
@@ -82,10 +102,34 @@ _STORED: Mapping[Axis, stored.Axis] = {
 
 
 def _read(store: Store, one: Member, keys: Sequence[str], axis: Axis, zero_s: float) -> dict[str, Curve]:
-    envelopes = store.envelope(one.run.id, list(keys), n=BUCKETS, axis=_STORED[axis])
     start = one.run.created_s if axis == "since" else zero_s if axis == "time" else 0.0
     unit = length(one.run) if axis == "share" else 1.0
-    return {key: _placed(envelope, start, unit) for key, envelope in envelopes.items()}
+    timed = [key for key in keys if one.timed(key)]
+    stepped = [key for key in keys if not one.timed(key)]
+    found = store.envelope(one.run.id, stepped, n=BUCKETS, axis=_STORED[axis])
+    if timed:
+        samples = store.envelope(one.run.id, timed, n=BUCKETS, axis="time")
+        found |= samples if _STORED[axis] == "time" else _on_steps(store, one, samples, axis)
+    return {key: _placed(envelope, start, unit) for key, envelope in found.items()}
+
+
+def _on_steps(store: Store, one: Member, samples: Mapping[str, Envelope], axis: Axis) -> dict[str, Envelope]:
+    """Samples that have a time only, at the steps (or tokens) of that time; before the first step and after the last they have no place."""
+    name = clock_key(one.keys)
+    clock = store.envelope(one.run.id, [name], n=BUCKETS, axis="time")[name] if name else None
+    found = {}
+    for key, envelope in samples.items():
+        steps = np.full(envelope.x.size, np.nan)
+        if clock is not None and clock.x.size:
+            steps = np.interp(envelope.x, clock.times_s, clock.steps, left=np.nan, right=np.nan)
+        known = np.isfinite(steps)
+        rows = np.where(known, steps, -1.0).astype(np.int64)
+        x = steps
+        if axis == "tokens":
+            tokens = store.tokens_at(one.run.id, rows)
+            x = np.full(steps.size, np.nan) if tokens is None else np.where(known, tokens, np.nan)
+        found[key] = replace(envelope, x=x, steps=rows)
+    return found
 
 
 def _placed(envelope: Envelope, start: float, unit: float) -> Curve:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from runvitals.dashboard.compare_pins import pins_of
 from runvitals.dashboard.formatter import count, duration, number, percent
 
 Axis = Literal["step", "tokens", "since", "time", "share"]
@@ -36,7 +37,7 @@ class Shown:
 
     run_ids: the first is the baseline, the first `MOST_IN_COLOUR` are in colour. dropped: how many the address names beyond `MOST_RUNS`.
     group: names of settings, () for none. at: "last", "best", or a step. outcome: the signal that settings are held against, "" for the
-    first that there is. against: the setting of the scatter, "" for the first.
+    first that there is. against: the setting of the scatter, "" for the first. pins: signals that were pinned (`compare_pins`).
     """
 
     run_ids: tuple[str, ...] = ()
@@ -47,6 +48,7 @@ class Shown:
     at: Literal["last", "best"] | int = "last"
     outcome: str = ""
     against: str = ""
+    pins: tuple[str, ...] = ()
 
 
 def of_query(query: Mapping[str, Any]) -> Shown:
@@ -62,11 +64,12 @@ def of_query(query: Mapping[str, Any]) -> Shown:
         at=_at(_word(query, "at")),
         outcome=_word(query, "outcome"),
         against=_word(query, "against"),
+        pins=pins_of(query.get("pin")),
     )
 
 
 def query_of(shown: Shown) -> dict[str, str]:
-    """What an address says for this; "" for what is as on a fresh page. The axis is not in it: the charts keep it there themselves."""
+    """What an address says for this; "" for what is as on a fresh page. Axis and pins are not in it: the charts keep them there themselves."""
     return {
         "compare": ",".join(shown.run_ids),
         "group": ",".join(shown.group),

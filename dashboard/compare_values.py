@@ -10,10 +10,10 @@ from typing import Any, Literal
 import numpy as np
 from scipy.special import stdtrit
 
+from runvitals.dashboard.compare_pins import KEY, keys_pinned, signal_of_pin, title_of_pin
 from runvitals.dashboard.compare_read import Curve, Member
 from runvitals.dashboard.formatter import count, number, percent, signed
-from runvitals.dashboard.signal_keys import picks
-from runvitals.diagnostics.signals import SIGNALS, Signal
+from runvitals.diagnostics.signals import SIGNALS, Signal, canonical
 from runvitals.store import Store
 from runvitals.store.types import Floats
 
@@ -87,13 +87,22 @@ class Cell:
 
 
 def signals_of(members: Iterable[Member]) -> list[str]:
-    """The compared signals that at least one run logged."""
-    logged = {signal for one in members for signal in one.chosen}
-    return [name for name in SIGNALS_COMPARED if name in logged]
+    """The compared signals that at least one run logged, and pinned keys that are none of them."""
+    logged = dict.fromkeys(signal for one in members for signal in one.chosen)
+    compared = [name for name in SIGNALS_COMPARED if name in logged]
+    keys = {one.chosen[name] for one in members for name in compared if name in one.chosen}
+    own = [
+        name
+        for name in keys_pinned(logged)
+        if any(name in one.chosen and one.chosen[name] not in keys for one in members)
+    ]
+    return [*compared, *own]
 
 
 def signal_of(name: str) -> Signal:
-    """The signal, of an evaluation its training twin."""
+    """The signal, of an evaluation its training twin, of a pin what is known of its key."""
+    if name.startswith(KEY):
+        return signal_of_pin(name)
     return SIGNALS.get(name) or SIGNALS[name.removeprefix("eval_")]
 
 
@@ -102,13 +111,11 @@ def readings(store: Store, one: Member, at: At, curves: Mapping[str, Curve]) -> 
 
     curves: what has been read of the run; where a curve is all that was logged, nothing is read again.
     """
-    wanted = {name: one.chosen[name] for name in SIGNALS_COMPARED if name in one.chosen}
+    wanted = {name: key for name, key in one.chosen.items() if name in SIGNALS_COMPARED or name.startswith(KEY)}
     if at == "best":
         return {name: _best(one, name, key) for name, key in wanted.items()}
     errors = {
-        name: key
-        for name, signal in _ERRORS.items()
-        if name in wanted and (key := picks(one.keys).get(signal)) is not None
+        name: key for name, signal in _ERRORS.items() if name in wanted and (key := one.best.get(signal)) is not None
     }
     keys = {*wanted.values(), *errors.values()}
     points = {key: _exact(curve, at) for key, curve in curves.items() if key in keys and curve.exact}
@@ -116,7 +123,9 @@ def readings(store: Store, one: Member, at: At, curves: Mapping[str, Curve]) -> 
     found: dict[str, Reading | str] = {}
     for name, key in wanted.items():
         last = one.keys[key].step
-        if isinstance(at, int) and last < at:
+        if isinstance(at, int) and one.timed(key):
+            found[name] = "logged without steps"
+        elif isinstance(at, int) and last < at:
             found[name] = f"ends at {count(last)}"
         else:
             error = points.get(errors.get(name, ""))
@@ -156,11 +165,14 @@ def table(
 
 def comparable(name: str, members: Sequence[Member], places: Sequence[int]) -> bool:
     """Whether the signal is one quantity over these runs: a loss and its gradient are what the trainer makes them."""
-    return name not in _OWN_OF_TRAINER or len({members[place].run.trainer for place in places}) == 1
+    plain = canonical(name.removeprefix(KEY)) if name.startswith(KEY) else name
+    return plain not in _OWN_OF_TRAINER or len({members[place].run.trainer for place in places}) == 1
 
 
 def title_of(name: str) -> str:
     """The signal's title; an evaluation says that it is one."""
+    if name.startswith(KEY):
+        return title_of_pin(name)
     title = signal_of(name.removeprefix("eval_")).title
     return f"Evaluation {title.lower()}" if name.startswith("eval_") else title
 
@@ -176,23 +188,35 @@ def _exact(curve: Curve, at: At) -> Floats:
 
 def _tails(store: Store, one: Member, keys: set[str], at: At) -> dict[str, Floats]:
     """The last few exact rows of each series, up to the step `at`. Series that were logged together are read together."""
-    alike: dict[tuple[int, int], list[str]] = {}
+    alike: dict[tuple[int, int, bool], list[str]] = {}
     for key in sorted(keys):
-        alike.setdefault((one.keys[key].count, one.keys[key].step), []).append(key)
+        timed = one.timed(key)
+        alike.setdefault((one.keys[key].count, -1 if timed else one.keys[key].step, timed), []).append(key)
     found: dict[str, Floats] = {}
-    for (rows, last), together in alike.items():
-        stop = min(last, at) if isinstance(at, int) else last
-        found |= _tail(store, one.run.id, together, stop=stop, stride=max(1.0, (last + 1) / max(1, rows)))
+    for (rows, last, timed), together in alike.items():
+        if timed:
+            span = _Span("time", one.run.created_s, max(one.keys[key].time_s for key in together))
+        else:
+            span = _Span("step", 0.0, min(last, at) if isinstance(at, int) else last)
+        long = span.stop - span.start + 1 if timed else last + 1
+        found |= _tail(store, one.run.id, together, span=span, stride=max(1.0, long / max(1, rows)))
     return found
 
 
-def _tail(store: Store, run_id: str, keys: list[str], *, stop: int, stride: float) -> dict[str, Floats]:
-    """At least `LAST_ROWS` rows up to `stop`, or all there are. Rows need not be even: where they were denser early on, it looks further back."""
+@dataclass(frozen=True, slots=True)
+class _Span:
+    axis: Literal["step", "time"]
+    start: float
+    stop: float
+
+
+def _tail(store: Store, run_id: str, keys: list[str], *, span: _Span, stride: float) -> dict[str, Floats]:
+    """At least `LAST_ROWS` rows up to the end, or all there are. Rows need not be even: where they were denser early on, it looks further back."""
     width = 1.5 * stride * LAST_ROWS
     while True:
-        start = max(0.0, stop - width)
-        points = store.read_many(run_id, keys, start=start, stop=stop)
-        if start == 0.0 or min(found.values.size for found in points.values()) >= LAST_ROWS:
+        start = max(span.start, span.stop - width)
+        points = store.read_many(run_id, keys, start=start, stop=span.stop, axis=span.axis)
+        if start == span.start or min(found.values.size for found in points.values()) >= LAST_ROWS:
             return {key: found.values for key, found in points.items()}
         width *= 8
 

@@ -13,9 +13,9 @@ export function mirror(query) {
   if (address.href !== location.href) history.replaceState(history.state, "", address);
 }
 
-// Tells the server what was chosen, on top of what is shown. What the charts keep for themselves (the axis) goes with it.
+// Tells the server what was chosen, on top of what is shown. What is kept in the browser (the axis, the pins) goes with it.
 export function choose(state, changes, query) {
-  state.trigger("choose", { ...query, x: state.page.view.axis, ...changes });
+  state.trigger("choose", { ...query, x: state.page.view.axis, pin: state.layout?.pins ?? [], ...changes });
 }
 
 // The ids with these first, as the address has them.

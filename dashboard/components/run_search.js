@@ -75,13 +75,18 @@ export class SignalSearch {
   drawList() {
     const { layout } = this.state;
     const rows = this.found.map((entry, i) => ({ ...entry, id: `signal-${i}`, pinned: layout.isPinned(`key:${entry.key}`), chosen: i === this.at }));
-    const said = !this.signals ? "Reading the names …" : !this.found.length ? "No signal has this in its name." : this.more ? `${count(this.more)} more; another word narrows it down.` : "Enter pins, Enter again unpins.";
-    keyed(this.list, [...rows, { id: "signal-said", said }], {
+    keyed(this.list, [...rows, { id: "signal-said", said: this.said() }], {
       key: (row) => row.id,
       make: (row) => (row.said ? el("div", { class: "signal-said" }) : el("div", { class: "signal-row", role: "option", id: row.id }, el("b", { class: "cut" }), el("code", { class: "cut" }), el("span", { class: "unit cut" }), el("span", { class: "signal-pinned" }))),
       update: (node, row) => this.update(node, row),
     });
     setAttribute(this.input, "aria-activedescendant", this.found.length && !this.list.hidden ? `signal-${this.at}` : null);
+  }
+
+  said() {
+    if (!this.signals) return "Reading the names …";
+    if (!this.found.length) return "No signal has this in its name.";
+    return this.more ? `${count(this.more)} more; another word narrows it down.` : "Enter pins, Enter again unpins.";
   }
 
   update(node, row) {
