@@ -20,6 +20,7 @@ from runvitals.dashboard.report.html_page import html_page
 from runvitals.dashboard.report.make import html_report, markdown_report
 from runvitals.dashboard.report.markdown_page import markdown_page
 from runvitals.dashboard.report.plain import HIDDEN, is_secret_name, plain, without_secret_values
+from runvitals.diagnostics.user_rules.user_rules import read_user_rules
 from runvitals.errors import SettingsError
 from runvitals.store import Store
 from runvitals.store.types import Batch, EventRow, SeriesPoints
@@ -98,6 +99,14 @@ def test_an_incident_alone_shows_only_its_curves(watched: Store) -> None:
     assert report.name == "dpo-7b-uf-b01-margin_stagnant-report.html"
     assert Reader(report.text).tags.count("svg") < Reader(whole.text).tags.count("svg")
     assert "around the incident" in Reader(report.text).text
+
+
+def test_the_verdict_on_the_margin_is_that_of_the_users_rules(watched: Store) -> None:
+    run_id = run_named(watched, "dpo-7b-uf-b01")
+    user = read_user_rules("[rules.margin_stagnant]\nafter = 0.95\nlate = 1\n", file="runvitals.toml")
+    waiting = "needs 95 % of the run, has 74 %"
+    assert waiting not in text_of(watched, run_id)
+    assert waiting in text_of(watched, run_id, rules=user)
 
 
 def test_an_unknown_incident_lists_those_of_the_run(watched: Store) -> None:

@@ -12,6 +12,7 @@ from runvitals.dashboard.run_facts import facts
 from runvitals.dashboard.run_keys import RunKeys, search_json
 from runvitals.dashboard.run_layout import LONGEST, Layout
 from runvitals.dashboard.verdicts import section_words
+from runvitals.diagnostics.user_rules.user_rules import read_user_rules
 from runvitals.store import Store
 from runvitals.store.types import Batch, Envelope, Health, RunInfo, SeriesPoints
 
@@ -159,3 +160,11 @@ def test_a_run_that_names_no_phases_is_not_said_to_start_up_for_ever(watched: St
     assert phase(replace(run, last_step=None)) == "· init"
     assert phase(replace(run, last_step=7)) == ""
     assert phase(replace(run, last_step=7, phase="eval")) == "· eval"
+
+
+def test_the_verdict_on_the_margin_obeys_the_users_limits(watched: Store) -> None:
+    run = replace(watched.runs()[0], trainer="dpo", config={}, max_steps=100)
+    series = {"reward_margin": flat(0.03, 80), "reward_accuracy": flat(0.7, 80)}
+    assert section_words(run, series)["margin"].word == "Levelled off"
+    user = read_user_rules("[rules.margin_stagnant]\nsurely = 0.8\n", file="runvitals.toml")
+    assert section_words(run, series, user.margin_limits(run.project))["margin"].word == "Stagnant"

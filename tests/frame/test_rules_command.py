@@ -73,6 +73,14 @@ def test_one_rule_in_full_with_the_numbers_of_the_project(home: Path) -> None:
     assert "hold 3 (default 1)" in said
 
 
+def test_limits_of_the_margin_are_listed_like_any_other(home: Path) -> None:
+    (home / "runvitals.toml").write_text("[rules.margin_stagnant]\nafter = 0.3\n")
+    assert "after 0.3" in line_of(run("rules", "--home", str(home)).output, "margin_stagnant")
+    said = " ".join(run("rules", "margin_stagnant", "--home", str(home)).output.split())
+    assert "after 0.3 (default 0.2) share of the run before which nothing is said; 0 to 0.95" in said
+    assert "nats 0.5 nat" in said
+
+
 def test_own_rule_is_explained_too(home: Path) -> None:
     said = run("rules", "too_high", "--home", str(home)).output
     assert "loss above 5" in said
