@@ -14,18 +14,15 @@ Where `files` lists a later file of the same writer, the earlier one gets no mor
 from __future__ import annotations
 
 import json
-import re
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 from zlib import crc32
 
+from runvitals.collectors.decode import decoded, next_record
 from runvitals.collectors.layout import (
-    BEAT,
-    BEAT_LEAD,
-    EVENT,
     FRAME,
     HEADER,
     KEYS,
@@ -35,11 +32,10 @@ from runvitals.collectors.layout import (
     ROW,
     ROW_LEAD,
     SCHEMA_LEAD,
-    START,
     SUFFIX,
     VERSION,
 )
-from runvitals.collectors.records import NO_STEP, Beat, Event, Phase, Record, Rows, Start
+from runvitals.collectors.records import Record, Rows
 from runvitals.errors import JournalError
 
 MAX_BYTES = 8 << 20
@@ -47,11 +43,6 @@ MAX_BYTES = 8 << 20
 
 _WINDOW_BYTES = 2 * (FRAME.size + MAX_PAYLOAD_BYTES)
 """What is searched at once for the next record after damage: room for the longest record wherever it begins in the first half."""
-
-_CANDIDATE = re.compile(
-    rb"(?s)(?=...\x00....(?:[\x01\x04].{5}\x00{3}\{|\x02.{5}\x00{3}.{4}\[|\x03.{5}\x00{3}.{20}|\x05.{5}\x00{3}.{16}))"
-)
-"""Where a record may begin: a length below 16 MiB, a known kind, a sequence number below 2**40, JSON where JSON belongs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +232,7 @@ class _Reading:
                 self.key_lists[schema] = tuple(json.loads(payload[SCHEMA_LEAD.size :]))
                 self.key_offsets[str(schema)] = offset
                 return True
-            record = _decoded(kind, seq, payload)
+            record = decoded(kind, seq, payload)
         except (ValueError, KeyError, TypeError, struct.error):
             return False
         self._close_group()
@@ -254,7 +245,7 @@ class _Reading:
     def _pass_damage(self) -> bool:
         """Goes to the next record after the offset, where there is one; true where there may be more to take."""
         window = self._at(self.offset, _WINDOW_BYTES)
-        found = next((m.start() for m in _CANDIDATE.finditer(window, 1) if _is_record(window, m.start())), None)
+        found = next_record(window)
         if found is None:
             found = len(window) // 2
             if self.offset + len(window) >= self.size:
@@ -270,33 +261,3 @@ class _Reading:
             self.damage[-1] = replace(last, size=last.size + size)
         else:
             self.damage.append(Damage(path=self.path, offset=offset, size=size))
-
-
-def _is_record(data: bytes, at: int) -> bool:
-    """True where a whole record with a right checksum begins at `at`."""
-    length, checksum = FRAME.unpack_from(data, at)
-    body = at + FRAME.size
-    if length < LEAD.size or body + length > len(data):
-        return False
-    if data[body] == ROW and (length - ROW_LEAD.size) % 8:
-        return False
-    return bool(crc32(memoryview(data)[body : body + length]) == checksum)
-
-
-def _decoded(kind: int, seq: int, payload: bytes) -> Record | None:
-    """The record in a payload; None where the kind is unknown."""
-    if kind == BEAT:
-        _, _, time_s, step = BEAT_LEAD.unpack_from(payload)
-        phase = cast(Phase, payload[BEAT_LEAD.size :].decode())
-        return Beat(seq=seq, time_s=time_s, phase=phase, step=None if step == NO_STEP else step)
-    if kind == START:
-        return Start(seq=seq, **_fields(Start, payload))
-    if kind == EVENT:
-        return Event(seq=seq, **_fields(Event, payload))
-    return None
-
-
-def _fields(record: type[Start | Event], payload: bytes) -> dict[str, Any]:
-    """What the payload's JSON says of the record's fields; a later runvitals may say more."""
-    said = json.loads(payload[LEAD.size :])
-    return {field.name: said[field.name] for field in fields(record) if field.name in said}
