@@ -15,8 +15,9 @@ from pathlib import Path
 from log_cost import quantile, timed_us
 
 from runvitals.collectors import journal
+from runvitals.collectors.options import Options
 from runvitals.collectors.records import Rows
-from runvitals.collectors.run import Options, Run
+from runvitals.collectors.run import Run
 
 CALLS = 10_000
 SLOW_CALLS = 200

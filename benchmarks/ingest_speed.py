@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from runvitals.collectors import journal
+from runvitals.collectors.options import Options
 from runvitals.collectors.records import Rows
-from runvitals.collectors.run import Options, Run
+from runvitals.collectors.run import Run
 from runvitals.settings import checked_store_url
 from runvitals.store.open import open_store
 from runvitals.watch.loop import Pass, Watcher

@@ -33,7 +33,8 @@ import psutil
 from page_server import FLAGS, append, browser_path, served
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
-from runvitals.collectors.run import Options, Run
+from runvitals.collectors.options import Options
+from runvitals.collectors.run import Run
 from runvitals.dashboard.live_charts import Feed, Want
 from runvitals.dashboard.sights import Sight
 from runvitals.settings import Settings

@@ -17,7 +17,8 @@ import threading
 import time
 from pathlib import Path
 
-from runvitals.collectors.run import Options, Run
+from runvitals.collectors.options import Options
+from runvitals.collectors.run import Run
 from runvitals.settings import Settings
 from runvitals.store.open import open_store
 from runvitals.store.store import Store

@@ -22,7 +22,8 @@ from pathlib import Path
 import orjson
 import peers
 
-from runvitals.collectors.run import Options, Run
+from runvitals.collectors.options import Options
+from runvitals.collectors.run import Run
 
 KEYS = 20
 BLOCK_CALLS = 500

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from runvitals.collectors.faults import Faults, say
-from runvitals.collectors.run import Options, Run, Status
+from runvitals.collectors.last_exception import Status
+from runvitals.collectors.options import Options
+from runvitals.collectors.run import Run
 from runvitals.collectors.run_ids import checked_run_id, nth_run_id
 from runvitals.errors import SettingsError
 from runvitals.settings import Settings

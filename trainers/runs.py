@@ -10,7 +10,8 @@ from weakref import WeakSet
 
 from runvitals.collectors.face import current, init
 from runvitals.collectors.faults import say
-from runvitals.collectors.run import Options, Run
+from runvitals.collectors.options import Options
+from runvitals.collectors.run import Run
 from runvitals.settings import Settings
 
 _begun: WeakSet[Run] = WeakSet()

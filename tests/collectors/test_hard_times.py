@@ -17,8 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runvitals.collectors import journal
+from runvitals.collectors.options import Options
 from runvitals.collectors.records import Record, Rows
-from runvitals.collectors.run import Options, Run
+from runvitals.collectors.run import Run
 from runvitals.collectors.writer import Writer
 from runvitals.errors import JournalError
 
@@ -276,7 +277,7 @@ run.finish()
 
 
 BEGIN = """
-from runvitals.collectors.run import Options
+from runvitals.collectors.options import Options
 run = runvitals.init("p", "n", home=home, options=Options(heartbeat_s=0.05, sample=False))
 """
 

@@ -10,7 +10,7 @@ import pytest
 
 import runvitals
 from runvitals.collectors.labels import LONGEST_DESCRIPTION, MOST_TAGS, read_labels
-from runvitals.collectors.run import Options
+from runvitals.collectors.options import Options
 
 QUIET = Options(sample=False, heartbeat_s=1000.0)
 

@@ -19,10 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runvitals.collectors import journal
+from runvitals.collectors.append_file import AppendFile
 from runvitals.collectors.layout import MAX_PAYLOAD_BYTES, ROW, row_tail_struct
+from runvitals.collectors.options import Options
 from runvitals.collectors.queued_writer import QueuedWriter
 from runvitals.collectors.records import NONE_VALUE, Rows
-from runvitals.collectors.run import Options, Run
+from runvitals.collectors.run import Run
 from runvitals.collectors.writer import MAX_SCHEMAS, Packed, Writer
 
 QUEUED = Options(sample=False, heartbeat_s=1000.0, queued=True)
@@ -50,16 +52,16 @@ class Mount:
     def writer(self, *args: Any, **kwargs: Any) -> Writer:
         mount = self
 
-        class OnMount(Writer):
-            def _ready(self) -> bool:
+        class FileOnMount(AppendFile):
+            def begin(self, path: Path) -> bool:
                 mount.wait()
-                return super()._ready()
+                return super().begin(path)
 
-            def _write(self, records: Sequence[bytes], *, stay: bool = False) -> int:
+            def write(self, records: Sequence[bytes], *, stay: bool = False) -> int:
                 mount.wait()
-                return super()._write(records, stay=stay)
+                return super().write(records, stay=stay)
 
-        return OnMount(*args, **kwargs)
+        return Writer(*args, file=FileOnMount(), **kwargs)
 
     def wait(self) -> None:
         if not self.free.is_set():
@@ -71,7 +73,7 @@ class Mount:
 def mount(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mount]:
     """Runs with a queue write to this mount."""
     mount = Mount()
-    monkeypatch.setattr("runvitals.collectors.run.QueuedWriter", partial(QueuedWriter, make_writer=mount.writer))
+    monkeypatch.setattr("runvitals.collectors.opening.QueuedWriter", partial(QueuedWriter, make_writer=mount.writer))
     yield mount
     mount.free.set()
 
@@ -121,7 +123,7 @@ def test_what_finds_the_queue_full_is_counted_printed_once_and_told_when_the_mou
     tmp_path: Path, mount: Mount, told: Callable[[Path], Any], monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
     small = partial(QueuedWriter, make_writer=mount.writer, queue_bytes=100_000)
-    monkeypatch.setattr("runvitals.collectors.run.QueuedWriter", small)
+    monkeypatch.setattr("runvitals.collectors.opening.QueuedWriter", small)
     run = Run(tmp_path, "p", options=QUEUED)
     hang(mount, run)
     for step in range(1000):
@@ -152,7 +154,7 @@ def test_the_end_gives_a_hanging_mount_up_says_so_and_the_rows_still_come_when_i
     tmp_path: Path, mount: Mount, told: Callable[[Path], Any], monkeypatch: pytest.MonkeyPatch, capfd: Any
 ) -> None:
     hurried = partial(QueuedWriter, make_writer=mount.writer, standstill_s=0.02)
-    monkeypatch.setattr("runvitals.collectors.run.QueuedWriter", hurried)
+    monkeypatch.setattr("runvitals.collectors.opening.QueuedWriter", hurried)
     run = Run(tmp_path, "p", options=QUEUED)
     hang(mount, run)
     run.log({"loss": 1}, step=1)
@@ -186,18 +188,22 @@ def test_what_a_mount_refuses_waits_and_nothing_is_lost(
 
 
 def test_a_write_that_fails_half_way_is_written_again_in_the_next_file(tmp_path: Path) -> None:
-    class Broken(Writer):
+    class Broken(AppendFile):
         failures = 2
 
-        def _write(self, records: Sequence[bytes], *, stay: bool = False) -> int:
-            if self._size > 0 and self.failures:
+        def write(self, records: Sequence[bytes], *, stay: bool = False) -> int:
+            if self.size > 0 and self.failures:
                 self.failures -= 1
                 joined = b"".join(records)
-                os.write(self._fd, joined[: len(joined) // 2])
-                return int(self._cut_off(OSError(5, "Input/output error")))
-            return super()._write(records, stay=stay)
+                os.write(self.fd, joined[: len(joined) // 2])
+                self.cut_off(OSError(5, "Input/output error"))
+                return 0
+            return super().write(records, stay=stay)
 
-    writer = QueuedWriter(tmp_path, START, make_writer=Broken)
+    def on_broken(*args: Any, **kwargs: Any) -> Writer:
+        return Writer(*args, file=Broken(), **kwargs)
+
+    writer = QueuedWriter(tmp_path, START, make_writer=on_broken)
     for step in range(500):
         writer.row({"loss": step}, step, 0.0)
     writer.close()
@@ -331,7 +337,7 @@ def single_rows(records: list[Any]) -> Iterator[tuple[tuple[str, ...], bytes]]:
 
 
 BEGIN = """
-from runvitals.collectors.run import Options
+from runvitals.collectors.options import Options
 run = runvitals.init("p", "n", home=home, options=Options(heartbeat_s=0.05, sample=False, queued=True))
 """
 

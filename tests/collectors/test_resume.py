@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from runvitals.collectors import face
-from runvitals.collectors.run import Options
+from runvitals.collectors.options import Options
 from runvitals.errors import SettingsError
 
 QUIET = Options(sample=False, heartbeat_s=1000.0)

@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 
 from runvitals.collectors import face
+from runvitals.collectors.options import Options
 from runvitals.collectors.records import is_none
-from runvitals.collectors.run import Options, Run
+from runvitals.collectors.run import Run
 
 QUIET = Options(sample=False, heartbeat_s=1000.0)
 

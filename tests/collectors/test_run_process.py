@@ -13,7 +13,7 @@ import pytest
 from runvitals.collectors import journal
 
 BEGIN = """
-from runvitals.collectors.run import Options
+from runvitals.collectors.options import Options
 run = runvitals.init("p", "n", home=home, options=Options(heartbeat_s=0.05, sample=False))
 """
 

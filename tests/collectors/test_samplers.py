@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from runvitals.collectors.heartbeat import Ticker
-from runvitals.collectors.run import Options, Run
+from runvitals.collectors.options import Options
+from runvitals.collectors.run import Run
 from runvitals.collectors.samplers_gpu import GpuSampler
 from runvitals.collectors.samplers_host import HostSampler
 from runvitals.collectors.samples import GIB, MIB, Absence, Sample

@@ -356,11 +356,11 @@ def test_a_file_closed_by_other_code_is_left_and_whatever_has_its_number_now_is_
     writer = a_writer(tmp_path / "run")
     writer.check()
     stranger = os.open(tmp_path / "users.txt", os.O_WRONLY | os.O_CREAT)
-    os.dup2(stranger, writer._fd)
-    number = writer._fd
+    os.dup2(stranger, writer._file.fd)
+    number = writer._file.fd
     writer.check()
     assert writer.row({"a": 1}, 0, 0.0)
-    assert writer._fd != number
+    assert writer._file.fd != number
     os.close(number)
     os.close(stranger)
     assert (tmp_path / "users.txt").read_bytes() == b""

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from runvitals.backtest_differences import differences
 from runvitals.backtest_job import run_job
 from runvitals.cli import app
-from runvitals.collectors.run import Options, Run
+from runvitals.collectors.options import Options
+from runvitals.collectors.run import Run
 from runvitals.diagnostics.catalogue import default_rules
 from runvitals.settings import Settings
 from runvitals.store.open import open_store

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from runvitals.collectors.handed_back import LONGEST_FILE, HandedBack, Reader, file_for, hand_back
-from runvitals.collectors.run import Options, Run
+from runvitals.collectors.options import Options
+from runvitals.collectors.run import Run
 from runvitals.trainers.guard import FAILURES_TO_DISABLE, Guard
 from runvitals.trainers.wandb_alerts import WandbAlerts
 from runvitals.watch.message import About, Message
@@ -151,7 +152,8 @@ REAL = """
 import sys, threading
 from pathlib import Path
 import wandb
-from runvitals.collectors.run import Options, Run
+from runvitals.collectors.options import Options
+from runvitals.collectors.run import Run
 from runvitals.trainers.guard import Guard
 from runvitals.trainers.wandb_alerts import WandbAlerts
 from runvitals.watch.message import About, Message

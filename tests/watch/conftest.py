@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from runvitals.collectors.run import Options, Run
+from runvitals.collectors.options import Options
+from runvitals.collectors.run import Run
 from runvitals.store.open import open_store
 from runvitals.watch.loop import Watcher
 from runvitals.watch.notify import Console

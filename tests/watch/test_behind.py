@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from runvitals.collectors.options import Options
 from runvitals.collectors.records import NO_STEP, Rows
-from runvitals.collectors.run import Options, Run
+from runvitals.collectors.run import Run
 from runvitals.watch import tail
 from runvitals.watch.batches import make_batch
 from runvitals.watch.diagnosis import SLICE_ITEMS

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from runvitals.collectors.run import Options, Run
+from runvitals.collectors.options import Options
+from runvitals.collectors.run import Run
 from runvitals.store.store import Store
 from runvitals.watch.leases import LEASE_S
 

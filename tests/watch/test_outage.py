@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from runvitals.collectors.run import Options, Run
+from runvitals.collectors.options import Options
+from runvitals.collectors.run import Run
 from runvitals.errors import StoreUnreachable
 from runvitals.store.open import open_store
 

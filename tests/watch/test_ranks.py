@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from runvitals.collectors.run import Options, Run
+from runvitals.collectors.options import Options
+from runvitals.collectors.run import Run
 from runvitals.store.types import AlertRow
 
 RANK = """
@@ -18,7 +19,8 @@ import os, socket, sys
 from pathlib import Path
 host = "node-a" if int(os.environ["RANK"]) < 2 else "node-b"
 socket.gethostname = lambda: host  # two machines, as far as this run can see
-from runvitals.collectors.run import Options, Run
+from runvitals.collectors.options import Options
+from runvitals.collectors.run import Run
 rank = int(os.environ["RANK"])
 run = Run(Path(sys.argv[1]), "p", name="ranks", options=Options(run_id="the-run", sample=False, heartbeat_s=3600.0))
 for step in range(1, 21):

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from runvitals.collectors.options import Options
 from runvitals.collectors.records import NO_STEP, NONE_BITS, Event, Record, Rows, is_none
-from runvitals.collectors.run import Options, Run
+from runvitals.collectors.run import Run
 from runvitals.watch.batches import make_batch, rows
 from runvitals.watch.tail import Journals, Tail, cut, find_journals, last_seq
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from runvitals.collectors.run import Options, Run
+from runvitals.collectors.options import Options
+from runvitals.collectors.run import Run
 from runvitals.errors import StoreUnreachable
 from runvitals.store.store import Store
 from runvitals.store.types import AlertRow

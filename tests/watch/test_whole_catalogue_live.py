@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from runvitals.collectors.run import Options, Run
+from runvitals.collectors.options import Options
+from runvitals.collectors.run import Run
 from runvitals.diagnostics.catalogue import default_rules
 from runvitals.diagnostics.replay import replay
 from runvitals.diagnostics.types import Row, RunContext
