@@ -13,7 +13,7 @@ from runvitals.dashboard.compare_held import held, key_of
 from runvitals.dashboard.compare_outcome import outcome
 from runvitals.dashboard.compare_parted import parted_words
 from runvitals.dashboard.compare_pins import keys_pinned
-from runvitals.dashboard.compare_read import Curve, Curves, Member, member, with_pins
+from runvitals.dashboard.compare_read import Curve, Curves, Member, member, with_pins, without_pins
 from runvitals.dashboard.compare_state import MOST_GROUPINGS, MOST_IN_COLOUR, MOST_RUNS, SEEDS, Shown, query_of
 from runvitals.dashboard.compare_values import SIGNALS_COMPARED, Reading, readings, table
 from runvitals.dashboard.differences import Settings, settings_table, summed_up
@@ -80,8 +80,8 @@ class Reader:
         kept = {one.run.id: one for one in self.members.values() if one.run in runs}
         # A run as it was has the keys that it had: reading ten thousand of them takes a quarter of a second.
         members = [kept.get(run.id) or member(store, run, _SIGNALS) for run in runs]
+        members = [with_pins(store, without_pins(one), keys_pinned(shown.pins)) for one in members]
         self.members = {one.run.id: one for one in members}
-        members = [with_pins(one, keys_pinned(shown.pins)) for one in members]
         grouped = bool(shown.group)
         entries = entries_of_groups(groups_of(runs, shown.group)) if grouped else entries_of_runs(runs)
         first_s = min(run.created_s for run in runs)
@@ -145,7 +145,7 @@ def _head(found: Comparison, others: Sequence[RunInfo], *, picked: bool) -> dict
         "sentence": _sentence(found, picked=picked),
         "query": query_of(found.shown) | ({"compare": ""} if picked else {}),
         "axis": found.shown.axis,
-        "signals": sum(len(one.keys) for one in found.members),
+        "signals": sum(len(one.names) for one in found.members),
         "shared_step": min(steps, default=0),
         "groupings": [
             {"name": SEEDS, "label": "same settings, other seeds"},

@@ -5,7 +5,8 @@ A pin is `key:<key>` as on a run's page, or the name of a chart of this page, wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -32,13 +33,14 @@ def keys_pinned(pins: Iterable[str]) -> list[str]:
     return [pin for pin in pins if pin.startswith(KEY)]
 
 
-def key_for(pin: str, keys: Mapping[str, Any], best: Mapping[str, str]) -> str | None:
+def key_for(pin: str, names: Sequence[str], best: Mapping[str, str]) -> str | None:
     """The key that the pin means in a run: itself, or what that run calls the same signal; None where it logged neither.
 
-    best: signal → the run's key for it. One device, rank or machine is never taken for another.
+    names: all of the run's keys, sorted. best: signal → the run's key for it. One device, rank or machine is never taken for another.
     """
     key = pin.removeprefix(KEY)
-    if key in keys:
+    place = bisect_left(names, key)
+    if place < len(names) and names[place] == key:
         return key
     signal = None if of_one_place(key) else canonical(key)
     return best.get(signal) if signal is not None else None

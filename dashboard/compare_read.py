@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from runvitals.dashboard.compare_pins import key_for
+from runvitals.dashboard.compare_pins import KEY, key_for
 from runvitals.dashboard.compare_state import Axis
-from runvitals.dashboard.run_body import clock_key
+from runvitals.dashboard.run_body import CLOCK_SIGNALS, clock_key
 from runvitals.dashboard.signal_keys import picks
 from runvitals.store import Store
 from runvitals.store import types as stored
@@ -20,14 +20,20 @@ BUCKETS = 400
 """Buckets of a curve that is compared: as fine as a chart over two thirds of the page is wide."""
 
 
+_BESIDE = ("tokens", "probe_margin_se")
+"""Signals that are read beside those that are shown: the axis of tokens, and the error of the held-out margin."""
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One run of the comparison. best: canonical signal → the key that the run logged it under, of all signals that it logged.
+    """One run of the comparison. names: of all that it logged, sorted. keys: the newest points of what the page reads of it.
 
-    chosen: the same of those that the page shows, and pin → key of what a reader pinned.
+    best: canonical signal → the key that the run logged it under, of all signals that it logged. chosen: the same of those that the page
+    shows, and pin → key of what a reader pinned.
     """
 
     run: RunInfo
+    names: tuple[str, ...]
     keys: Mapping[str, Latest]
     best: Mapping[str, str]
     chosen: Mapping[str, str]
@@ -56,17 +62,28 @@ class Curve:
 
 
 def member(store: Store, run: RunInfo, signals: Sequence[str]) -> Member:
-    """The run and which of the signals it logged."""
-    keys = store.keys(run.id)
-    best = picks(keys)
-    found = {signal: best[signal] for signal in signals if signal in best}
-    return Member(run=run, keys=keys, best=best, chosen=found)
+    """The run and which of the signals it logged. Of ten thousand keys only the names are read, and the newest points of a few."""
+    names = tuple(store.names(run.id))
+    best = picks(names)
+    chosen = {signal: best[signal] for signal in signals if signal in best}
+    clocks = [best[signal] for signal in CLOCK_SIGNALS if signal in best]
+    beside = [best[signal] for signal in _BESIDE if signal in best]
+    # Without any of the usual clocks, whatever is logged at steps has to say which step was when.
+    only = {*chosen.values(), *clocks, *beside} if clocks else None
+    return Member(run=run, names=names, keys=store.keys(run.id, only=only), best=best, chosen=chosen)
 
 
-def with_pins(one: Member, pins: Sequence[str]) -> Member:
+def with_pins(store: Store, one: Member, pins: Sequence[str]) -> Member:
     """The run with what it logged of the pinned keys."""
-    found = {pin: key for pin in pins if (key := key_for(pin, one.keys, one.best)) is not None}
-    return replace(one, chosen={**one.chosen, **found}) if found else one
+    found = {pin: key for pin in pins if (key := key_for(pin, one.names, one.best)) is not None}
+    new = set(found.values()) - one.keys.keys()
+    keys = {**one.keys, **store.keys(one.run.id, only=new)} if new else one.keys
+    return replace(one, keys=keys, chosen={**one.chosen, **found}) if found else one
+
+
+def without_pins(one: Member) -> Member:
+    """The run as it was before anything was pinned; the points that were read for a pin stay."""
+    return replace(one, chosen={name: key for name, key in one.chosen.items() if not name.startswith(KEY)})
 
 
 @dataclass(slots=True)

@@ -37,7 +37,7 @@ def names_of(members: Sequence[Member]) -> Names:
     """The names of the runs' signals, those of runvitals' vocabulary once however each run spells them."""
     logged = Counter[str]()
     for one in members:
-        logged.update(one.keys.keys())
+        logged.update(one.names)
     # Of a signal that every library calls otherwise, the spelling of the first run stands for all.
     spelled: dict[str, str] = {}
     many = Counter[str]()
@@ -117,7 +117,7 @@ class Search:
         """What was found for `text`; the names are gathered anew where other runs are chosen or one has logged since."""
         if self.text is None:
             return {}
-        of = tuple((one.run.id, len(one.keys)) for one in members)
+        of = tuple((one.run.id, len(one.names)) for one in members)
         if self._names is None or self._of != of:
             self._names, self._of = names_of(members), of
             self._told = {}

@@ -19,7 +19,9 @@ from runvitals.dashboard.verdicts import SectionWords, agreed, chart_sentence, s
 from runvitals.diagnostics.margin import MarginLimits
 from runvitals.store.types import LIVE, AlertRow, Envelope, EventRow, Health, Latest, RunInfo
 
-_CLOCK_SIGNALS = ("loss", "learning_rate", "grad_norm", "reward", "step_time_s", "reward_margin")
+CLOCK_SIGNALS = ("loss", "learning_rate", "grad_norm", "reward", "step_time_s", "reward_margin")
+"""Signals that say which step was at which time; of a run that logs none of them, any series that has steps does."""
+
 _CHIPS = (("beta", "beta"), ("kl_coef", "kl_coef"), ("learning_rate", "lr"), ("num_processes", "processes"))
 MOST_MARKS = 200
 """Checkpoints and evaluations drawn on the axes; beyond it they would be a line."""
@@ -28,7 +30,7 @@ MOST_MARKS = 200
 def clock_key(keys: Mapping[str, Latest]) -> str:
     """The series that says which step was at which time: the densest of those that every step logs."""
     best = picks(keys)
-    found = [best[signal] for signal in _CLOCK_SIGNALS if signal in best]
+    found = [best[signal] for signal in CLOCK_SIGNALS if signal in best]
     stepped = found or [key for key, latest in keys.items() if latest.step >= 0]
     return max(stepped, key=lambda key: keys[key].count, default="")
 

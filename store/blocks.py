@@ -80,6 +80,7 @@ def float_of_bits(bits: int) -> float:
 
 
 _SERIES_OF_RUN = select(series).where(series.c.run_id == bindparam("run"))
+_NAMES = select(series.c.key).where(series.c.run_id == bindparam("run"))
 _WITH_TAILS = (
     select(series, tails.c.data)
     .outerjoin_from(series, tails, tails.c.series_id == series.c.id)
@@ -103,6 +104,11 @@ def heads(connection: Connection, run_id: str, keys: Iterable[str] | None = None
     else:
         rows = connection.execute(_SERIES_NAMED, {"run": run_id, "keys": wanted}).all()
     return {row.key: SeriesHead(*row) for row in rows}
+
+
+def names(connection: Connection, run_id: str) -> list[str]:
+    """The keys of the run's series, sorted."""
+    return sorted(connection.execute(_NAMES, {"run": run_id}).scalars())
 
 
 def heads_with_tails(

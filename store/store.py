@@ -10,7 +10,7 @@ import numpy as np
 from runvitals.errors import StoreError, UnknownRun
 from runvitals.store import alerts, read, runs, watching
 from runvitals.store.append import append
-from runvitals.store.blocks import heads
+from runvitals.store.blocks import heads, names
 from runvitals.store.by_people import ByPeople
 from runvitals.store.database import Database
 from runvitals.store.envelope import EMPTY_ENVELOPE, Summaries, reduced
@@ -81,12 +81,18 @@ class Store(ByPeople, Upkeep):
         with self._database.writing() as connection:
             runs.set_run(connection, run_id, changes)
 
-    def keys(self, run_id: str) -> dict[str, Latest]:
-        """Every series of a run with its newest point. Raises UnknownRun."""
+    def keys(self, run_id: str, *, only: Collection[str] | None = None) -> dict[str, Latest]:
+        """Every series of a run, or those of `only` that it has, with its newest point. Raises UnknownRun."""
         with self._database.reading() as connection:
             runs.known_run(connection, run_id)
-            found = heads(connection, run_id)
-        return {key: found[key].latest() for key in sorted(found)}
+            found = heads(connection, run_id, only)
+        return {key: found[key].latest() for key in sorted(found) if only is None or key in only}
+
+    def names(self, run_id: str) -> list[str]:
+        """The keys of a run alone, which of ten thousand costs a tenth of what `keys` does. Raises UnknownRun."""
+        with self._database.reading() as connection:
+            runs.known_run(connection, run_id)
+            return names(connection, run_id)
 
     def stepped_keys(self, run_id: str) -> frozenset[str]:
         """The series of a run that have a point with a step, whether or not the newest one has. Raises UnknownRun."""

@@ -82,7 +82,7 @@ def test_a_pin_means_the_same_signal_however_a_run_spells_it(store: Store) -> No
 
 
 def test_one_device_or_rank_is_never_taken_for_another() -> None:
-    keys = {"gpu/0/power_w": None, "loss": None}
+    keys = ["gpu/0/power_w", "loss"]
     assert key_for("key:gpu/0/power_w", keys, picks(keys)) == "gpu/0/power_w"
     assert key_for("key:gpu/3/power_w", keys, picks(keys)) is None
     assert key_for("key:rank/2/loss", keys, picks(keys)) is None
@@ -161,12 +161,16 @@ def test_a_pin_reads_its_own_curve_and_no_other_again(store: Store, monkeypatch:
     reader, runs = Reader(), store.runs()
     reader.compare(store, runs, Shown())
     read: list[str] = []
+    asked: list[str] = []
+    keys = store.keys
+    monkeypatch.setattr(store, "keys", lambda run_id, *, only: asked.extend(only) or keys(run_id, only=only))
     envelope = store.envelope
     monkeypatch.setattr(
         store, "envelope", lambda run_id, keys, **how: read.extend(keys) or envelope(run_id, keys, **how)
     )
     reader.compare(store, runs, Shown(pins=(f"key:{OWN}",)))
-    assert read == [OWN, OWN]
+    assert read == [OWN, OWN] and asked == [OWN, OWN]
+    assert "gone" not in reader.compare(store, runs, Shown()).members[0].chosen
 
 
 def test_the_page_tells_no_names_before_somebody_looks(app: AppTest, store: Store, sample: ModuleType) -> None:

@@ -213,3 +213,13 @@ def test_ten_thousand_keys_in_one_batch_come_back(sqlite_store: Store, batch_of:
     found = sqlite_store.keys("run")
     assert len(found) == 10_000
     assert found["key/9999"].value == 9999.0
+
+
+def test_names_and_some_of_the_keys_are_read_alone(store: Store, batch_of: Any, points_of: Any) -> None:
+    store.append(batch_of({key: points_of([1.0, 2.0]) for key in ("b", "a", "c")}))
+    assert store.names("run") == ["a", "b", "c"]
+    assert list(store.keys("run", only=["c", "gone", "a"])) == ["a", "c"]
+    assert store.keys("run", only=["c"])["c"] == store.keys("run")["c"]
+    assert store.keys("run", only=[]) == {}
+    with pytest.raises(UnknownRun):
+        store.names("absent")
