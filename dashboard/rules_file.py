@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from runvitals.diagnostics.catalogue import default_rules
 from runvitals.diagnostics.types import Rule, RuleSpec
 from runvitals.diagnostics.user_rules.user_rules import UserRules, read_user_rules
 
@@ -23,9 +22,7 @@ class RulesFile:
 
     def all(self, project: str) -> dict[str, Rule]:
         """The rules that run for a project, and those that are off as they would, by name."""
-        ours = {rule.spec.name: rule for rule in default_rules()}
-        own = {one.rule.spec.name: one.rule for one in self.rules.own}
-        return {**ours, **own, **{rule.spec.name: rule for rule in self.rules.rules_for(project)}}
+        return {rule.spec.name: rule for rule in self.rules.known_for(project)}
 
     def spec(self, rule: str, project: str) -> RuleSpec | None:
         """What the rule is for a project, with the user's hold and clear; None where nobody knows it."""

@@ -75,7 +75,7 @@ def rules_table(user: UserRules, *, project: str) -> Table:
     table.add_column("here")
     running = {rule.spec.name for rule in user.rules_for(project)}
     changed = user.changes_for(project).numbers
-    for rule in _all(user):
+    for rule in user.known_for(project):
         spec = rule.spec
         here = "on" if spec.name in running else "off"
         if spec.family == FAMILY and here == "off":
@@ -95,17 +95,12 @@ def rules_table(user: UserRules, *, project: str) -> Table:
 
 def rule_page(name: str, user: UserRules, *, project: str) -> Group:
     """What a rule catches, needs and is fooled by, what to do, and the numbers that it works with for a project."""
-    known = {rule.spec.name: rule for rule in _all(user)}
+    known = {rule.spec.name: rule for rule in user.known_for(project)}
     if name not in known:
         hint = nearest(name, known) or "runvitals rules lists them"
         raise SettingsError(f"expected the name of a rule, got {name!r}; {hint}")
-    running = {rule.spec.name: rule for rule in user.rules_for(project)}
-    rule = running.get(name, known[name])
-    return Group(*_page(rule, is_on=name in running, project=project))
-
-
-def _all(user: UserRules) -> tuple[Rule, ...]:
-    return (*default_rules(), *(one.rule for one in user.own))
+    running = {rule.spec.name for rule in user.rules_for(project)}
+    return Group(*_page(known[name], is_on=name in running, project=project))
 
 
 def _reads(spec: RuleSpec, *, most: int = 1000) -> str:

@@ -31,13 +31,14 @@ class Changes:
 
     def applied(self, rules: Sequence[Rule]) -> tuple[Rule, ...]:
         """The rules that run, with their numbers."""
-        return tuple(rule for rule in self._changed(rules) if rule.spec.name not in self.off)
+        return tuple(rule for rule in self.with_numbers(rules) if rule.spec.name not in self.off)
 
     def margin_limits(self, rules: Sequence[Rule]) -> MarginLimits:
         """What the margin is judged by; a rule that is off has its say, since the verdict is given all the same."""
-        return margin_limits(self._changed(rules))
+        return margin_limits(self.with_numbers(rules))
 
-    def _changed(self, rules: Sequence[Rule]) -> tuple[Rule, ...]:
+    def with_numbers(self, rules: Sequence[Rule]) -> tuple[Rule, ...]:
+        """The rules with their numbers, whether or not they run."""
         numbers = self.numbers
         return together(
             [adjusted(rule, numbers[rule.spec.name]) if rule.spec.name in numbers else rule for rule in rules]

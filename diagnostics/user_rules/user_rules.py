@@ -55,6 +55,10 @@ class UserRules:
         own = tuple(one.rule for one in self.own if not one.projects or project in one.projects)
         return self.changes_for(project).applied((*default_rules(), *own))
 
+    def known_for(self, project: str) -> tuple[Rule, ...]:
+        """All rules as they are for a project, or would be: with those that are off, and the user's own of other projects."""
+        return self.changes_for(project).with_numbers((*default_rules(), *(one.rule for one in self.own)))
+
     def margin_limits(self, project: str) -> MarginLimits:
         """What the verdict on the margin of a project's runs is made by, as its rules are."""
         return self.changes_for(project).margin_limits(default_rules())

@@ -118,6 +118,10 @@ def test_hold_and_clear_are_the_users_where_the_rules_file_has_others(watched: S
     shown = body_of(alert=alert.id)["shown"]
     assert (shown["hold"], shown["clear"]) == (7, 33)
     assert shown["usual"] == [usual["hold"], usual["clear"]]
+    file.write_text(
+        'off = ["kl_blowup"]\n[rules.kl_blowup]\nhold = 7\n'
+    )  # off by now; its alert fired by these numbers
+    assert body_of(alert=alert.id)["shown"]["hold"] == 7
 
 
 def test_a_rules_file_that_is_no_toml_leaves_the_page_as_it_is(watched: Store) -> None:

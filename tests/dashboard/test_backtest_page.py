@@ -70,6 +70,9 @@ def test_numbers_are_those_of_the_users_file_beside_ours(watched: Store) -> None
     assert (hold["value"], hold["usual"] != 30) == (30, True)
     assert rules["loss_plateau"]["off"]
     assert not rules["loss_divergence"]["off"]
+    Settings.from_environment().rules.write_text('off = ["loss_plateau"]\n[rules.loss_plateau]\nhold = 31\n')
+    rules = {rule["name"]: rule for rule in body_of()["rules"]}
+    assert ("hold", 31) in [(one["name"], one["value"]) for one in rules["loss_plateau"]["numbers"]]
 
 
 def test_what_is_tried_is_the_users_file_with_the_new_numbers() -> None:

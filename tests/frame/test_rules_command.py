@@ -81,6 +81,13 @@ def test_limits_of_the_margin_are_listed_like_any_other(home: Path) -> None:
     assert "nats 0.5 nat" in said
 
 
+def test_a_rule_that_is_off_shows_the_numbers_that_it_would_have(home: Path) -> None:
+    (home / "runvitals.toml").write_text('off = ["loss_spike"]\n[rules.loss_spike]\nhold = 4\n')
+    said = " ".join(run("rules", "loss_spike", "--home", str(home)).output.split())
+    assert "here off" in said
+    assert "hold 4 (default 1)" in said
+
+
 def test_own_rule_is_explained_too(home: Path) -> None:
     said = run("rules", "too_high", "--home", str(home)).output
     assert "loss above 5" in said
