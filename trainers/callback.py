@@ -23,15 +23,18 @@ from runvitals.trainers import notebook
 from runvitals.trainers.abandoned import Whereabouts
 from runvitals.trainers.completions import Answers, Rollouts, keeps_rollouts
 from runvitals.trainers.description import describe_arguments, describe_model, versions
+from runvitals.trainers.forward import ForwardClock, forward_clock
 from runvitals.trainers.guard import Guard, guarded
 from runvitals.trainers.kinds import find_trainer, kind_of_arguments, trainer_kind
 from runvitals.trainers.logs import is_summary
+from runvitals.trainers.meeting import WAIT_S, Address, Meeting, join, next_meeting
 from runvitals.trainers.pairs import checked_pairs
 from runvitals.trainers.probe import DEFAULT_BUDGET, why_not
 from runvitals.trainers.probing import build_probe, describe_probe, find_reference, kept_in_checkpoint, length_limit
+from runvitals.trainers.rank_session import RankSession
 from runvitals.trainers.runs import begin_run, run_name, run_to_continue, users_run
 from runvitals.trainers.session import Session, Training
-from runvitals.trainers.unwrap import unwrap_policy
+from runvitals.trainers.unwrap import unwrap_model, unwrap_policy
 from runvitals.trainers.wandb_alerts import WandbAlerts
 
 _log = logging.getLogger("runvitals")
@@ -57,7 +60,8 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
     probe_budget: share of the training time that the probe and the answers together may take.
     wandb_alerts: passes alerts that a watcher hands back on to the W&B run of this process; see docs/notifications.md.
 
-    Raises SettingsError for pairs or a budget that cannot be used. Only world process zero logs; the others do nothing.
+    Raises SettingsError for pairs or a budget that cannot be used. World process zero logs the training; each of the others logs its own times,
+    and one process of each host what its machine does, into the same run.
     """
 
     def __init__(
@@ -82,7 +86,8 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
         self._resume = None if resume is None else checked_run_id(resume, "resume")
         self._wants_wandb_alerts = wandb_alerts
         self._wandb_alerts: WandbAlerts | None = None
-        self._session: Session | None = None
+        self._session: Session | RankSession | None = None
+        self._meeting: Meeting | None = None
         self._ours = True
         self._unwatch: Callable[[], None] | None = None
         self._whereabouts: Whereabouts | None = None
@@ -90,14 +95,23 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
 
     @guarded("begin")
     def on_train_begin(self, args: Any, state: Any, control: Any, **found: Any) -> None:
-        if not state.is_world_process_zero:
-            return
         self._leave_behind()  # the training before this one never came to its end
         for other in list(_recording):
             if other._whereabouts is not None and other._whereabouts.left():
                 other._leave_behind()
         self.guard = Guard(self._report)
+        self._meeting = self.guard.call("ranks", next_meeting)
         trainer = self.guard.call("trainer", find_trainer)
+        if not state.is_world_process_zero:
+            self.guard.call("ranks", partial(self._join, trainer, args, state, found))
+            return
+        try:
+            self._begin(trainer, args, state, found)
+        finally:
+            self._tell(None)  # where it could not begin: nobody need wait
+
+    def _begin(self, trainer: Any, args: Any, state: Any, found: Mapping[str, Any]) -> None:
+        """World process zero begins to record."""
         kind = trainer_kind(type(trainer)) if trainer is not None else kind_of_arguments(type(args))
         model = unwrap_policy(found.get("model"))
         training = Training(
@@ -107,7 +121,9 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
             operations_per_token=self.guard.call("operations", partial(operations_per_token, trainer, model)),
         )
         run = self._begin_run(args, kept_in_checkpoint(state))
+        self._tell(run)
         self._session = session = Session(run, training, state, guard=self.guard)
+        session.forward = self.guard.call("forward", partial(self._forward_clock, trainer, args, found))
         self.guard.call("whereabouts", partial(self._keep_track, run, trainer))
         told = {"kind": kind, "max_steps": state.max_steps, "class": class_name(trainer), "versions": versions()}
         run.event("trainer", told, step=state.global_step)
@@ -125,8 +141,45 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
             self._wandb_alerts = self.guard.call("wandb alerts", partial(WandbAlerts, run, self.guard), tolerated=1)
         session.begin()
 
+    def _tell(self, run: Any | None) -> None:
+        """Tells the other processes which run it is."""
+        if self._meeting is not None:
+            self.guard.call("ranks", partial(self._meeting.tell, run))
+
+    def _join(self, trainer: Any, args: Any, state: Any, found: Mapping[str, Any]) -> None:
+        """Another process begins to record, where process zero does."""
+        address = None if self._meeting is None else self._meeting.ask(wait_s=WAIT_S)
+        if address is not None:
+            self._record_rank(address, trainer, args, state, found)
+
+    def _join_late(self, args: Any, state: Any, found: Mapping[str, Any]) -> None:
+        """The same where process zero was not there in time: it was held up by something that came before us."""
+        address = None if self._meeting is None else self._meeting.ask_again()
+        if address is not None:
+            self._record_rank(address, find_trainer(), args, state, found)
+
+    def _record_rank(self, address: Address, trainer: Any, args: Any, state: Any, found: Mapping[str, Any]) -> None:
+        there = self._users_run()
+        self._ours = there is None or there.id != address.run_id
+        run = join(address) if self._ours else there
+        forward = self.guard.call("forward", partial(self._forward_clock, trainer, args, found))
+        self._session = RankSession(run, state, forward)
+        self.guard.call("whereabouts", partial(self._keep_track, run, trainer))
+        self._session.begin()
+
+    def _forward_clock(self, trainer: Any, args: Any, found: Mapping[str, Any]) -> ForwardClock | None:
+        """A clock for forward passes, where there are other ranks to compare with."""
+        if self._meeting is None:
+            return None
+        compiles = getattr(args, "torch_compile", False) or hasattr(
+            getattr(trainer, "model_wrapped", None), "_orig_mod"
+        )
+        return forward_clock(unwrap_model(found.get("model")), self.guard, compiles=compiles)
+
     @guarded("steps")
     def on_step_begin(self, args: Any, state: Any, control: Any, **found: Any) -> None:
+        if self._session is None and self._meeting is not None and not state.is_world_process_zero:
+            self.guard.call("ranks", partial(self._join_late, args, state, found))
         if self._session is not None:
             self._session.step_begin()
 

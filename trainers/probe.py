@@ -18,7 +18,7 @@ from typing import Any, Literal
 import torch
 
 from runvitals.trainers.pairs import Batch, TokenisedPairs, batched
-from runvitals.trainers.unwrap import adapters_off, has_adapters, untouched, unwrap_model
+from runvitals.trainers.unwrap import adapters_off, has_adapters, sharding, untouched, unwrap_model
 
 DEFAULT_BUDGET = 0.01
 """Share of the training time that the probe may take."""
@@ -195,10 +195,9 @@ def why_not(policy: Any, kind: str) -> str | None:
     settings = getattr(policy, "config", None)
     if getattr(settings, "is_encoder_decoder", False):
         return "encoder-decoder models are not supported"
-    if any(type(module).__name__ == "FullyShardedDataParallel" for module in policy.modules()):
-        return "the model is sharded (FSDP): one process alone cannot run it"
-    if any(parameter.numel() == 0 or hasattr(parameter, "device_mesh") for parameter in policy.parameters()):
-        return "the model is sharded (ZeRO-3, FSDP2 or tensor parallel): one process alone cannot run it"
+    sharded = sharding(policy)
+    if sharded is not None:
+        return f"the model is sharded ({sharded}): one process alone cannot run it"
     return None
 
 

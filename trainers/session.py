@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from runvitals.collectors.records import Phase
 from runvitals.trainers.completions import Answers, Rollouts
 from runvitals.trainers.corrections import corrected, ppo_factor
+from runvitals.trainers.forward import ForwardClock
 from runvitals.trainers.gradients import GradientWatch
 from runvitals.trainers.guard import Guard
 from runvitals.trainers.kinds import Kind
@@ -37,7 +38,7 @@ class Training:
 class Session:
     """Turns a trainer's events into rows, events and phases of a run. Built at `on_train_begin`, dropped at the end.
 
-    probe: None, or a probe that has its reference. answers, rollouts: where completions are told.
+    probe: None, or a probe that has its reference. answers, rollouts: where completions are told. forward: where several processes train.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Session:
         self.probe: MarginProbe | None = None
         self.answers: Answers | None = None
         self.rollouts: Rollouts | None = None
+        self.forward: ForwardClock | None = None
         self._own_loop = training.kind == "ppo"
         self._factor = ppo_factor(training.arguments) if self._own_loop else 1.0
         self._samples = samples_per_step(training.arguments, training.kind)
@@ -92,6 +94,8 @@ class Session:
         """A step is done: its time is logged, and the margin is read where it is due."""
         step = self._ended_step = state.global_step
         took = self._timer.end(self._clock())
+        if took is not None and self.forward is not None:
+            took = replace(took, forward_time_s=self.forward.take())
         if took is not None:
             self.run.log(took.row(self._samples), step=step)
         if self.probe is not None and self.probe.due(self._timer.training_s):
@@ -201,9 +205,11 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """Takes our hook away; the run is its owner's."""
+        """Takes our hooks away; the run is its owner's."""
         if self._gradients is not None:
             self._gradients.remove()
+        if self.forward is not None:
+            self.forward.remove()
 
     def _enter(self, phase: Phase) -> None:
         if phase != self._phase:

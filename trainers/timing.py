@@ -10,24 +10,30 @@ class StepTime:
     """One step. step_time_s: wait and work together. Its parts, each None where the trainer does not show it:
 
     data_wait_s: the wait for its batch. optimizer_time_s: the optimiser's own step. generation_time_s: all before the first step of the
-    optimiser, where an update consists of many.
+    optimiser, where an update consists of many. forward_time_s: the forward passes, where several processes train; see `forward`.
     """
 
     step_time_s: float
     data_wait_s: float | None
     optimizer_time_s: float | None = None
     generation_time_s: float | None = None
+    forward_time_s: float | None = None
 
-    def row(self, samples: float) -> dict[str, float]:
-        """As it is logged; samples: how many a step trains on."""
+    def times(self) -> dict[str, float]:
+        """What is known of it, as it is logged."""
         parts = {
             "perf/step_time_s": self.step_time_s,
             "perf/data_wait_s": self.data_wait_s,
             "perf/optimizer_time_s": self.optimizer_time_s,
             "perf/generation_time_s": self.generation_time_s,
-            "perf/samples_per_s": samples / self.step_time_s if self.step_time_s > 0 else None,
+            "perf/forward_time_s": self.forward_time_s,
         }
         return {key: value for key, value in parts.items() if value is not None}
+
+    def row(self, samples: float) -> dict[str, float]:
+        """The same with the samples a second; samples: how many a step trains on, over all processes."""
+        rate = {"perf/samples_per_s": samples / self.step_time_s} if self.step_time_s > 0 else {}
+        return {**self.times(), **rate}
 
 
 class StepTimer:

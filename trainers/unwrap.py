@@ -54,6 +54,15 @@ def untouched(model: Any) -> Iterator[None]:
             parameter.requires_grad_(flag)
 
 
+def sharding(model: Any) -> str | None:
+    """How the model's weights are spread over processes, in words; None where each process has them all."""
+    if any(type(module).__name__ == "FullyShardedDataParallel" for module in model.modules()):
+        return "FSDP"
+    if any(parameter.numel() == 0 or hasattr(parameter, "device_mesh") for parameter in model.parameters()):
+        return "ZeRO-3, FSDP2 or tensor parallel"
+    return None
+
+
 def has_adapters(model: Any) -> bool:
     """True for a PEFT model, whose reference is the same model with its adapters switched off."""
     return hasattr(model, "disable_adapter") and hasattr(model, "peft_config")
