@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from runvitals.dashboard import panel_plans as plans
 from runvitals.dashboard.formatter import count
+from runvitals.dashboard.panel_others import KEY, Asked, Others, evaluated_key, others
 from runvitals.dashboard.panel_plans import Chart, Line
-from runvitals.dashboard.signal_keys import picks, unclaimed
-from runvitals.diagnostics.signals import SIGNALS, canonical
+from runvitals.dashboard.signal_keys import picks
 from runvitals.store.types import Latest, RunInfo
 
 PREFERENCE = frozenset({"dpo", "kto", "orpo", "reward"})
@@ -20,9 +20,6 @@ ON_POLICY = frozenset({"ppo", "grpo", "rloo"})
 
 MOST_A_ROW = 4
 
-MOST_OTHERS = 48
-"""Charts of keys that no signal stands for; a run that logs hundreds is not to be drowned in them. The search finds the rest."""
-
 MOST_PINS = 24
 
 OTHERS = "others"
@@ -31,7 +28,6 @@ OTHERS = "others"
 PINNED = "pinned"
 """The section of what a reader wants at the top of the page; its charts are copies of those below, under ids of their own."""
 
-_KEY = "key:"
 _MISSING_MARGIN = "This run never logged a margin. Add the margin probe to see it here: Callback(pairs=…)."
 
 
@@ -39,7 +35,8 @@ _MISSING_MARGIN = "This run never logged a margin. Add the margin probe to see i
 class Section:
     """Charts under one heading. missing: what to do to see the section, where it has no chart and one would expect it.
 
-    folds: how many charts the section folds away, 0 where it cannot fold. sentence: what is to be said of it whatever the run does.
+    folds: how many charts the section folds away, 0 where it cannot fold; folded: whether it does now. found, first: how many of those have the words asked for, and
+    which of them is the first of `charts`. sentence: what is to be said of it whatever the run does.
     """
 
     id: str
@@ -47,6 +44,9 @@ class Section:
     charts: tuple[Chart, ...] = ()
     missing: str = ""
     folds: int = 0
+    folded: bool = False
+    found: int = 0
+    first: int = 0
     sentence: str = ""
 
     @property
@@ -55,8 +55,11 @@ class Section:
         return tuple(signal for chart in self.charts for signal in chart.signals)
 
 
-def sections(run: RunInfo, keys: Mapping[str, Latest]) -> list[Section]:
-    """The sections of a run's page in their order; a section without a chart is there only to say what is missing."""
+def sections(run: RunInfo, keys: Mapping[str, Latest], asked: Asked | None = None) -> list[Section]:
+    """The sections of a run's page in their order; a section without a chart is there only to say what is missing.
+
+    asked: which of the curves that have no place of their own are drawn; None for the first ones.
+    """
     best = picks(keys)
     own_loop = run.trainer in ON_POLICY or run.trainer in ("custom", "")
     found = [
@@ -72,13 +75,13 @@ def sections(run: RunInfo, keys: Mapping[str, Latest]) -> list[Section]:
         at = 0 if run.trainer in PREFERENCE | ON_POLICY else len(drawn)
         drawn.insert(at, Section(id="margin", title="Margin", missing=_MISSING_MARGIN))
     shown = {line.key for section in drawn for chart in section.charts for line in chart.lines}
-    others = _others(keys, shown)
-    return [*drawn, others] if others else drawn
+    left = others(keys, shown, asked or Asked())
+    return [*drawn, _also_logged(left, paged=asked is not None)] if left else drawn
 
 
 def folded(drawn: Sequence[Section]) -> list[Section]:
     """The same sections without the charts of those that fold: nothing is read or sent for them."""
-    return [replace(section, charts=()) if section.folds else section for section in drawn]
+    return [replace(section, charts=(), folded=True) if section.folds else section for section in drawn]
 
 
 def pinned(pins: Sequence[str], keys: Mapping[str, Latest], drawn: Iterable[Section]) -> Section | None:
@@ -92,8 +95,8 @@ def pinned(pins: Sequence[str], keys: Mapping[str, Latest], drawn: Iterable[Sect
     planned = {chart.id: chart for section in drawn for chart in section.charts}
     charts = []
     for pin in wanted:
-        key = pin.removeprefix(_KEY) if pin.startswith(_KEY) else ""
-        chart = planned.get(pin) or (_of_key(key) if key in keys else None)
+        key = pin.removeprefix(KEY) if pin.startswith(KEY) else ""
+        chart = planned.get(pin) or (evaluated_key(key, keys) if key in keys else None)
         if chart is not None:
             charts.append(replace(chart, id=f"pin:{pin}", span=3, height=190))
     lost = len(wanted) - len(charts)
@@ -186,42 +189,16 @@ def _rest(run: RunInfo, lines: Mapping[str, Line]) -> str:
     return ", ".join(parts)
 
 
-def _others(keys: Mapping[str, Latest], shown: set[str]) -> Section | None:
-    """The section of curves that are drawn nowhere else: the user's own metrics. Summaries of one row are no curves."""
-    left = {}
-    for key, signal in unclaimed(keys):
-        latest = keys[key]
-        if latest.count > 1 and latest.step >= 0 and key not in shown and signal not in plans.ELSEWHERE:
-            left[signal or key] = key
-    if not left:
-        return None
-    # An evaluation's curve stands as rings on the chart of its training twin where there is one.
-    rings = {name: left[f"eval_{name}"] for name in left if f"eval_{name}" in left}
-    twins = {f"eval_{name}" for name in rings}
-    names = [name for name in left if name not in twins]
-    drawn = tuple(_with_rings(_of_key(left[name]), rings.get(name)) for name in names[:MOST_OTHERS])
-    more = len(names) - len(drawn)
-    sentence = f"{count(more)} more are not drawn; the search finds and pins any of them" if more else ""
-    return Section(id=OTHERS, title="Also logged", charts=drawn, folds=len(names), sentence=sentence)
-
-
-def _of_key(key: str) -> Chart:
-    """The chart of one key alone."""
-    signal = canonical(key)
-    known = SIGNALS.get(signal) if signal else None
-    named = known is not None and not key.startswith(("rank/", "node/", "gpu"))
-    return Chart(
-        id=f"{_KEY}{key}",
-        title=known.title if known is not None and named else key,
-        unit=known.unit if known else "",
-        kind=known.kind if known else "plain",
-        lines=(Line(signals=(signal or key,), key=key),),
+def _also_logged(left: Others, *, paged: bool) -> Section:
+    """The section of the user's own metrics; where nobody turns pages it says how many are not drawn."""
+    more = 0 if paged else left.found - len(left.charts)
+    sentence = f"{count(more)} more {'is' if more == 1 else 'are'} not drawn" if more else ""
+    return Section(
+        id=OTHERS,
+        title="Also logged",
+        charts=left.charts,
+        folds=left.total,
+        found=left.found,
+        first=left.first,
+        sentence=sentence,
     )
-
-
-def _with_rings(chart: Chart, key: str | None) -> Chart:
-    """The chart with the evaluations that are logged under the key as rings."""
-    if key is None:
-        return chart
-    rings = Line(signals=(canonical(key) or key,), key=key, label="eval", style="rings")
-    return replace(chart, lines=(replace(chart.lines[0], label="train"), rings))

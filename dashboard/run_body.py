@@ -9,6 +9,7 @@ from runvitals.dashboard import families
 from runvitals.dashboard.incidents import Incident, group
 from runvitals.dashboard.live_charts import Want
 from runvitals.dashboard.panel_json import chart_json, error_keys
+from runvitals.dashboard.panel_others import OTHERS_A_PART
 from runvitals.dashboard.panels import ON_POLICY, OTHERS, PINNED, Section
 from runvitals.dashboard.rate_changes import rate_changes
 from runvitals.dashboard.run_devices import device_sections
@@ -93,7 +94,10 @@ def _section_json(section: Section, run: RunInfo, keys: Mapping[str, Latest]) ->
         ]
     if section.id == PINNED and not section.charts:
         blocks = [{"id": "pinned-none", "kind": "note", "title": "Not logged", "text": section.sentence, "span": 12}]
-    fold = {"count": section.folds, "open": bool(section.charts)} if section.folds else None
+    fold = None
+    if section.folds:
+        part = {"found": section.found, "first": section.first, "size": OTHERS_A_PART}
+        fold = {"count": section.folds, "open": not section.folded, **part}
     return {"id": section.id, "title": section.title, "sentence": section.sentence, "fold": fold, "blocks": blocks}
 
 

@@ -6,6 +6,7 @@ import { drawDiffers } from "./compare_differs.js";
 import { drawOutcome } from "./compare_outcome.js";
 import { drawTable } from "./compare_table.js";
 import { drawCompletions } from "./run_completions.js";
+import { drawAlso } from "./run_also.js";
 import { drawMap } from "./run_map.js";
 import { drawOnset } from "./run_onset.js";
 import { drawSmall } from "./small_multiples.js";
@@ -20,6 +21,7 @@ export function drawSections(parent, { state, frame, words }) {
     key: (section) => section.id,
     make: () => el("section", { class: "section" }, el("div", { class: "section-head" }), el("div", { class: "grid" })),
     update: (node, section) => {
+      if (section.fold) drawAlso(node, { fold: section.fold, state });
       drawHead(node.firstChild, { ...section, ...words.sections?.[section.id] }, state);
       drawBlocks(node.lastChild, { section, state, words });
     },

@@ -14,17 +14,18 @@ import streamlit as st
 from runvitals.dashboard import head, live
 from runvitals.dashboard.chart_files import offer_csv
 from runvitals.dashboard.component import mount
-from runvitals.dashboard.data import Problem, read, shown_health
+from runvitals.dashboard.data import Problem, read, settings, shown_health
 from runvitals.dashboard.deeds import new_deeds
 from runvitals.dashboard.incidents import group
 from runvitals.dashboard.live_charts import Feed
 from runvitals.dashboard.navigation import go
+from runvitals.dashboard.rules_file import rules_file
 from runvitals.dashboard.panels import OTHERS, folded, pinned, sections
 from runvitals.dashboard.run_body import frame, main_incident, wants, words
 from runvitals.dashboard.run_completions import Completions
 from runvitals.dashboard.run_keys import RunKeys, search_json
 from runvitals.dashboard.run_labels import change, labels_json
-from runvitals.dashboard.run_layout import Layout
+from runvitals.dashboard.run_layout import ADDRESSED, Layout
 from runvitals.dashboard.run_map import CELLS, map_json, measures
 from runvitals.dashboard.sights import Sight, Zoom
 from runvitals.dashboard.verdicts import BUCKETS, keys_read
@@ -73,7 +74,7 @@ class _Page:
 
 def page() -> None:
     """Draws the page; its fragment runs again every `EVERY_S`. The address names the run; without one, the newest is shown."""
-    asked = {name: st.query_params.get_all(name) for name in ("pin", "open", "map")}
+    asked = {name: st.query_params.get_all(name) for name in ADDRESSED}
     st.session_state["runvitals.run"] = _Page(
         run_id=st.query_params.get("run", ""), feed=Feed(epoch=uuid.uuid4().hex[:8]), layout=Layout.of_query(asked)
     )
@@ -110,7 +111,7 @@ def _data(store: Store, state: _Page, seen: head.Look, now_s: float) -> dict[str
     run = store.run(state.run_id)
     keys = state.keys.read(store, run, now_s=now_s)
     alerts = store.alerts(run_id=run.id)
-    whole = sections(run, keys)
+    whole = sections(run, keys, state.layout.asked)
     drawn = whole if OTHERS in state.layout.open else folded(whole)
     top = pinned(state.layout.pins, keys, whole)
     drawn = [*([top] if top else []), *drawn]
@@ -118,7 +119,10 @@ def _data(store: Store, state: _Page, seen: head.Look, now_s: float) -> dict[str
     state.said.read(store, run.id)
     events = store.events(run.id, kinds=MARKED_EVENTS)
     health = shown_health(run, watched=seen.watching.alive)
-    told = words(run, drawn, series=state.series, alerts=alerts, events=events, health=health, now_s=now_s)
+    limits = rules_file(settings().rules).rules.margin_limits(run.project)
+    told = words(
+        run, drawn, series=state.series, alerts=alerts, events=events, health=health, limits=limits, now_s=now_s
+    )
     told["labels"] = labels_json(run, said=state.refused)
     incident = main_incident(group(alerts, now_s=now_s))
     framed = frame(run, keys, drawn, incident, said=state.said.sections())

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from streamlit.testing.v1 import AppTest
 
 from runvitals.dashboard.panel_json import chart_json
+from runvitals.dashboard.panel_others import MOST_OTHERS, Asked
 from runvitals.dashboard.panel_plans import Chart
-from runvitals.dashboard.panels import MOST_OTHERS, pinned, sections
+from runvitals.dashboard.panels import folded, pinned, sections
 from runvitals.dashboard.run_body import clock_key, frame, wants
 from runvitals.store import Store
 from runvitals.store.types import Batch, Latest, RunInfo, SeriesPoints
@@ -165,7 +167,35 @@ def test_of_ten_thousand_keys_a_few_are_drawn_and_all_are_counted() -> None:
     logged = keys("loss", *(f"layer/{number}/norm" for number in range(10_000)))
     others = sections(run("sft"), logged)[-1]
     assert (len(others.charts), others.folds) == (MOST_OTHERS, 10_000)
-    assert "search" in others.sentence
+    assert others.sentence == "9\u2009952 more are not drawn"
+
+
+def test_metrics_of_the_users_own_are_turned_over_part_by_part_and_narrowed_by_words() -> None:
+    logged = keys("loss", *(f"layer/{number}/{kind}" for number in range(100) for kind in ("norm", "Max")))
+
+    def shown(**asked: Any) -> tuple[list[str], int, int]:
+        section = sections(run("sft"), logged, Asked(size=4, **asked))[-1]
+        return [chart.id.removeprefix("key:layer/") for chart in section.charts], section.first, section.found
+
+    assert shown() == (["0/norm", "0/Max", "1/norm", "1/Max"], 0, 200)
+    assert shown(part=1)[0] == ["2/norm", "2/Max", "3/norm", "3/Max"]
+    assert shown(part=999)[1] == shown(part=49)[1] == 196
+    assert shown(words="MAX layer/9") == (["9/Max", "90/Max", "91/Max", "92/Max"], 0, 11)
+    assert shown(words="max layer/9", part=5) == (["97/Max", "98/Max", "99/Max"], 8, 11)
+    assert shown(words="nothing like it") == ([], 0, 0)
+
+
+def test_a_section_that_is_open_and_holds_nothing_with_these_words_is_still_open() -> None:
+    found = sections(run("sft"), keys("loss", "mine"), Asked(words="yours"))
+    assert [one.folded for one in (found[-1], folded(found)[-1])] == [False, True]
+
+
+def test_a_pinned_metric_has_its_evaluations_whichever_part_of_the_others_is_shown() -> None:
+    logged = keys("loss", *(f"a/{number}" for number in range(9)), "mine", "eval_mine")
+    for part in (0, 9):
+        top = pinned(["key:mine"], logged, sections(run(), logged, Asked(part=part, size=2)))
+        assert top is not None
+        assert [(line.key, line.style) for line in top.charts[0].lines] == [("mine", "line"), ("eval_mine", "rings")]
 
 
 def test_ln_2_is_drawn_for_preference_losses_only() -> None:

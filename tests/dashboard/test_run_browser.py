@@ -103,6 +103,31 @@ def test_any_of_thousands_of_signals_is_found_pinned_and_shared_by_its_address(p
     asked(page, "pin", [f"key:{HOSTILE}", "grad_norm"])
 
 
+def test_ten_thousand_metrics_are_turned_over_part_by_part_and_narrowed_by_words(page: sync_api.Page) -> None:
+    page.get_by_role("button", name="Also logged").click()
+    section = page.locator("section", has=page.get_by_role("button", name="Also logged"))
+    said = section.get_by_role("status")
+    sync_api.expect(said).to_have_text("1–24 of 4\u2009001")
+    assert section.locator("figure").count() == 24
+    section.get_by_role("button", name="Next").click()
+    sync_api.expect(said).to_have_text("25–48 of 4\u2009001")
+    asked(page, "part", ["2"])
+
+    narrow = section.get_by_role("searchbox", name="Narrow")
+    narrow.fill("LAYERS 3999")
+    sync_api.expect(said).to_have_text("1–1 of 1 with these words")
+    drawn(page, "key:layers/3999/norm")
+    assert section.locator("figure").count() == 1
+    asked(page, "also", ["LAYERS 3999"])
+    narrow.fill("nowhere")
+    sync_api.expect(said).to_have_text("No metric has these words in its name.")
+    assert narrow.evaluate("node => node.getRootNode().activeElement === node")
+
+    page.goto(f"{page.url.split('?')[0]}?run=r&open=others&also=layers&part=167")
+    sync_api.expect(said).to_have_text("3\u2009985–4\u2009000 of 4\u2009000 with these words")
+    sync_api.expect(narrow).to_have_value("layers")
+
+
 def test_the_map_shows_the_idle_gpu_and_another_measure_on_demand(page: sync_api.Page) -> None:
     section = page.locator("section.section", has=page.locator(".map-canvas"))
     section.get_by_text("GPU 7 stands apart: mean 5.00 %, the others 95.0 %").wait_for()

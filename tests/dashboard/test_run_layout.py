@@ -22,6 +22,14 @@ def test_an_address_and_the_browser_tell_the_same_layout() -> None:
     assert Layout.of_query({"pin": ["loss", "key:a/b", "loss"], "open": ["others"], "map": ["gpu_power_w"]}) == wanted
     assert Layout.told({"pin": ["loss", "key:a/b"], "open": ["others"], "map": "gpu_power_w"}) == wanted
     assert Layout.of_query({}) == Layout()
+    narrowed = Layout(open=frozenset({"others"}), also="layer norm", part=2)
+    assert Layout.of_query({"open": ["others"], "also": ["layer norm"], "part": ["3"]}) == narrowed
+    assert Layout.told({"pin": [], "open": ["others"], "map": "", "also": "layer norm", "part": "3"}) == narrowed
+
+
+@pytest.mark.parametrize("part", ["0", "-3", "1", "x", "9" * 400, "²", "1.5", ""])
+def test_a_part_that_is_none_is_the_first(part: str) -> None:
+    assert Layout.of_query({"part": [part]}).part == 0
 
 
 @pytest.mark.parametrize("said", [None, "pins", 5, ["loss"]])
