@@ -5,6 +5,7 @@ import { onsetRows } from "./alert_onset.js";
 import { el, keyed, moment, setAttribute, setText, severityLabel, swatch } from "./base.js";
 import { evidencePanel, smoothing } from "./evidence.js";
 import { age, count, number, revive, signed } from "./format.js";
+import { pageLink } from "./pages.js";
 
 const LIKELY = { likely: 0.82, possible: 0.38, unlikely: 0.08 };
 const ANSWERS = [["real", "Yes, a real fault"], ["false_alarm", "No, false alarm"], ["unsure", "Not sure"]];
@@ -108,16 +109,10 @@ function top(detail, color) {
   const hollow = alert.acknowledged_s !== null;
   return [
     severityLabel(alert.severity, { word: alert.title, hollow, muted: detail.muted }),
-    el("a", { class: "run", href: `./run?run=${encodeURIComponent(alert.run_id)}`, onclick: (event) => openRun(detail, event) }, swatch(color), el("span", { class: "cut" }, alert.run)),
+    pageLink("run", { run: alert.run_id }, { class: "run" }, swatch(color), el("span", { class: "cut" }, alert.run)),
     parts.when,
     el("div", { class: "acts" }, report, alert.state === "resolved" ? null : [acknowledge, mute]),
   ];
-}
-
-function openRun(detail, event) {
-  if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
-  event.preventDefault();
-  detail.send("open", detail.alert.run_id);
 }
 
 function numbers(detail) {
@@ -128,7 +123,7 @@ function numbers(detail) {
     return line(label, expected ? `expected ${expected}` : "", unit ? `${text} ${unit.split(",")[0]}` : text);
   });
   const holds = alert.hold === null ? "" : `holds ${count(alert.hold)} ${alert.hold === 1 ? "reading" : "readings"}, clears after ${count(alert.clear)}${alert.usual === null ? "" : ` · by your runvitals.toml; ours ${count(alert.usual[0])} and ${count(alert.usual[1])}`}`;
-  const open = el("a", { href: `./run?run=${encodeURIComponent(alert.run_id)}`, class: "small", onclick: (event) => openRun(detail, event) }, "Open the run →");
+  const open = pageLink("run", { run: alert.run_id }, { class: "small" }, "Open the run →");
   return [...rows, line("Rule", holds, alert.rule), el("div", { style: { border: "0", paddingTop: "12px" } }, open)];
 }
 
@@ -164,14 +159,8 @@ function answers(detail) {
   );
   const counted = [["real", "real"], ["false_alarm", "false"], ["unsure", "not sure"]].filter(([answer]) => alert.answers[answer]).map(([answer, words]) => `${count(alert.answers[answer])} ${words}`);
   const said = counted.length ? `${alert.rule} so far: ${counted.join(", ")}.` : `No answer on ${alert.rule} yet.`;
-  const test = el("a", { href: `./backtest?${new URLSearchParams({ rule: alert.rule, alert: alert.id })}`, onclick: (event) => openTest(detail, event) }, "Back-test this rule →");
+  const test = pageLink("backtest", { rule: alert.rule, alert: alert.id }, {}, "Back-test this rule →");
   return [el("span", { class: "strong" }, "Was this right?"), ...buttons, el("span", { class: "ink2 counted" }, said), test];
-}
-
-function openTest(detail, event) {
-  if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
-  event.preventDefault();
-  detail.send("backtest", { id: detail.alert.id, rule: detail.alert.rule });
 }
 
 function drawWhen(detail, now_s) {

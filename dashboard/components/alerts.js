@@ -7,6 +7,7 @@ import { save } from "./chart_export.js";
 import { deedSender } from "./deeds.js";
 import { age, count } from "./format.js";
 import { notifyButton } from "./notifications.js";
+import { pageLink } from "./pages.js";
 import { searchField } from "./search.js";
 import { drawState, serverNow, takePulse, updatedText } from "./watch.js";
 
@@ -62,14 +63,17 @@ function build(parent) {
     "div",
     { class: "rv" },
     state.noticeBox,
-    el("div", { class: "title" }, el("h1", {}, "Alerts"), state.count, el("div", { class: "controls" }, notifyButton(), el("a", { class: "button", href: "./backtest" }, "Back-test"), state.tabs, state.search.node)),
+    el("div", { class: "title" }, el("h1", {}, "Alerts"), state.count, el("div", { class: "controls" }, notifyButton(), pageLink("backtest", {}, { class: "button" }, "Back-test"), state.tabs, state.search.node)),
     state.troubles,
     el("div", { class: "panes" }, state.list, state.detail.node, state.teaching),
     el("div", { class: "foot" }, marks, el("span", { class: "mark" }, severityMark("critical", { hollow: true }), "acknowledged"), el("span", { class: "mark" }, severityMark("critical", { muted: true }), "muted"), state.updated),
   );
   parent.append(state.root);
   const stopClock = heartbeat(state, () => tick(state));
+  const back = () => state.search.show(new URL(location.href).searchParams.get("q") ?? "");
+  addEventListener("popstate", back);
   state.stop = () => {
+    removeEventListener("popstate", back);
     stopClock();
     state.detail.stop();
   };
@@ -105,6 +109,16 @@ function drawBody(state, body) {
   state.teaching.hidden = body.shown !== null;
   drawDetail(state.detail, body.shown, { color: body.shown ? colors[body.shown.color % colors.length] : "", now_s: serverNow(state) });
   followed(state, body.shown);
+  if (!state.opened) reveal(state);
+  state.opened = true;
+}
+
+/** Who comes with a link, or comes back, sees the alert's card in the list; not before the style sheet has come, for without it nothing scrolls. */
+function reveal({ root, list, cards }) {
+  if (!root.isConnected) return;
+  if (getComputedStyle(list).overflowY !== "auto") return void requestAnimationFrame(() => reveal({ root, list, cards }));
+  const card = cards.querySelector('[aria-current="true"]');
+  if (card) list.scrollTop += card.getBoundingClientRect().top - list.getBoundingClientRect().top - (list.clientHeight - card.clientHeight) / 2;
 }
 
 /** The open incidents and their alerts, what is for information alone left out; and how many rows a search leaves. */

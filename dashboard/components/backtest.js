@@ -3,6 +3,7 @@
 import { drawSetup, makeSetup } from "./backtest_setup.js";
 import { drawTrial, makeTrial } from "./backtest_trial.js";
 import { el, heartbeat, kept, received, seriesColors, setText, severityMark } from "./base.js";
+import { pageLink } from "./pages.js";
 import { drawState, takePulse, updatedText } from "./watch.js";
 
 export default function backtest({ data, parentElement, setTriggerValue }) {
@@ -32,7 +33,7 @@ function build(parent) {
     "div",
     { class: "rv" },
     state.noticeBox,
-    el("div", { class: "title" }, el("h1", {}, "Back-test"), el("span", { class: "count" }, "what a rule would have said of past runs, before it is switched on"), el("div", { class: "controls" }, el("a", { class: "button", href: "./alerts" }, "Alerts"))),
+    el("div", { class: "title" }, el("h1", {}, "Back-test"), el("span", { class: "count" }, "what a rule would have said of past runs, before it is switched on"), el("div", { class: "controls" }, pageLink("alerts", {}, { class: "button" }, "Alerts"))),
     el("div", { class: "bench" }, state.setup.node, state.trial.node),
     el("div", { class: "foot" }, ["critical", "warning"].map((name) => el("span", { class: "mark" }, severityMark(name), name)), marks.map(([sign, words]) => el("span", { class: "mark" }, el("b", {}, sign), words)), state.updated),
   );

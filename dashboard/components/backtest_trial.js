@@ -2,6 +2,7 @@
 
 import { el, moment, setAttribute, setText, severityLabel, swatch } from "./base.js";
 import { count, percent } from "./format.js";
+import { pageLink } from "./pages.js";
 
 const SIGNS = { same: "=", moved: "↔", severity: "↔", new: "+", gone: "−", "not asked": "·" };
 const ANSWERS = { real: "said to be a real fault", false_alarm: "said to be a false alarm", unsure: "not sure" };
@@ -100,7 +101,7 @@ function table(found, trial) {
 
 function row(one, trial) {
   const severity = (one.would ?? one.did).severity;
-  const did = one.did ? el("a", { href: `./alerts?alert=${encodeURIComponent(one.did.id)}`, onclick: (event) => follow(event, trial, one.did.id) }, firing(one.did)) : "—";
+  const did = one.did ? pageLink("alerts", { alert: one.did.id }, {}, firing(one.did)) : "—";
   return el("tr", { "data-change": one.change },
     el("td", { class: "sign", "aria-hidden": "true" }, SIGNS[one.change]),
     el("td", {}, severityLabel(severity, { word: one.title })),
@@ -108,12 +109,6 @@ function row(one, trial) {
     el("td", {}, did, one.did && one.did.answer ? el("div", { class: "ink2 small" }, ANSWERS[one.did.answer] ?? one.did.answer) : null),
     el("td", {}, difference(one)),
     el("td", { class: "ink2 small" }, one.sentence));
-}
-
-function follow(event, trial, id) {
-  if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
-  event.preventDefault();
-  trial.send("open", id);
 }
 
 function firing(told) {

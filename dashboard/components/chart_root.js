@@ -3,25 +3,30 @@
 import { drawNotices, heartbeat, kept, setClass, setText, staleNotice, el } from "./base.js";
 import { drawControls } from "./chart_controls.js";
 import { ChartPage } from "./chart_page.js";
+import { Printing } from "./chart_print.js";
 import { drawCompareHead } from "./compare_head.js";
+import { CompareSearch } from "./compare_search.js";
 import { drawFoot } from "./chart_foot.js";
 import { drawRunHead } from "./run_head.js";
 import { RunLayout } from "./run_layout.js";
 import { SignalSearch } from "./run_search.js";
 import { drawSections } from "./chart_sections.js";
 import { tellNews } from "./notifications.js";
+import { pageLink } from "./pages.js";
 
 // How each page was last looked at, for the rare case that Streamlit mounts it anew (a lost connection).
 const looks = new Map();
 const PATIENCE = 3;
 const ANSWER_MS = 2500;
 const HEADS = { run: drawRunHead, compare: drawCompareHead };
+const SEARCHES = { run: SignalSearch, compare: CompareSearch };
 
 function mounted(parent) {
   const parts = { notices: el("div", { class: "notices" }), head: el("header"), empty: el("div", { class: "empty", hidden: true }), find: el("div", { class: "find-row", hidden: true }), view: el("div", { class: "view-row", role: "group", "aria-label": "How charts are drawn" }), body: el("main"), foot: el("footer", { class: "foot" }) };
   const root = el("div", { class: "rv page" }, parts.notices, parts.head, parts.empty, el("div", { class: "tools" }, parts.find, parts.view), parts.body, parts.foot);
   parent.append(root);
   const state = { root, parts, empty: parts.empty, frame: {}, words: {}, curves: {}, views: {}, page: new ChartPage(root), received_ms: performance.now(), every_s: 1 };
+  state.printing = new Printing(state.page);
   state.stopHeartbeat = heartbeat(state, (silent_s) => beat(state, silent_s));
   globalThis.runvitalsPlotly.then(() => state.page.later(), (error) => (state.loadError = error.message));
   return state;
@@ -57,6 +62,7 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
     if (state.root.isConnected) return;
     if (state.name) looks.set(state.name, { hidden: state.page.hidden });
     state.stopHeartbeat();
+    state.printing.stop();
     state.page.destroy();
     state.root.remove();
     delete parentElement.runvitals;
@@ -85,7 +91,7 @@ function newest(kept, sent, ask) {
 function draw(state, frame, words) {
   const { page, parts } = state;
   if (frame.page === "run" && !new URLSearchParams(location.search).has("run")) named(frame.head.id);
-  if (frame.page === "run") arrange(state, frame);
+  arrange(state, frame);
   state.name ??= lookedAt(page, `${frame.page}:${frame.head.id ?? ""}`);
   const specs = frame.sections.flatMap((section) => section.blocks.filter((block) => block.kind === "chart"))
     .map((spec) => ({ ...spec, ...words.charts?.[spec.id] }));
@@ -106,7 +112,7 @@ function draw(state, frame, words) {
   drawFoot(parts.foot, { state, frame });
 }
 
-// What only a run's page has: pins, and the search that finds what to pin.
+// Pins, and the search that finds what to pin.
 function arrange(state, frame) {
   const { page, parts } = state;
   state.layout ??= page.layout = new RunLayout(location.search, (layout) => {
@@ -115,7 +121,7 @@ function arrange(state, frame) {
     page.later();
     page.onMoved();
   });
-  state.search ??= new SignalSearch(state);
+  state.search ??= new SEARCHES[frame.page](state);
   if (!parts.find.firstChild) parts.find.append(state.search.node);
   parts.find.hidden = !frame.head.signals;
   state.search.draw(frame.head, state.signals?.body);
@@ -141,12 +147,8 @@ function drawEmpty(state, lesson) {
   if (lesson) state.parts.view.hidden = true;
   if (!lesson || state.empty.dataset.text === text) return;
   state.empty.dataset.text = text;
-  const open = (event) => {
-    event.preventDefault();
-    state.trigger("go", { page: "runs" });
-  };
   state.empty.replaceChildren(el("h1", {}, lesson.title), el("p", { class: "ink2" }, lesson.text), lesson.code ? el("div", { class: "code" }, el("pre", {}, lesson.code)) : "",
-    el("a", { class: "button", href: "./", onclick: open }, "Open Runs"));
+    pageLink("", {}, { class: "button" }, "Open Runs"));
 }
 
 // Each second: the ages on the screen, and whether the server has gone quiet.

@@ -7,6 +7,7 @@ import { choicesRow } from "./compare_choices.js";
 import { choose, first, mirror } from "./compare_state.js";
 import { viewsControl } from "./compare_views.js";
 import { count } from "./format.js";
+import { pageLink } from "./pages.js";
 
 const AXES = ["step", "tokens", "since", "share"];
 const COPIED_MS = 2000;
@@ -68,17 +69,13 @@ function chip(entry, { baseline, head, state }) {
     : el("button", { class: "chip", type: "button", "data-choice": `base:${entry.id}`, title: "Make this the baseline", onclick: () => choose(state, { compare: first(head.runs, ids) }, head.query) }, "as baseline");
   const bad = ["warning", "critical"].includes(entry.health) ? severityMark(entry.health) : null;
   const remove = el("button", { class: "chip-remove", type: "button", "aria-label": `Remove ${entry.name}`, onclick: () => choose(state, { compare: rest.join(",") }, head.query) }, "×");
-  return el("div", { class: `run-chip${baseline ? " baseline" : ""}` }, keySwatch("line", entry.color, entry.dash), named(entry, state), bad, lead, rest.length ? remove : null);
+  return el("div", { class: `run-chip${baseline ? " baseline" : ""}` }, keySwatch("line", entry.color, entry.dash), named(entry), bad, lead, rest.length ? remove : null);
 }
 
 // A run's name leads to it; a group has no page, but a number of runs.
-function named(entry, state) {
+function named(entry) {
   if (!entry.run) return el("span", { class: "run-chip-name cut", title: entry.name }, entry.label, el("span", { class: "unit" }, ` n ${count(entry.members.length)}`));
-  const open = (event) => {
-    event.preventDefault();
-    state.trigger("go", { page: "run", run: entry.run });
-  };
-  return el("a", { class: "run-chip-name cut", href: `run?run=${encodeURIComponent(entry.run)}`, onclick: open, title: entry.name }, entry.label);
+  return pageLink("run", { run: entry.run }, { class: "run-chip-name cut", title: entry.name }, entry.label);
 }
 
 function adder(head, state) {

@@ -4,6 +4,7 @@ import { el, setText, svg } from "./base.js";
 import { value } from "./chart_words.js";
 import { choose } from "./compare_state.js";
 import { count } from "./format.js";
+import { openPage } from "./pages.js";
 
 const HEIGHT = 260;
 const TOP = 34;
@@ -133,7 +134,7 @@ function drawScatter(box, context, width) {
 }
 
 function mark(context, run, box, parts) {
-  const group = svg("g", { class: `outcome-run${run.color ? "" : " faint"}`, onpointerenter: () => pick(context, run), onclick: () => open(context, run) }, parts);
+  const group = svg("g", { class: `outcome-run${run.color ? "" : " faint"}`, onpointerenter: () => pick(context, run), onclick: () => openPage("run", { run: run.id }) }, parts);
   context.marks.set(run.id, [...(context.marks.get(run.id) ?? []), group]);
   box.append(group);
 }
@@ -158,14 +159,10 @@ function walk(context, event) {
   const { shown, kept } = context;
   const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
   const at = shown.findIndex((run) => run.id === kept.picked);
-  if (event.key === "Enter" && at >= 0) open(context, shown[at]);
+  if (event.key === "Enter" && at >= 0) openPage("run", { run: shown[at].id });
   if (!by || !shown.length) return;
   event.preventDefault();
   pick(context, shown[at < 0 ? (by > 0 ? 0 : shown.length - 1) : Math.max(0, Math.min(shown.length - 1, at + by))]);
-}
-
-function open({ state }, run) {
-  state.trigger("go", { page: "run", run: run.id });
 }
 
 // Runs that have no place here, with the reason: they are not at zero.

@@ -4,6 +4,7 @@
 import { el } from "./base.js";
 import { keySwatch } from "./chart_dom.js";
 import { choose, first } from "./compare_state.js";
+import { pageLink } from "./pages.js";
 
 const MOST_COLUMNS = 6;
 
@@ -75,11 +76,7 @@ function who(run, { place, state }) {
     const baseline = state.frame.body.head.entries[0].members.map((at) => runs[at]);
     choose(state, { compare: first(runs, [...baseline, ...ids]) }, shown);
   };
-  const open = (event) => {
-    event.preventDefault();
-    state.trigger("go", { page: "run", run: run.run });
-  };
-  const name = run.run ? el("a", { class: "cut", href: `run?run=${encodeURIComponent(run.run)}`, title: run.name, onclick: open }, run.label) : el("span", { class: "cut", title: run.name }, run.label);
+  const name = run.run ? pageLink("run", { run: run.run }, { class: "cut", title: run.name }, run.label) : el("span", { class: "cut", title: run.name }, run.label);
   return el("span", { class: "row who" }, keySwatch("line", coloured ? run.color : "var(--ink3)", coloured ? run.dash : "solid"), name,
     place === 0 ? el("span", { class: "chip" }, "baseline") : coloured || !run.run ? null : el("button", { class: "chip", type: "button", "data-choice": `colour:${run.id}`, title: "Show in colour", onclick: recolour }, "in colour"));
 }

@@ -3,6 +3,7 @@
 import { el, keyed, setAttribute, setClass, setText, mutedText, severityMark, seriesColor, statusLabel, swatch } from "./base.js";
 import { axisControl, axisControlText } from "./chart_controls.js";
 import { age, clock } from "./format.js";
+import { pageLink } from "./pages.js";
 import { runLabels } from "./run_labels.js";
 
 const MODES = { whole: "Whole run", last: "Last 50 steps", follow: "Follow" };
@@ -18,7 +19,7 @@ export function drawRunHead(parent, { state, frame, words }) {
   state.labels.draw(frame.head.id, words.labels);
   drawFacts(facts, words.facts ?? []);
   drawIncidents(incidents, { state, incidents: words.incident ? [words.incident] : [] });
-  drawBeside(beside, { state, beside: words.beside });
+  drawBeside(beside, { beside: words.beside });
   state.ages = (node, silent_s) => setText(node, `${age(state.now_s + silent_s - Number(node.dataset.since))} ago`);
 }
 
@@ -28,17 +29,13 @@ function drawTitle(parent, { state, head }) {
   if (parent.dataset.text === text) return;
   parent.dataset.text = text;
   const focused = parent.getRootNode().activeElement?.dataset?.choice;
-  const go = (name, value) => (event) => {
-    event.preventDefault();
-    state.trigger("go", { page: name, ...value });
-  };
-  const name = el("h1", { class: "run-name" }, el("a", { href: "./", class: "crumb", onclick: go("runs", {}) }, "Runs /"), swatch(seriesColor(state.root, head.color)), el("span", { class: "cut", title: head.name }, head.name));
+  const name = el("h1", { class: "run-name" }, pageLink("", {}, { class: "crumb" }, "Runs /"), swatch(seriesColor(state.root, head.color)), el("span", { class: "cut", title: head.name }, head.name));
   const chips = head.chips.map((chip) => el("span", { class: "chip" }, chip));
   const controls = el("div", { class: "controls" },
     segments(head.live ? MODES : ENDED_MODES, page.view.mode, (mode) => page.setMode(mode), "What is shown"),
     axisControl(page, head.axes, ["since"]),
     el("button", { class: "button", type: "button", title: "One HTML file to attach to a ticket", onclick: () => state.trigger("report", `${Date.now()}`) }, "Report"),
-    el("a", { class: "button", href: `compare?compare=${encodeURIComponent(head.id)}`, onclick: go("compare", { compare: head.id }) }, "Compare"));
+    pageLink("compare", { compare: head.id }, { class: "button" }, "Compare"));
   parent.replaceChildren(name, ...chips, controls);
   if (focused) parent.querySelector(`[data-choice="${focused}"]`)?.focus({ preventScroll: true });
 }
@@ -91,15 +88,15 @@ function drawIncidents(parent, { state, incidents }) {
       node.dataset.text = text;
       setClass(node, `incident ${incident.severity}`);
       node.setAttribute("aria-label", `${incident.title}: ${incident.sentence}`);
-      node.replaceChildren(incidentWords(incident, state), incidentButtons(incident, state));
+      node.replaceChildren(incidentWords(incident), incidentButtons(incident, state));
     },
   });
 }
 
-function incidentWords(incident, state) {
+function incidentWords(incident) {
   const chain = incident.chain.flatMap((alert, i) => [
     i ? el("span", { class: "ink3", "aria-hidden": "true" }, "→") : null,
-    alertLink(alert, state),
+    alertLink(alert),
   ]);
   return el("div", { class: "grow" },
     el("div", { class: "row" }, el("span", { class: `mark ${incident.severity}` }, severityMark(incident.severity, { hollow: incident.acknowledged, muted: incident.muted_until_s !== null }), incident.title),
@@ -113,31 +110,23 @@ function together(text) {
   return text.replaceAll(" %", "\u00A0%");
 }
 
-function alertLink(alert, state) {
-  const go = (event) => {
-    event.preventDefault();
-    state.trigger("go", { page: "alerts", alert: alert.id });
-  };
-  return el("a", { class: "onset-link", href: `alerts?alert=${encodeURIComponent(alert.id)}`, onclick: go }, severityMark(alert.severity, { hollow: alert.acknowledged }), el("span", {}, alert.text));
+function alertLink(alert) {
+  return pageLink("alerts", { alert: alert.id }, { class: "onset-link" }, severityMark(alert.severity, { hollow: alert.acknowledged }), el("span", {}, alert.text));
 }
 
 // Open incidents beside the one that the page is about: each by its root, so that none is out of sight.
-function drawBeside(parent, { state, beside }) {
+function drawBeside(parent, { beside }) {
   const text = JSON.stringify(beside ?? null);
   if (parent.dataset.text === text) return;
   parent.dataset.text = text;
   parent.hidden = !beside?.roots.length;
   if (parent.hidden) return parent.replaceChildren();
-  parent.replaceChildren(el("span", { class: "ink2" }, beside.title), ...beside.roots.map((root) => alertLink(root, state)), beside.more ? el("span", { class: "ink2" }, `and ${beside.more} more`) : "");
+  parent.replaceChildren(el("span", { class: "ink2" }, beside.title), ...beside.roots.map((root) => alertLink(root)), beside.more ? el("span", { class: "ink2" }, `and ${beside.more} more`) : "");
 }
 
 function incidentButtons(incident, state) {
   const acknowledge = incident.acknowledged
     ? el("button", { class: "button", type: "button", onclick: () => state.trigger("unacknowledge", incident.alert) }, "Acknowledged · undo")
     : el("button", { class: "button", type: "button", onclick: () => state.trigger("acknowledge", incident.alert) }, "Acknowledge");
-  const open = (event) => {
-    event.preventDefault();
-    state.trigger("go", { page: "alerts", alert: incident.alert });
-  };
-  return el("div", { class: "row" }, acknowledge, el("a", { class: "button primary", href: `alerts?alert=${encodeURIComponent(incident.alert)}`, onclick: open }, "Causes and remedies"));
+  return el("div", { class: "row" }, acknowledge, pageLink("alerts", { alert: incident.alert }, { class: "button primary" }, "Causes and remedies"));
 }

@@ -3,6 +3,7 @@
 import { el } from "./base.js";
 import { deedSender } from "./deeds.js";
 import { clock } from "./format.js";
+import { pageLink } from "./pages.js";
 import { term } from "./runs_row.js";
 
 const EDITORS = {
@@ -52,12 +53,7 @@ export function runLabels(state) {
 
   // What leads to the runs that have the same.
   function found(key, word) {
-    const query = term(key, word);
-    const go = (event) => {
-      event.preventDefault();
-      state.trigger("go", { page: "runs", q: query });
-    };
-    return el("a", { class: "cut", href: `./?q=${encodeURIComponent(query)}`, title: key === "tag" ? `Find runs tagged ${word}` : `Find runs of the group ${word}`, onclick: go }, word);
+    return pageLink("", { q: term(key, word) }, { class: "cut", title: key === "tag" ? `Find runs tagged ${word}` : `Find runs of the group ${word}` }, word);
   }
 
   function opener(name, words) {

@@ -3,9 +3,11 @@
 import { el, heartbeat, keyed, kept, setAttribute, setText, severityMark, seriesColors } from "./base.js";
 import { deedSender } from "./deeds.js";
 import { count } from "./format.js";
+import { openPage } from "./pages.js";
 import { actionBar } from "./runs_bar.js";
 import { takeParts } from "./runs_parts.js";
 import { COLUMNS, HEADS, columnClass, drawPicked, makeRow, tickRow, updateRow } from "./runs_row.js";
+import { cleanAddress, keptPlace } from "./runs_place.js";
 import { grouping, lookOf, saveView, viewPills } from "./runs_views.js";
 import { searchField } from "./search.js";
 import { suggestions } from "./search_suggest.js";
@@ -28,23 +30,17 @@ export default function runs({ data, parentElement, setTriggerValue }) {
   return state.stop;
 }
 
-/** Going to another page leaves its words in this page's entry of the history; back here they mean nothing. */
-function cleanAddress() {
-  const address = new URL(location.href);
-  const stale = ["run", "compare", "alert"].filter((name) => address.searchParams.has(name));
-  if (!stale.length || /\/(run|compare|alerts)\/?$/.test(address.pathname)) return;
-  for (const name of stale) address.searchParams.delete(name);
-  history.replaceState(history.state, "", address);
-}
-
 function build(parent) {
   // `unanswered`: what the user changed and no answer shows yet, so that a second change made meanwhile does not undo the first.
   const state = { unanswered: {}, folds: new Map(), picked: new Set(), remembered: new Map(), rows: new Map(), all: false, watchLine: watchLine() };
+  state.place = keptPlace(state);
   state.onpick = (id, event) => pick(state, id, event);
-  state.onopen = (id) => state.send("open", id);
+  state.onopen = (id) => (state.place.write(), openPage("run", { run: id }));
+  state.oncompare = (ids) => (state.place.write(), openPage("compare", { compare: ids.join(",") }));
+  state.choose = (ids, all) => choose(state, ids, all);
   state.onterm = (term) => !state.search.text().includes(term) && state.search.set(`${state.search.text()} ${term}`.trim());
   state.clear = () => choose(state, [], false);
-  state.pickAll = () => ((state.all = true), (state.allOf = state.parts.head.q), drawChoice(state));
+  state.pickAll = () => choose(state, [...state.picked], true);
   const look = (changes) => {
     state.unanswered = { ...state.unanswered, ...changes };
     state.send("look", { ...lookOf(state.parts.head), q: state.search.text(), ...state.unanswered });
@@ -92,7 +88,11 @@ function build(parent) {
   const slash = (event) => event.key === "/" && !typing(event) && (event.preventDefault(), state.search.focus());
   document.addEventListener("keydown", slash);
   const beat = heartbeat(state, () => tick(state));
+  const back = () => ((state.unanswered = {}), state.search.show(new URL(location.href).searchParams.get("q") ?? ""));
+  addEventListener("popstate", back);
   state.stop = () => {
+    state.place.stop();
+    removeEventListener("popstate", back);
     document.removeEventListener("keydown", slash);
     state.near.disconnect();
     beat();
@@ -144,6 +144,7 @@ function drawBody(state) {
   state.near.observe(state.more);
   setText(state.more, `${count(head.rest)} more`);
   drawChoice(state);
+  state.place.drawn();
 }
 
 /** Forgets what was asked once the answer to it is here. */
@@ -242,9 +243,11 @@ function pick(state, id, event) {
 function choose(state, ids, all) {
   state.picked = new Set(ids);
   state.all = all;
+  state.allOf = state.parts.head.q;
   // Another search may hide a chosen run; what it was like is still known.
   state.remembered = new Map(ids.map((id) => [id, state.rows.get(id) ?? state.remembered.get(id)]));
   drawChoice(state);
+  state.place.later();
 }
 
 function drawChoice(state) {
@@ -278,7 +281,7 @@ function walk(state, event) {
   const to = { ArrowDown: rows[rows.indexOf(node) + 1], ArrowUp: rows[rows.indexOf(node) - 1], Home: rows[0], End: rows.at(-1) };
   const deed = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   if (event.key in to) to[event.key]?.focus();
-  else if (event.key === "Enter") state.send("open", id);
+  else if (event.key === "Enter") state.onopen(id);
   else if (event.key === " ") pick(state, id, event);
   else if (event.key === "Escape") state.clear();
   else if (deed) {

@@ -11,7 +11,7 @@ const EDITORS = {
 };
 
 /**
- * `page` has picked, remembered (the chosen runs' rows, also of those that are not shown), all, rows, parts, send(event, value), deed(event, told), clear() and pickAll(). `update()` draws it; `start(name)` does what the key or
+ * `page` has picked, remembered (the chosen runs' rows, also of those that are not shown), all, rows, parts, oncompare(ids), deed(event, told), clear() and pickAll(). `update()` draws it; `start(name)` does what the key or
  * button of this name does; `undo()` takes the last deed back.
  */
 export function actionBar(page) {
@@ -42,7 +42,7 @@ export function actionBar(page) {
 
   function start(name) {
     if (!page.picked.size) return;
-    if (name === "compare") return void (page.picked.size > 1 && page.picked.size <= MOST_COMPARED && page.send("compare", ids()));
+    if (name === "compare") return void (page.picked.size > 1 && page.picked.size <= MOST_COMPARED && page.oncompare(ids()));
     if (name === "archive") return finish({ do: chosen().every((row) => row.archived) ? "unarchive" : "archive" });
     if (name === "delete") return finish({ do: chosen().every((row) => row.delete_after_s !== null) ? "undelete" : "delete" });
     if (name === "describe" && page.picked.size !== 1) return;

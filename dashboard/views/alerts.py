@@ -19,7 +19,6 @@ from runvitals.dashboard.data import Problem, read, settings
 from runvitals.dashboard.deeds import new_deeds
 from runvitals.dashboard.first_moves import by_onset
 from runvitals.dashboard.incidents import Incident, counted, group, open_alerts
-from runvitals.dashboard.navigation import go
 from runvitals.dashboard.query import Query, parse
 from runvitals.dashboard.rules_file import rules_file
 from runvitals.store import Store
@@ -58,11 +57,7 @@ def _live() -> None:
         if missing:
             pulse["notices"] = [*pulse["notices"], head.unknown("alert", [missing])]
         data = {**live.changed("alerts", found), **pulse}
-    sent = mount("alerts", key="alerts", data=data | _offered(), events=_EVENTS)
-    if sent.open:
-        go("run", run=str(sent.open))
-    if sent.backtest:
-        go("backtest", rule=str(sent.backtest["rule"]), alert=str(sent.backtest["id"]))
+    mount("alerts", key="alerts", data=data | _offered(), events=_EVENTS)
 
 
 def _report() -> None:
@@ -222,8 +217,6 @@ _EVENTS: dict[str, Callable[[], None]] = {
     "select": _select,
     "tab": _choose_tab,
     "query": _search,
-    "open": lambda: None,
-    "backtest": lambda: None,
     "report": _report,
     "resync": lambda: live.forget("alerts"),
     **{event: _keeps(event) for event in ("acknowledge", "unacknowledge", "mute", "unmute", "feedback", "tick")},

@@ -12,7 +12,6 @@ from runvitals.dashboard import head, live
 from runvitals.dashboard.backtest_body import body, default_runs, text_to_try
 from runvitals.dashboard.component import mount
 from runvitals.dashboard.data import Problem, read, settings
-from runvitals.dashboard.navigation import go
 from runvitals.dashboard.rules_file import rules_file
 from runvitals.dashboard.trials import Trial, trials
 from runvitals.diagnostics.user_rules.user_rules import Fault, read_user_rules
@@ -43,9 +42,7 @@ def _live() -> None:
     else:
         pulse["notices"] = [*pulse["notices"], *found.pop("missing")]
         data = {**live.changed(KEY, found), **pulse}
-    sent = mount(KEY, key=KEY, data=data, events=_EVENTS)
-    if sent.open:
-        go("alerts", alert=str(sent.open))
+    mount(KEY, key=KEY, data=data, events=_EVENTS)
 
 
 def _body(store: Store) -> dict[str, Any]:
@@ -109,7 +106,6 @@ def _cancel() -> None:
 _EVENTS: dict[str, Callable[[], None]] = {
     "begin": _begin,
     "cancel": _cancel,
-    "open": lambda: None,
     "resync": lambda: live.forget(KEY),
 }
 """What the browser may send. Each needs a callback, or Streamlit drops it."""

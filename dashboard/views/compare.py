@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import streamlit as st
@@ -15,11 +15,12 @@ from runvitals.dashboard.chart_files import offer_csv
 from runvitals.dashboard.compare_body import Comparison, Reader, frame, words
 from runvitals.dashboard.compare_charts import wants
 from runvitals.dashboard.compare_csv import thin_spans, thin_wants
+from runvitals.dashboard.compare_pins import pins_of
+from runvitals.dashboard.compare_search import LONGEST, Search
 from runvitals.dashboard.compare_state import Shown, of_query
 from runvitals.dashboard.component import mount
 from runvitals.dashboard.data import Problem, overview, read
 from runvitals.dashboard.live_charts import Feed, Want
-from runvitals.dashboard.navigation import go
 from runvitals.dashboard.sights import Sight, Zoom
 from runvitals.store import Store
 from runvitals.store.types import LIVE, RunInfo
@@ -59,9 +60,10 @@ class _Made:
 class _Page:
     """What this browser page has been told so far. query: what its address said when the page was last run as a whole."""
 
-    query: dict[str, str]
+    query: dict[str, Any]
     shown: Shown
     feed: Feed
+    search: Search = field(default_factory=Search)
     reader: Reader = field(default_factory=Reader)
     unknown: list[str] = field(default_factory=list)
     made: _Made = field(default_factory=_Made)
@@ -69,14 +71,14 @@ class _Page:
 
 def page() -> None:
     """Draws the page; its fragment runs again every `EVERY_S`."""
-    query = dict(st.query_params)
+    query = {**dict(st.query_params), "pin": st.query_params.get_all("pin")}
     known: _Page | None = st.session_state.get(_STATE)
     # The whole app runs again when an alert fires. What was chosen since then is in the browser's address, which Streamlit may not know.
     shown = known.shown if known is not None and known.query == query else of_query(query)
     fresh = _Page(query=query, shown=shown, feed=Feed(epoch=uuid.uuid4().hex[:8]))
     if known is not None:
         # What was worked out for the same choice holds still; it is half a second of work for fifty runs.
-        fresh.reader, fresh.made = known.reader, known.made
+        fresh.reader, fresh.made, fresh.search = known.reader, known.made, known.search
     st.session_state[_STATE] = fresh
     _forget()
     _live()
@@ -111,13 +113,16 @@ def _data(store: Store, state: _Page, now_s: float) -> dict[str, Any]:
     made = state.made
     sight = Sight.of_state(_told("sight"), made.frame)
     series = {name: columns for name, columns in made.series.items() if name in sight.ids}
-    return {
+    message = {
         "frame": live.changed("compare.frame", made.frame),
         "words": live.changed("compare.words", made.words, standing_for=made.count),
         "curves": live.changed("compare.curves", series, standing_for=[made.count, *sorted(series)]),
         "views": live.changed("compare.views", compare_views.told(store)),
         "charts": state.feed.message(store, made.wants, Zoom.of_state(_told("zoom")), sight),
     }
+    if state.search.text is not None and made.comparison is not None:
+        message["signals"] = live.changed("compare.signals", state.search.answer(made.comparison.members))
+    return message
 
 
 def _make(store: Store, state: _Page, of: tuple[Sequence[RunInfo], Sequence[RunInfo]], now_s: float) -> None:
@@ -133,7 +138,7 @@ def _make(store: Store, state: _Page, of: tuple[Sequence[RunInfo], Sequence[RunI
     here = {run.id for run in runs}
     made.frame = frame(found, [run for run in known if run.id not in here], picked=picked)
     made.words, made.series, made.comparison = words(store, found), found.series, found
-    made.wants = [] if found.grouped else wants(found.members)
+    made.wants = [] if found.grouped else wants(found.members, found.plan)
     made.of, made.at_s, made.count = (choice, news), now_s, made.count + 1
 
 
@@ -156,16 +161,14 @@ def _mounted(data: dict[str, Any]) -> None:
     events = {
         "zoom": _nothing,
         "sight": _nothing,
-        "go": _nothing,
         "resync": _resync,
         "csv": _export,
         "choose": _choose,
+        "layout": _arrange,
+        "find": _find,
         "view": _keep_view,
     }
-    sent = mount("charts", key=KEY, data=data, events=events)
-    if sent.go:
-        target = dict(sent.go)
-        go(target.pop("page"), **{name: str(value) for name, value in target.items()})
+    mount("charts", key=KEY, data=data, events=events)
 
 
 def _choose() -> None:
@@ -173,6 +176,21 @@ def _choose() -> None:
     told = _told("choose")
     if isinstance(told, Mapping):
         st.session_state[_STATE].shown = of_query(told)
+
+
+def _arrange() -> None:
+    """Takes the pins that the browser tells; the browser has put them into the address."""
+    told, state = _told("layout"), st.session_state[_STATE]
+    if isinstance(told, Mapping):
+        state.shown = replace(state.shown, pins=pins_of(told.get("pin")))
+
+
+def _find() -> None:
+    """Looks for what was typed; asked twice, because an answer may be overtaken and never be seen, it answers twice."""
+    told = _told("find")
+    if isinstance(told, Mapping):
+        st.session_state[_STATE].search.text = str(told.get("text", ""))[:LONGEST]
+        live.forget("compare.signals")
 
 
 def _keep_view() -> None:
@@ -184,7 +202,7 @@ def _keep_view() -> None:
 
 def _forget() -> None:
     """Makes the next message a whole one."""
-    for part in ("frame", "words", "curves", "views"):
+    for part in ("frame", "words", "curves", "views", "signals"):
         live.forget(f"compare.{part}")
     st.session_state[_STATE].feed.resync()
 
@@ -206,7 +224,7 @@ def _export() -> None:
     found: Comparison | None = state.made.comparison
     if found is None:
         return
-    thin = thin_wants(found.members, told)
+    thin = thin_wants(found.members, told, found.plan)
     spans = thin_spans(found.members, found.curves, thin, told, found.shown.axis)
     read(lambda store: offer_csv(store, state.feed, told, beside=thin, beside_spans=spans), now_s=time.time())
 

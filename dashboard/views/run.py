@@ -18,9 +18,8 @@ from runvitals.dashboard.data import Problem, read, settings, shown_health
 from runvitals.dashboard.deeds import new_deeds
 from runvitals.dashboard.incidents import group
 from runvitals.dashboard.live_charts import Feed
-from runvitals.dashboard.navigation import go
-from runvitals.dashboard.rules_file import rules_file
 from runvitals.dashboard.panels import OTHERS, folded, pinned, sections
+from runvitals.dashboard.rules_file import rules_file
 from runvitals.dashboard.run_body import frame, main_incident, wants, words
 from runvitals.dashboard.run_completions import Completions
 from runvitals.dashboard.run_keys import RunKeys, search_json
@@ -179,7 +178,6 @@ def _mounted(data: dict[str, Any]) -> None:
     events = {
         "zoom": _nothing,
         "sight": _nothing,
-        "go": _nothing,
         "act": _act,
         "layout": _arrange,
         "search": _search,
@@ -190,10 +188,7 @@ def _mounted(data: dict[str, Any]) -> None:
         "acknowledge": lambda: _mark("acknowledge"),
         "unacknowledge": lambda: _mark("unacknowledge"),
     }
-    sent = mount("charts", key=KEY, data=data, events=events)
-    if sent.go:
-        target = dict(sent.go)
-        go(target.pop("page"), **{name: str(value) for name, value in target.items()})
+    mount("charts", key=KEY, data=data, events=events)
 
 
 def _act() -> None:

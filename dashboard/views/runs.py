@@ -14,7 +14,6 @@ from runvitals.dashboard.checks import checks
 from runvitals.dashboard.component import mount
 from runvitals.dashboard.data import Problem, overview, read, settings
 from runvitals.dashboard.deeds import new_deeds
-from runvitals.dashboard.navigation import go
 from runvitals.dashboard.query import parse
 from runvitals.dashboard.run_actions import PAGE, act
 from runvitals.dashboard.run_order import GROUPINGS
@@ -75,15 +74,9 @@ def _table(data: dict[str, Any]) -> None:
         "more": _more,
         "fold": _fold,
         "act": _act,
-        "open": _nothing,
-        "compare": _nothing,
         "resync": lambda: live.forget("runs"),
     }
-    sent = mount("runs", key="runs", data=data, events=events)
-    if sent.open:
-        go("run", run=str(sent.open))
-    if sent.compare:
-        go("compare", compare=",".join(str(run_id) for run_id in sent.compare))
+    mount("runs", key="runs", data=data, events=events)
 
 
 def _look() -> None:
@@ -134,10 +127,6 @@ def _do(told: Mapping[str, Any]) -> None:
 
     said = read(done, now_s=now_s)
     state["said"] = {**({"text": said.text} if isinstance(said, Problem) else said), "time_s": now_s}
-
-
-def _nothing() -> None:
-    """An event is only told of where it has a callback."""
 
 
 def _asked() -> Asked:

@@ -150,3 +150,28 @@ def test_a_new_alert_is_notified_once_over_all_tabs_where_somebody_asked(
     told = second.evaluate("JSON.parse(localStorage.getItem('told'))")
     assert len([line for line in told if line.startswith("◆ KL blow-up | ppo-7b-helpful-kl0")]) == 1
     assert len(told) == len(set(told))
+
+
+def test_back_from_a_run_or_a_back_test_brings_the_same_alert_back(address: str, page: Page, store: Store) -> None:
+    (alert,) = [row for row in store.alerts() if row.rule == "margin_stagnant"]
+    now_s = time.time()
+    others = [replace(alert, id=f"o{n}", incident=f"o{n}", rule=f"own{n}", fired_s=now_s + n) for n in range(60)]
+    store.put_alerts(others)
+    page.goto(f"{address}/alerts?q=trainer:dpo&state=open")
+    card = page.locator(".card").nth(45)
+    card.click()
+    expect(card).to_have_attribute("aria-current", "true")
+    page.wait_for_url("**alert=o*")
+    left = page.url
+    for link, there in (("Open the run", "**/run?run=*"), ("Back-test this rule", "**/backtest?rule=*&alert=*")):
+        page.get_by_role("link", name=link).click()
+        page.wait_for_url(there)
+        expect(page.locator(".card")).to_have_count(0)
+        page.go_back()
+        expect(card).to_have_attribute("aria-current", "true")
+        expect(card).to_be_in_viewport()
+        assert page.url == left
+        expect(page.get_by_label("Search")).to_have_value("trainer:dpo")
+    with page.context.expect_page() as tab:
+        page.get_by_role("link", name="Open the run").click(modifiers=["Control"])
+    assert tab.value.url.endswith(f"/run?run={alert.run_id}")

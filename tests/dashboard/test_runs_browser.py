@@ -248,3 +248,47 @@ def test_on_a_narrow_screen_names_have_room_and_every_control_can_be_reached(
         box = last.bounding_box()
         assert box is not None
         assert box["x"] + box["width"] <= 640, address
+
+
+def test_back_from_a_run_brings_the_list_back_as_it_was(filled: Store, running_app: str, page: Page) -> None:
+    opened(page, f"{running_app}/runs?q=name:short&sort=run&by=config.seed")
+    page.locator(".fold").first.click()
+    expect(page.locator(".fold").first).to_have_attribute("aria-expanded", "false")
+    page.locator(".pick").nth(2).click()
+    # Rows come as they are scrolled to, so the last of all is brought in by steps.
+    last = page.locator("tr.run a").filter(has_text="short 199")
+    expect(last).to_have_count(0)
+    scroll = "document.querySelector('[data-testid=stMain]')"
+    page.mouse.move(700, 600)
+    while not last.count():
+        page.mouse.wheel(0, 2000)
+        page.wait_for_timeout(50)
+    last.scroll_into_view_if_needed()
+    place = page.evaluate(f"{scroll}.scrollTop")
+    assert place > 1000
+
+    with page.context.expect_page() as tab:
+        last.click(modifiers=["Control"])
+    assert tab.value.url.endswith("/run?run=short-199")
+    tab.value.close()
+    address = page.url
+    for leave in (last, page.get_by_test_id("stTopNavLink").filter(has_text="Compare")):
+        leave.click()
+        expect(page.locator("tr.run")).to_have_count(0)
+        page.go_back()
+        expect(last).to_be_in_viewport()
+        assert page.url == address
+    page.reload()
+    expect(last).to_be_in_viewport()
+    expect(page.locator(".count")).to_contain_text("200 found")
+    expect(page.get_by_label("Search")).to_have_value("name:short")
+    expect(page.get_by_label("Group by")).to_have_value("config.seed")
+    expect(page.locator(".fold").first).to_have_attribute("aria-expanded", "false")
+    expect(page.get_by_text("1 chosen")).to_be_visible()
+    page.wait_for_function(f"Math.abs({scroll}.scrollTop - {place}) < 60")
+    # Back among searches of one page, while its field has the focus.
+    page.get_by_label("Search").fill('"short 199"')
+    expect(page.locator(".count")).to_contain_text("1 found")
+    page.go_back()
+    expect(page.get_by_label("Search")).to_have_value("name:short")
+    expect(page.locator(".count")).to_contain_text("200 found")
