@@ -12,6 +12,7 @@ from runvitals.diagnostics.margin_measure import Measured, swings
 from runvitals.diagnostics.margin_numerals import measure_of, on_pairs, percent, share_range, signed, won
 from runvitals.diagnostics.margin_tracker import MarginTracker
 from runvitals.diagnostics.margin_verdict import MarginVerdict, Ruling
+from runvitals.diagnostics.rules.definition import short
 from runvitals.diagnostics.types import Number
 
 TITLES: dict[MarginState, str] = {
@@ -163,7 +164,7 @@ def _finding(tracker: MarginTracker, measured: Measured, ruling: Ruling) -> str:
         "stagnant": f"Chosen and rejected answers are not being told apart: after {step} steps the margin is {margin} and does not move{wins and ','}{wins}. {_expected(tracker, measured)}",
         "fluctuating": _swinging(tracker, measured) if ruling.state == "fluctuating" else "",
         "inverted": f"The model prefers the rejected answer: the margin is {margin}{wins}.",
-        "saturated": f"Every training pair is told apart (loss {measured.loss:.3g}){_held_out_short(measured)}; more training can only overfit them.",
+        "saturated": f"Every training pair is told apart (loss {short(measured.loss)}){_held_out_short(measured)}; more training can only overfit them.",
         "displaced": f"Chosen answers become ever less likely: {_chosen(tracker, measured)}, while the margin is {margin}.",
         "falling": f"The margin falls: {signed(measured.last)} at step {step}, after {signed(measured.peak)} at its best.",
     }
@@ -174,15 +175,15 @@ def _chosen(tracker: MarginTracker, measured: Measured) -> str:
     if not (tracker.first_logps and tracker.logps):
         return f"their reward is {signed(measured.chosen)}"
     began, now = median(tracker.first_logps), median(tracker.logps)
-    return f"their log-probability went from {began:.4g} to {now:.4g} nat per answer"
+    return f"their log-probability went from {signed(began)} to {signed(now)} nat per answer"
 
 
 def _swinging(tracker: MarginTracker, measured: Measured) -> str:
     found, times = swings(tracker), tracker.settings.limits.fluctuating.times
     many = "twice" if times == 2.0 else f"{times:g} times"
     return (
-        f"The margin swings by ±{found.now:.3g} around {signed(measured.last)}, more than {many} as much as before "
-        f"(±{found.before:.3g}), and not as small batches scatter by themselves."
+        f"The margin swings by ±{short(found.now)} around {signed(measured.last)}, more than {many} as much as before "
+        f"(±{short(found.before)}), and not as small batches scatter by themselves."
     )
 
 

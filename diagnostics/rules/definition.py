@@ -106,10 +106,10 @@ def is_finite(value: float | None) -> bool:
 
 
 def short(value: float) -> str:
-    """A number in words, three digits: 0.0512, 12.3, 8.81e+03, NaN."""
+    """A number in words, three digits and a real minus: 0.0512, −12.3, 8.81e+03, NaN. A zero has no sign."""
     if math.isnan(value):
         return "NaN"
-    return f"{value:.3g}"
+    return f"{'−' if value < 0 else ''}{abs(value):.3g}"
 
 
 def lasting(seconds: float) -> str:

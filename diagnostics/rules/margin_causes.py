@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 
 from runvitals.diagnostics.margin import MarginTracker, MarginVerdict
+from runvitals.diagnostics.margin_numerals import signed
+from runvitals.diagnostics.rules.definition import short
 from runvitals.diagnostics.types import Cause
 
 DEAD_GRADIENT = 1e-8
@@ -26,7 +28,7 @@ def optimiser_cause(tracker: MarginTracker) -> Cause:
     if gradients and max(gradients) < DEAD_GRADIENT:
         return Cause(text=text, likelihood="likely", because=f"the gradient norm is {max(gradients):.1e}")
     if gradients and rates:
-        because = f"the gradient norm is {gradients[-1]:.3g} and the learning rate {rates[-1]:.1e}"
+        because = f"the gradient norm is {short(gradients[-1])} and the learning rate {rates[-1]:.1e}"
         return Cause(text=text, likelihood="unlikely", because=because)
     return Cause(text=text, because="" if gradients or rates else "neither gradient norm nor learning rate is logged")
 
@@ -77,7 +79,7 @@ def inverted_causes(tracker: MarginTracker, verdict: MarginVerdict) -> list[Caus
             Cause(text="The training data resembles the rejected answers"),
         ]
     if held_out < 0 < training:
-        because = f"training pairs gain {training:+.3g} while held-out pairs stand at {held_out:+.3g}"
+        because = f"training pairs gain {signed(training)} while held-out pairs stand at {signed(held_out)}"
         return [
             Cause(text="Chosen and rejected are swapped in the training pairs", likelihood="likely", because=because),
             Cause(text="Chosen and rejected are swapped in the held-out pairs", because=because),
@@ -99,9 +101,7 @@ def fluctuating_causes(tracker: MarginTracker) -> list[Cause]:
     ]
     gradients = [norm for norm in tracker.grad_norms if math.isfinite(norm)]
     if gradients and max(gradients) > 10 * min(gradients):
-        because = (
-            f"the gradient norm ranges from {min(gradients):.3g} to {max(gradients):.3g} within {len(gradients)} rows"
-        )
+        because = f"the gradient norm ranges from {short(min(gradients))} to {short(max(gradients))} within {len(gradients)} rows"
         causes[0] = Cause(text=causes[0].text, likelihood="likely", because=because)
     small = "the swings are larger than batches of this size scatter by themselves"
     return [*causes, Cause(text="The batch is too small", likelihood="unlikely", because=small)]
