@@ -1,189 +1,26 @@
 """Fills a store with sample runs, through the store's public interface: `python scripts/sample_store.py HOME [--many 50]`.
 
-Synthetic curves (`sample_curves.py`), alerts in every state. For tests, screenshots and work on the dashboard without training.
+The runs are those of `sample_runs.py`, with synthetic curves (`sample_curves.py`) and alerts in every state.
+For tests, screenshots and work on the dashboard without training.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import sample_alerts
 import sample_curves as curves
+from sample_runs import SAMPLES, Sample, many
 
 from runvitals.collectors.records import NO_STEP
 from runvitals.store import Store, open_store
 from runvitals.store.types import Batch, EventRow, SeriesPoints, WatcherInfo
 
 HEALTHY_RULES = [{"rule": "loss_divergence", "state": "inactive", "reason": "", "error": ""}]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """One sample run. age_s: since its last step. kind picks the curves; probe is where its held-out margin ends."""
-
-    name: str
-    trainer: str
-    kind: str
-    step: int
-    max_steps: int
-    age_s: float
-    status: str = "running"
-    health: str = "healthy"
-    finding: str = ""
-    alerts: int = 0
-    probe: float | None = None
-    config: Mapping[str, Any] = field(default_factory=dict)
-
-
-SAMPLES = (
-    Sample(
-        name="dpo-7b-stagn-lr1e9",
-        trainer="dpo",
-        kind="stagnant",
-        step=200,
-        max_steps=200,
-        age_s=97_200,
-        status="finished",
-        health="warning",
-        finding="Margin too small",
-        alerts=1,
-        probe=0.0,
-        config={"beta": 0.1, "learning_rate": 1e-9},
-    ),
-    Sample(
-        name="sft-7b-base",
-        trainer="sft",
-        kind="sft",
-        step=300,
-        max_steps=300,
-        age_s=34_800,
-        status="finished",
-        config={"learning_rate": 2e-5},
-    ),
-    Sample(
-        name="ppo-7b-helpful-kl01",
-        trainer="ppo",
-        kind="ppo",
-        step=200,
-        max_steps=200,
-        age_s=18_120,
-        status="finished",
-        probe=1.97,
-        config={"kl_coef": 0.1},
-    ),
-    Sample(
-        name="sft-7b-filtered",
-        trainer="sft",
-        kind="masked",
-        step=120,
-        max_steps=120,
-        age_s=7_800,
-        status="finished",
-        health="critical",
-        finding="Loss hides NaN since 60",
-        alerts=2,
-    ),
-    Sample(
-        name="sft-13b-fsdp",
-        trainer="sft",
-        kind="sft",
-        step=60,
-        max_steps=300,
-        age_s=2_460,
-        status="crashed",
-        health="critical",
-        finding="Crashed: CUDA error",
-        alerts=1,
-    ),
-    Sample(
-        name="sft-13b-node2",
-        trainer="sft",
-        kind="sft",
-        step=188,
-        max_steps=300,
-        age_s=840,
-        status="stalled",
-        health="warning",
-        finding="No step for 14 min",
-        alerts=1,
-    ),
-    Sample(
-        name="dpo-7b-clean-lr3e5",
-        trainer="dpo",
-        kind="clean",
-        step=186,
-        max_steps=240,
-        age_s=3,
-        probe=3.96,
-        config={"beta": 0.1, "learning_rate": 3e-5},
-    ),
-    Sample(
-        name="grpo-math-b005",
-        trainer="grpo",
-        kind="grpo",
-        step=204,
-        max_steps=240,
-        age_s=4,
-        probe=0.447,
-        config={"beta": 0.05},
-    ),
-    Sample(
-        name="grpo-math-nobeta",
-        trainer="grpo",
-        kind="collapsed",
-        step=132,
-        max_steps=240,
-        age_s=1,
-        health="warning",
-        finding="Entropy collapse",
-        alerts=1,
-        probe=-0.010,
-        config={"beta": 0.0},
-    ),
-    Sample(
-        name="ppo-7b-helpful-kl0",
-        trainer="ppo",
-        kind="hacked",
-        step=96,
-        max_steps=200,
-        age_s=6,
-        health="critical",
-        finding="KL blow-up",
-        alerts=5,
-        probe=-3.08,
-        config={"kl_coef": 0.0},
-    ),
-    Sample(
-        name="dpo-7b-uf-b01",
-        trainer="dpo",
-        kind="stagnant",
-        step=148,
-        max_steps=200,
-        age_s=2,
-        health="critical",
-        finding="Margin stagnant",
-        alerts=3,
-        probe=0.009,
-        config={"beta": 0.1, "learning_rate": 5e-5, "dataset": {"revision": "e77ab9", "shuffle_labels": True}},
-    ),
-    Sample(
-        name="dpo-7b-b05",
-        trainer="dpo",
-        kind="clean",
-        step=0,
-        max_steps=240,
-        age_s=0,
-        status="starting",
-        health="unknown",
-        config={"beta": 0.5},
-    ),
-)
 
 
 def fill(store: Store, *, now_s: float, samples: tuple[Sample, ...] = SAMPLES) -> list[str]:
@@ -290,19 +127,6 @@ def _events(run_id: str, sample: Sample, start_s: float) -> list[EventRow]:
         )
         for kind, step, data in happened
     ]
-
-
-def many(number: int) -> tuple[Sample, ...]:
-    """The sample runs and copies of the healthy ones up to `number`."""
-    healthy = [sample for sample in SAMPLES if not sample.finding and sample.step]
-    extra = [
-        Sample(
-            **{name: getattr(healthy[at % len(healthy)], name) for name in Sample.__slots__}
-            | {"name": f"sweep-{at:03d}"}
-        )
-        for at in range(max(0, number - len(SAMPLES)))
-    ]
-    return (*extra, *SAMPLES)
 
 
 def main() -> None:
