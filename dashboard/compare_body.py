@@ -10,12 +10,13 @@ from runvitals.dashboard.compare_charts import PINNED, SIGNALS_CHARTED, Plan, ch
 from runvitals.dashboard.compare_entries import Entry, entries_of_groups, entries_of_runs
 from runvitals.dashboard.compare_groups import Band, groups_of
 from runvitals.dashboard.compare_held import held, key_of
+from runvitals.dashboard.compare_judge import Reading
 from runvitals.dashboard.compare_outcome import outcome
 from runvitals.dashboard.compare_parted import parted_words
 from runvitals.dashboard.compare_pins import keys_pinned
 from runvitals.dashboard.compare_read import Curve, Curves, Member, member, with_pins, without_pins
 from runvitals.dashboard.compare_state import MOST_GROUPINGS, MOST_IN_COLOUR, MOST_RUNS, SEEDS, Shown, query_of
-from runvitals.dashboard.compare_values import SIGNALS_COMPARED, Reading, readings, table
+from runvitals.dashboard.compare_values import SIGNALS_COMPARED, readings, table
 from runvitals.dashboard.differences import Settings, settings_table, summed_up
 from runvitals.dashboard.formatter import count
 from runvitals.store import Store

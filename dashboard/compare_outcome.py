@@ -8,9 +8,10 @@ from typing import Any
 
 from runvitals.dashboard.compare_entries import Entry
 from runvitals.dashboard.compare_groups import SEED_NAMES, natural
+from runvitals.dashboard.compare_judge import Reading
 from runvitals.dashboard.compare_read import Member
 from runvitals.dashboard.compare_state import MOST_IN_COLOUR, Shown
-from runvitals.dashboard.compare_values import Reading, signal_of, signals_of, title_of
+from runvitals.dashboard.compare_values import signal_of, signals_of, title_of
 from runvitals.dashboard.differences import Settings, flat_settings, setting_text, telling
 from runvitals.dashboard.formatter import MISSING
 from runvitals.dashboard.signal_facts import value_kind

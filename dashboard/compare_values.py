@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from scipy.special import stdtrit
 
+from runvitals.dashboard.compare_judge import CERTAIN, USUAL_ROWS, Cell, Reading, reading, usual_scatter, verdict
 from runvitals.dashboard.compare_pins import KEY, keys_pinned, signal_of_pin, title_of_pin
 from runvitals.dashboard.compare_read import Curve, Member
 from runvitals.dashboard.formatter import count, number, percent, signed
@@ -22,12 +22,6 @@ LAST_ROWS = 10
 
 LAST_SHARE = 10
 """But of no more than a tenth of a series' rows: what is measured a dozen times is read at its last row."""
-
-SLIGHT = 0.02
-"""A difference of at most this share of the baseline is called neither better nor worse."""
-
-SURE = 0.975
-"""A difference is named only where it is beyond its own 95 % interval."""
 
 SIGNALS_COMPARED = (
     "probe_margin",
@@ -51,39 +45,10 @@ _ERRORS = {"probe_margin": "probe_margin_se"}
 
 _OWN_OF_TRAINER = frozenset({"loss", "eval_loss", "grad_norm"})
 
-_CERTAIN = 1e6
-"""Degrees of freedom of an error that came with its value."""
+GOOD = {"up": "higher is better", "down": "lower is better"}
+"""Which way is good, in words; of the other signals nobody can say so."""
 
 At = Literal["last", "best"] | int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """One run's value of one signal. value: NaN where no row read is finite. error: its standard error, NaN where unknown.
-
-    freedom: degrees of freedom of that error. unsound: rows among those read that are not finite.
-    """
-
-    value: float
-    error: float = math.nan
-    freedom: float = _CERTAIN
-    rows: int = 1
-    unsound: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """What one column holds, a run's reading or a mean over runs; or why it holds nothing."""
-
-    value: float = math.nan
-    error: float = math.nan
-    freedom: float = _CERTAIN
-    spread: float = math.nan
-    runs: int = 1
-    of: int = 1
-    unsound: int = 0
-    rows: int = 0
-    missing: str = ""
 
 
 def signals_of(members: Iterable[Member]) -> list[str]:
@@ -113,7 +78,7 @@ def readings(store: Store, one: Member, at: At, curves: Mapping[str, Curve]) -> 
     """
     wanted = {name: key for name, key in one.chosen.items() if name in SIGNALS_COMPARED or name.startswith(KEY)}
     if at == "best":
-        return {name: _best(one, name, key) for name, key in wanted.items()}
+        return {name: _best(one, name, key, curves.get(key)) for name, key in wanted.items()}
     errors = {
         name: key for name, signal in _ERRORS.items() if name in wanted and (key := one.best.get(signal)) is not None
     }
@@ -129,7 +94,8 @@ def readings(store: Store, one: Member, at: At, curves: Mapping[str, Curve]) -> 
             found[name] = f"ends at {count(last)}"
         else:
             error = points.get(errors.get(name, ""))
-            found[name] = _mean(points[key], _rows(one.keys[key].count), error)
+            share = signal_of(name).kind == "percent"
+            found[name] = reading(points[key], _rows(one.keys[key].count), error, share=share)
     return found
 
 
@@ -154,6 +120,7 @@ def table(
                 "name": name,
                 "title": title_of(name),
                 "unit": "%" if signal.kind == "percent" else signal.unit,
+                "good": GOOD.get(signal.direction, ""),
                 "cells": [
                     _told(signal, cell, cells[0], best) | ({} if judged else {"verdict": ""})
                     for cell, best, judged in zip(cells, bests, alike, strict=True)
@@ -211,41 +178,27 @@ class _Span:
 
 
 def _tail(store: Store, run_id: str, keys: list[str], *, span: _Span, stride: float) -> dict[str, Floats]:
-    """At least `LAST_ROWS` rows up to the end, or all there are. Rows need not be even: where they were denser early on, it looks further back."""
-    width = 1.5 * stride * LAST_ROWS
+    """At least `USUAL_ROWS` rows up to the end, or all there are. Rows need not be even: where they were denser early on, it looks further back."""
+    width = 1.5 * stride * USUAL_ROWS
     while True:
         start = max(span.start, span.stop - width)
         points = store.read_many(run_id, keys, start=start, stop=span.stop, axis=span.axis)
-        if start == span.start or min(found.values.size for found in points.values()) >= LAST_ROWS:
+        if start == span.start or min(found.values.size for found in points.values()) >= USUAL_ROWS:
             return {key: found.values for key, found in points.items()}
         width *= 8
 
 
-def _mean(points: Floats, rows: int, error: Floats | None) -> Reading:
-    values = points[-rows:]
-    finite = values[np.isfinite(values)]
-    unsound = int(values.size - finite.size)
-    if not finite.size:
-        return Reading(value=math.nan, rows=int(values.size), unsound=unsound)
-    found = Reading(value=float(finite.mean()), rows=int(values.size), unsound=unsound)
-    scatter = float(finite.std(ddof=1)) / math.sqrt(finite.size) if finite.size > 1 else math.nan
-    known = error[-rows:][np.isfinite(error[-rows:])] if error is not None else np.empty(0)
-    sampled = math.sqrt(float(np.mean(known**2))) if known.size else math.nan
-    # The mean of repeated readings on the same pairs is no surer than one of them: the pairs are the sample. But where the readings
-    # themselves are apart (a run that blew up) that is the larger doubt.
-    if known.size and not scatter > sampled:
-        return replace(found, error=sampled)
-    return replace(found, error=scatter, freedom=finite.size - 1) if finite.size > 1 else found
-
-
-def _best(one: Member, name: str, key: str) -> Reading | str:
-    """The best value of the whole run, for signals with a direction."""
+def _best(one: Member, name: str, key: str, curve: Curve | None) -> Reading | str:
+    """The best value of the whole run, for signals with a direction; as sure as the run's curve is smooth, where it is known."""
     signal = signal_of(name)
     # The one fastest step of a run says nothing about the run.
     if signal.group == "throughput" or signal.direction not in ("up", "down"):
         return "no best"
     latest = one.keys[key]
-    return Reading(value=latest.best_max if signal.direction == "up" else latest.best_min, unsound=latest.nonfinite)
+    value = latest.best_max if signal.direction == "up" else latest.best_min
+    return Reading(
+        value=value, doubt=math.nan if curve is None else usual_scatter(curve.mean), unsound=latest.nonfinite
+    )
 
 
 def _cell(readings_of: Sequence[Mapping[str, Reading | str]], column: Sequence[int], name: str) -> Cell:
@@ -257,14 +210,17 @@ def _cell(readings_of: Sequence[Mapping[str, Reading | str]], column: Sequence[i
     unsound, rows = sum(one.unsound for one in read), sum(one.rows for one in read)
     if len(column) == 1:
         (only,) = read
-        return Cell(value=only.value, error=only.error, freedom=only.freedom, unsound=unsound, rows=rows)
+        told_of = ("value", "error", "doubt", "freedom", "steady", "reach", "far")
+        return Cell(**{name: getattr(only, name) for name in told_of}, unsound=unsound, rows=rows)
     values = np.array([one.value for one in sound])
     spread = float(values.std(ddof=1)) if values.size > 1 else math.nan
+    error = spread / math.sqrt(values.size) if values.size > 1 else math.nan
     return Cell(
         value=float(values.mean()) if values.size else math.nan,
         spread=spread,
-        error=spread / math.sqrt(values.size) if values.size > 1 else math.nan,
-        freedom=values.size - 1 if values.size > 1 else _CERTAIN,
+        error=error,
+        doubt=error,
+        freedom=values.size - 1 if values.size > 1 else CERTAIN,
         runs=int(values.size),
         of=len(column),
         unsound=unsound,
@@ -296,27 +252,8 @@ def _told(signal: Signal, cell: Cell, baseline: Cell, best: Cell | None) -> dict
         return told
     delta = cell.value - baseline.value
     told["delta"] = signed(100 * delta) if signal.kind == "percent" else signed(delta)
-    told["verdict"] = better(signal, cell, baseline)
+    told["verdict"] = verdict(signal, cell, baseline)
     return told
-
-
-def better(signal: Signal, cell: Cell, baseline: Cell) -> str:
-    """Better or worse, for signals with a direction; nothing for a difference that is slight or within its 95 % interval."""
-    delta = cell.value - baseline.value
-    slight = SLIGHT * (1.0 if signal.kind == "percent" else abs(baseline.value))
-    if abs(delta) <= slight or signal.direction not in ("up", "down") or abs(delta) <= _half_width(cell, baseline):
-        return ""
-    return "better" if (delta > 0) == (signal.direction == "up") else "worse"
-
-
-def _half_width(cell: Cell, baseline: Cell) -> float:
-    """Half of the 95 % interval of the difference (Welch 1947); what is not known of one side is taken from the other, 0 of neither."""
-    known = [one for one in (cell, baseline) if math.isfinite(one.error)]
-    total = sum(one.error**2 for one in known)
-    if total == 0:
-        return 0.0
-    freedom = total**2 / sum(one.error**4 / one.freedom for one in known)
-    return float(stdtrit(max(1.0, freedom), SURE)) * math.sqrt(total * 2 / len(known))
 
 
 def _written(signal: Signal, value: float) -> str:
