@@ -122,11 +122,6 @@ def start_dashboard(settings: Settings, *, host: str, port: int, names: Sequence
     return tethered.start(words, _environment(settings, ()), out=subprocess.DEVNULL)
 
 
-def dashboard_command(*, host: str, port: int, names: Sequence[str] = ()) -> list[str]:
-    """The command that serves the dashboard."""
-    return [sys.executable, "-m", *dashboard_words(host=host, port=port, names=names)]
-
-
 def dashboard_words(*, host: str, port: int, names: Sequence[str] = ()) -> list[str]:
     """Module and arguments that serve the dashboard. Theme and safety settings lie beside the app, in its own configuration."""
     return [

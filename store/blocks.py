@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import numpy as np
 from sqlalchemy import Connection, Row, bindparam, select
 
-from runvitals.collectors.records import NO_STEP
 from runvitals.store.codec import CodecError, longer_tail, unpack_clock, unpack_tail, unpack_values
 from runvitals.store.levels import Buckets, unpack_buckets
 from runvitals.store.schema import blocks, clocks, series, tails
@@ -243,16 +242,6 @@ def buckets(row: Row[Any], head: SeriesHead, known: dict[bytes, Ints] | None = N
 
 def _named(error: CodecError, head: SeriesHead) -> CodecError:
     return CodecError(f"series {head.key!r} of run {head.run_id!r} is damaged ({error})")
-
-
-def bounds_of_points(points: SeriesPoints) -> Mapping[str, Any]:
-    """The range columns of a block of points."""
-    return {
-        "min_step": int(points.steps.min(initial=2**62)),
-        "max_step": int(points.steps.max(initial=NO_STEP)),
-        "min_time_s": float(points.times_s.min()),
-        "max_time_s": float(points.times_s.max()),
-    }
 
 
 def bounds_of_buckets(found: Buckets) -> Mapping[str, Any]:

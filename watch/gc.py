@@ -156,13 +156,6 @@ def _left_over(asked: Sweep) -> Iterator[Line]:
             finish(folder)
 
 
-def _folders(journals: Path) -> list[Path]:
-    try:
-        return sorted(entry for entry in journals.iterdir() if entry.is_dir())
-    except FileNotFoundError:
-        return []
-
-
 def _bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
 

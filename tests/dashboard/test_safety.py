@@ -17,7 +17,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
 
 from runvitals.store import Store
-from runvitals.up import allowed_hosts, dashboard_command
+from runvitals.up import allowed_hosts, dashboard_words
 
 APP = Path(__file__).parent.parent.parent / "dashboard" / "app.py"
 
@@ -99,13 +99,13 @@ def test_an_error_in_a_page_tells_the_log_of_its_inside_and_nobody_else(
 )
 def test_which_names_the_dashboard_answers_to(host: str, names: tuple[str, ...], allowed: tuple[str, ...]) -> None:
     assert allowed_hosts(host, names) == allowed
-    command = dashboard_command(host=host, port=1, names=names)
+    command = dashboard_words(host=host, port=1, names=names)
     given = [command[at + 1] for at, word in enumerate(command) if word == "--server.allowedHosts"]
     assert tuple(given) == allowed
 
 
 def test_a_name_that_was_allowed_is_answered(store: Store, beating: None, serve: Serve) -> None:
-    allowed = dashboard_command(host="127.0.0.1", port=1, names=["vitals.example"])
+    allowed = dashboard_words(host="127.0.0.1", port=1, names=["vitals.example"])
     address, _ = serve(APP, *allowed[allowed.index("--server.allowedHosts") :])
     assert answer(address, Host="vitals.example", Origin="https://vitals.example") == 101
     assert answer(address, Host=f"localhost:{urlsplit(address).port}") == 101

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runvitals.diagnostics.types import Happening, Pulse, Reading, Row, RuleSpec, RunContext, Sample, Severity
+from runvitals.diagnostics.types import Happening, Pulse, Reading, Row, RuleSpec, RunContext, Sample
 
 READINGS = {
     "u": Reading(state="unknown", reason="needs more"),
@@ -65,10 +65,3 @@ class _Playing:
 def loss_row(step: int, loss: float = 1.0) -> Row:
     """A row with a loss, one second after the one before."""
     return Row(time_s=1000.0 + step, step=step, values={"loss": loss})
-
-
-def severity_of(letter: str) -> Severity:
-    """The severity that a letter stands for."""
-    reading = READINGS[letter]
-    assert reading is not None
-    return reading.severity

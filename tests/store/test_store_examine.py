@@ -13,8 +13,6 @@ import pytest
 from runvitals.store import Store, open_store
 from runvitals.store.types import WatcherInfo
 
-DAY_S = 86_400.0
-
 
 @pytest.fixture
 def path(tmp_path: Path, batch_of: Any, points_of: Any) -> Path:
