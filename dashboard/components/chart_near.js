@@ -6,7 +6,7 @@ const NEAR = "400px";
 const SETTLES_MS = 100;
 const BETWEEN_MS = 500;
 const LEAVES_MS = 3000;
-const ANSWER_MS = 5000;
+const ANSWER_MS = 10000;
 
 export class Near {
   // tell({id, blocks, axis}): blocks by id, and series that the page's axis needs, as `axis()` gives them.
@@ -80,16 +80,17 @@ export class Near {
     this.look();
   }
 
-  // Resolves once the block has its newest points wherever it stands, or nobody answers.
-  async brought(node) {
-    if (this.told.has(this.blocks.get(node))) return;
-    this.sought.add(node);
+  // Resolves once the blocks have their newest points wherever they stand, or nobody answers.
+  async brought(...nodes) {
+    const sought = nodes.filter((node) => !this.told.has(this.blocks.get(node)));
+    if (!sought.length) return;
+    for (const node of sought) this.sought.add(node);
     await new Promise((done) => {
       this.waiting.push(done);
       setTimeout(done, ANSWER_MS);
       this.say();
     });
-    this.sought.delete(node);
+    for (const node of sought) this.sought.delete(node);
     this.look();
   }
 

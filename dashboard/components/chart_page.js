@@ -205,6 +205,14 @@ export class ChartPage extends ChartSight {
     this.after?.();
   }
 
+  // Draws every chart that holds something, in sight or not, before this returns.
+  drawEach() {
+    if (!globalThis.Plotly || !this.clockSpecs) return;
+    this.keepTime();
+    this.extent = null;
+    for (const chart of this.charts) chart.draw({ unseen: true });
+  }
+
   keepTime() {
     this.clocks = Object.fromEntries(Object.entries(this.clockSpecs ?? {}).map(([name, spec]) => [name, this.clock(name, spec)]));
   }

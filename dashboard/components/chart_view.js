@@ -98,8 +98,9 @@ export class ChartView {
     return [versions.join(), axes.join(), page.viewVersion, page.marksVersion, page.theme.version, this.frame.clientWidth, JSON.stringify(spec)].join("|");
   }
 
-  async draw() {
-    if (!this.onScreen || !this.frame.clientWidth) return;
+  // unseen: also where it is out of sight.
+  async draw({ unseen = false } = {}) {
+    if (!(this.onScreen || unseen) || !this.frame.clientWidth) return;
     if (this.spec.series.every((one) => this.page.loading(one.id))) return this.waits();
     const fingerprint = this.fingerprint();
     if (fingerprint === this.drawn) return;
