@@ -79,6 +79,7 @@ _KEYS: dict[str, str] = {
     "data_wait_s": "perf/data_wait_s",
     "generation_time_s": "timing_s/gen time/ppo/generate perf/generation_time_s",
     "optimizer_time_s": "perf/optimizer_time_s",
+    "forward_time_s": "perf/forward_time_s",
     "evaluation_time_s": "perf/eval_time_s eval_runtime timing_s/testing",
     "save_time_s": "perf/save_time_s timing_s/save_checkpoint",
     "tokens_per_s": "perf/throughput throughput train_tokens_per_second tok/s perf/tokens_per_s",

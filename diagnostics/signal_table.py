@@ -106,6 +106,7 @@ step_time_s        | Step time              | s                  | down   | seco
 data_wait_s        | Data wait              | s                  | down   | seconds | throughput   | seconds of a step spent waiting for its batch | a small share of the step
 generation_time_s  | Generation time        | s                  | down   | seconds | throughput   | seconds of a step spent generating answers |
 optimizer_time_s   | Optimiser time         | s                  | down   | seconds | throughput   | seconds of a step spent in the optimiser; on a GPU, to queue its kernels | steady, a small share of the step
+forward_time_s     | Forward time           | s                  | down   | seconds | throughput   | seconds of a step spent in the forward pass of one process, where several train | steady, alike on all ranks
 evaluation_time_s  | Evaluation time        | s                  | down   | seconds | throughput   | seconds that one evaluation took, beside the steps | a small share of the training time
 save_time_s        | Checkpoint time        | s                  | down   | seconds | throughput   | seconds that writing one checkpoint took, beside the steps | a small share of the training time
 tokens_per_s       | Tokens                 | tokens/s           | up     | plain   | throughput   | tokens trained on a second | steady

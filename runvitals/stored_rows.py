@@ -11,6 +11,7 @@ from operator import attrgetter
 import numpy as np
 
 from runvitals.collectors.records import NO_STEP, is_none
+from runvitals.diagnostics.rank_rows import rank_row, timed
 from runvitals.diagnostics.types import Happening, Row
 from runvitals.store.store import Store
 from runvitals.store.types import SeriesPoints
@@ -19,7 +20,7 @@ HAPPENINGS = ("resume", "eval", "checkpoint", "phase", "trainer", "config", "fin
 """Event kinds that rules need to know."""
 
 OTHER_RANKS = "rank/"
-"""Keys that start so are another process's own, which no rule reads."""
+"""Keys that start so are another process's own, of which rules read its times only (`rank_rows`)."""
 
 
 VALUES_AT_ONCE = 2_000_000
@@ -44,10 +45,14 @@ def stored_stream(store: Store, run_id: str) -> Iterator[Row | Happening]:
 
 def stored_rows(store: Store, run_id: str, *, values_at_once: int = VALUES_AT_ONCE) -> Iterator[Row]:
     """The rows by time: the values that one time and step have in common were logged at once. A stored None is None again."""
-    counts = {key: told.count for key, told in store.keys(run_id).items() if not key.startswith(OTHER_RANKS)}
+    counts = {key: told.count for key, told in store.keys(run_id).items() if _is_judged(key)}
     for start_s, stop_s in _stretches(store, run_id, counts, values_at_once):
         series = store.read_many(run_id, list(counts), start=start_s, stop=stop_s, axis="time", generation="all")
         yield from _rows(series)
+
+
+def _is_judged(key: str) -> bool:
+    return not key.startswith(OTHER_RANKS) or timed(key) is not None
 
 
 def _stretches(
@@ -76,19 +81,22 @@ def _rows(series: Mapping[str, SeriesPoints]) -> Iterator[Row]:
     steps = np.concatenate([series[key].steps for key in names])
     owners = np.repeat(np.arange(len(names)), [len(series[key].steps) for key in names])
     values = np.concatenate([series[key].values for key in names])
-    order = np.lexsort((owners, steps, times))
-    times, steps = times[order], steps[order]
+    of_name = [found[0] if (found := timed(name)) is not None else 0 for name in names]
+    ranks = np.array(of_name)[owners]
+    order = np.lexsort((owners, steps, ranks, times))
+    times, steps, ranks = times[order], steps[order], ranks[order]
     is_first = np.ones(len(times), dtype=bool)
-    is_first[1:] = (times[1:] != times[:-1]) | (steps[1:] != steps[:-1])
+    is_first[1:] = (times[1:] != times[:-1]) | (ranks[1:] != ranks[:-1]) | (steps[1:] != steps[:-1])
     edges = [*np.flatnonzero(is_first).tolist(), len(times)]
-    listed_times, listed_steps = times.tolist(), steps.tolist()
+    listed_times, listed_steps, listed_ranks = times.tolist(), steps.tolist(), ranks.tolist()
     listed_owners, listed_values = owners[order].tolist(), values[order].tolist()
     for begin, end in pairwise(edges):
-        yield Row(
-            time_s=listed_times[begin],
-            step=None if listed_steps[begin] == NO_STEP else listed_steps[begin],
-            values={
-                names[owner]: None if value != value and is_none(value) else value
-                for owner, value in zip(listed_owners[begin:end], listed_values[begin:end], strict=True)
-            },
-        )
+        time_s, rank = listed_times[begin], listed_ranks[begin]
+        step = None if listed_steps[begin] == NO_STEP else listed_steps[begin]
+        logged = {
+            names[owner]: None if value != value and is_none(value) else value
+            for owner, value in zip(listed_owners[begin:end], listed_values[begin:end], strict=True)
+        }
+        row = Row(time_s=time_s, step=step, values=logged) if rank == 0 else rank_row(time_s, step, rank, logged)
+        if row is not None:
+            yield row

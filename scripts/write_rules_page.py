@@ -33,7 +33,7 @@ underfitting, the scale of a reward model, length that may explain a reward. Thr
 rule left it, and *False alarms* why.
 
 The codes are the catalogue's. Two of its items live in another rule: a start that takes too long (S2) in `progress_stalled`, a spike that does
-not recover (D4) in `loss_spike` and `loss_divergence`. Times of single ranks are not logged, so R5 reads utilisation only.
+not recover (D4) in `loss_spike` and `loss_divergence`. R5 is two rules: `rank_straggler` reads the ranks' own times, `rank_imbalance` utilisation.
 
 *Tried on* counts real runs: published logs, and tiny runs of the corpus ([scoring.md](scoring.md)), healthy and broken on purpose, of the
 halves that thresholds were fitted on; `scripts/measure_rule_evidence.py` counts them. Many rules have met no real run with their fault yet.

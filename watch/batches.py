@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runvitals.collectors.records import NO_STEP, NONE_BITS, Beat, Event, Record, Rows, Start, is_none
+from runvitals.diagnostics.rank_rows import rank_row
 from runvitals.diagnostics.signals import NODE
 from runvitals.diagnostics.types import Row
 from runvitals.store.types import Batch, EventRow, SeriesPoints
@@ -157,8 +158,17 @@ def rows(block: Rows) -> Iterator[Row]:
         yield Row(time_s=time_s, step=None if step == NO_STEP else step, values=dict(zip(keys, restored, strict=True)))
 
 
-def node_rows(block: Rows) -> Iterator[Row]:
-    """What the rows of another rank say of its machine. They have no step: the first rank counts the steps."""
+def other_rows(block: Rows, rank: int) -> Iterator[Row | float]:
+    """What the rows of another rank say of its machine and of its own steps; the time of those that say neither.
+
+    They have no step: the first rank counts the steps.
+    """
     for row in rows(block):
-        values = {key: value for key, value in row.values.items() if key.startswith(NODE)}
-        yield Row(time_s=row.time_s, step=None, values=values)
+        machine = {key: value for key, value in row.values.items() if key.startswith(NODE)}
+        times = rank_row(row.time_s, row.step, rank, row.values)
+        if machine:
+            yield Row(time_s=row.time_s, step=None, values=machine)
+        if times is not None:
+            yield times
+        elif not machine:
+            yield row.time_s

@@ -52,13 +52,13 @@ class Diagnosis:
         return self._next()[1] is None
 
     def _next(self) -> tuple[Lane | None, Item | None]:
-        """The item that was written first, and its rank."""
+        """The item that was written first, and its rank; of several at one moment that of the lowest."""
         first: tuple[Lane | None, Item | None] = (None, None)
-        first_s = float("inf")
+        first_s = (float("inf"), 0)
         for lane in self._lanes.values():
             item = lane.head()
-            if item is not None and (first[1] is None or time_of(item) < first_s):
-                first, first_s = (lane, item), time_of(item)
+            if item is not None and (first[1] is None or (time_of(item), lane.rank) < first_s):
+                first, first_s = (lane, item), (time_of(item), lane.rank)
         return first
 
     def _take(self, item: Item, lane: Lane) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from runvitals.diagnostics.rank_rows import timed
 from runvitals.diagnostics.signals import NODE
 
 _SAMPLED = re.compile(r"host/|gpu/\d+/", re.ASCII)
@@ -38,5 +39,5 @@ def named(keys: tuple[str, ...], rank: int, host: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def judged(keys: tuple[str, ...]) -> bool:
-    """Whether rules read rows of another rank with these keys: only what its machine says."""
-    return any(key.startswith(NODE) for key in keys)
+    """Whether rules read rows of another rank with these keys: only what they say of its machine and of its own steps."""
+    return any(key.startswith(NODE) or timed(key) is not None for key in keys)

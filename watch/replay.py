@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from runvitals.collectors.records import Beat, Event, Record, Rows, Start
 from runvitals.diagnostics.types import Row
-from runvitals.watch.batches import node_rows, row_times, rows
+from runvitals.watch.batches import other_rows, row_times, rows
 from runvitals.watch.naming import judged
 from runvitals.watch.tail import Journals, Tail
 
@@ -92,7 +92,7 @@ def _items(record: Record, rank: int) -> Iterator[Item]:
         return iter((record,))
     if rank == 0:
         return rows(record)
-    return node_rows(record) if judged(record.keys) else iter(row_times(record))
+    return other_rows(record, rank) if judged(record.keys) else iter(row_times(record))
 
 
 def time_of(item: Item) -> float:

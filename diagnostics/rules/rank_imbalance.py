@@ -15,7 +15,7 @@ SPEC = RuleSpec(
     title="Devices share the work unevenly",
     family="resource",
     summary="Over 120 samples and 10 minutes of training the median utilisation of a device that works at all is half, or less, of the busiest "
-    "one's. Information only: times of single ranks are not logged, and other jobs may use the machine's devices.",
+    "one's. Information only: other jobs may use the machine's devices, and waiting counts as work; `rank_straggler` reads the ranks' own times.",
     main_signal="gpu_utilization",
     signals=("gpu_utilization",),
     clear=60,

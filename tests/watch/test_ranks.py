@@ -6,13 +6,18 @@ import math
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from runvitals.collectors.options import Options
 from runvitals.collectors.run import Run
+from runvitals.diagnostics.catalogue import default_rules
+from runvitals.diagnostics.replay import replay
+from runvitals.diagnostics.types import RunContext
 from runvitals.store.types import AlertRow
+from runvitals.stored_rows import stored_stream
 
 RANK = """
 import os, socket, sys
@@ -152,3 +157,43 @@ def test_launch_that_comes_back_with_fewer_ranks_ends_the_run(scene: Any, monkey
     assert not any(scene.journals.iterdir())
     for rank in killed:
         rank.finish()
+
+
+def training_with_a_straggler(scene: Any, monkeypatch: pytest.MonkeyPatch, *, passes: int) -> list[Run]:
+    """Two ranks over 200 steps of 3 s, of which the second spends longer on its batches; a watcher looks now and then, and starts anew."""
+    ranks = [record(scene, monkeypatch, rank) for rank in range(2)]
+    ranks[0].event("trainer", {"kind": "sft", "max_steps": 200})
+    ranks[0].phase("train")
+    for step in range(1, 201):
+        scene.clock.now_s += 3.0
+        for rank, run in enumerate(ranks):
+            run.log({"perf/step_time_s": 3.0, "perf/data_wait_s": 0.1 + 0.9 * rank + 0.01 * math.sin(step)}, step=step)
+            scene.clock.now_s += 0.001
+        if passes and step % (200 // passes) == 0:
+            watcher = scene.watcher()
+            watcher.run_once()
+            watcher.close()
+    return ranks
+
+
+def test_straggler_is_found_live_after_restarts_late_and_in_a_back_test(
+    tmp_path: Path, scene_in: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = []
+    for name, passes in (("late", 0), ("live", 13)):
+        scene = scene_in(tmp_path / name)
+        ranks = training_with_a_straggler(scene, monkeypatch, passes=passes)
+        watcher = scene.watcher()
+        watcher.run_once()
+        said.append([(row.id, row.severity, row.fired_step, row.detail["sentence"]) for row in alerts(scene)])
+        for run in ranks:
+            run.finish()
+        watcher.run_once()
+        watcher.close()
+        (info,) = scene.store.runs()
+        context = RunContext(run_id=info.id, trainer="sft", started_s=info.created_s)
+        again = replay(stored_stream(scene.store, info.id), context, default_rules()).alerts()
+        said.append([(one.id, one.severity, one.fired_step, one.sentence) for one in again if one.severity != "info"])
+    assert said[0][0][0].split(":")[1] == "rank_straggler"
+    assert said[0][0][3].startswith("Rank 1 of 2")
+    assert said[1:] == [said[0]] * 3

@@ -16,6 +16,7 @@ from runvitals.diagnostics.replay import replay
 from runvitals.diagnostics.types import Row, RunContext
 from runvitals.stored_rows import stored_stream
 from tests.diagnostics.test_whole_catalogue import rows_of
+from tests.watch.conftest import after_its_beat
 
 KINDS = ("sft", "dpo", "ppo", "grpo")
 TIMED = {rule.spec.name for rule in default_rules() if rule.spec.timed}
@@ -43,6 +44,8 @@ def hostile(seed: int, kind: str, leaps_s: Sequence[float], least_s: float, rank
             pieces.append(
                 (0.0, 1, step, {"loss": draw.choice((float("nan"), 1e9)), "gpu/0/utilization": draw.random()})
             )
+        if ranks > 1 and draw.random() < 0.95:
+            pieces.append((0.0, 1, step, {"perf/step_time_s": 9.0, "perf/data_wait_s": draw.choice((4.0, 8.0))}))
     return pieces
 
 
@@ -54,7 +57,7 @@ def told(
     for rank in range(2):
         monkeypatch.setenv("RANK", str(rank))
         options = Options(run_id="the-run", sample=False, heartbeat_s=3600.0, clock=scene.clock)
-        runs.append(Run(scene.journals, "p", name="hostile", config={"beta": 0.1}, options=options))
+        runs.append(after_its_beat(Run(scene.journals, "p", name="hostile", config={"beta": 0.1}, options=options)))
     runs[0].event("trainer", {"kind": kind, "max_steps": 120})
     watcher = scene.watcher(notifiers=[])
     done = turn = 0
