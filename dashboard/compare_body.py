@@ -114,7 +114,11 @@ def frame(found: Comparison, others: Sequence[RunInfo], *, picked: bool = False)
         _pinned(top, lost),
         {"id": "margin", "title": "", "blocks": [*(margin or [_no_margin()]), differs]},
         {"id": "charts", "title": "", "blocks": small},
-        {"id": "against", "title": "Against the baseline", "blocks": [{"id": "table", "kind": "table", "span": 12}]},
+        {
+            "id": "against",
+            "title": "Against the baseline" if len(found.runs) > 1 else "Values",
+            "blocks": [{"id": "table", "kind": "table", "span": 12}],
+        },
     ]
     if len(found.members) > 2 and found.settings.unequal:
         block = {"id": "outcome", "kind": "outcome", "span": 12}
@@ -214,6 +218,7 @@ def _foot(found: Comparison) -> list[dict[str, str]]:
     marks = [
         {"mark": "≠", "text": "parted: from here to the end the difference is beyond both runs' own noise"},
         {"mark": "", "text": "worse, better: only for signals that have a direction, and beyond the 95 % interval"},
+        {"mark": "", "text": "in bold: the best, and those not worse than it"},
     ]
     if found.grouped:
         spread = "± one standard deviation" if found.shown.spread == "std" else "95 % interval of the mean"

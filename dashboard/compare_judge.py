@@ -9,6 +9,7 @@ merely noisy stay as they are, and the error is then that of Welch's test. Where
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -161,6 +162,18 @@ def verdict(signal: Signal, cell: Cell, baseline: Cell) -> str:
     if not cell.far + baseline.far or _differs_without(signal, delta, cell, baseline):
         return word
     return f"{word}, by {_rows(cell)}" if cell.far else f"{word}, by {_rows(baseline)} of the baseline"
+
+
+def leaders(signal: Signal, cells: Sequence[Cell]) -> frozenset[int]:
+    """Places of the best cell and of those that are not worse than it; none where no cell is worse, or the signal has no direction."""
+    valued = [place for place, cell in enumerate(cells) if math.isfinite(cell.value)]
+    if signal.direction not in ("up", "down") or len(valued) < 2:
+        return frozenset()
+    best = (max if signal.direction == "up" else min)(valued, key=lambda place: cells[place].value)
+    found = frozenset(
+        place for place in valued if place == best or not verdict(signal, cells[place], cells[best]).startswith("worse")
+    )
+    return found if len(found) < len(valued) else frozenset()
 
 
 def _differs_without(signal: Signal, delta: float, cell: Cell, baseline: Cell) -> bool:

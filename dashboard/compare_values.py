@@ -9,7 +9,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from runvitals.dashboard.compare_judge import CERTAIN, USUAL_ROWS, Cell, Reading, reading, usual_scatter, verdict
+from runvitals.dashboard.compare_judge import (
+    CERTAIN,
+    USUAL_ROWS,
+    Cell,
+    Reading,
+    leaders,
+    reading,
+    usual_scatter,
+    verdict,
+)
 from runvitals.dashboard.compare_pins import KEY, keys_pinned, signal_of_pin, title_of_pin
 from runvitals.dashboard.compare_read import Curve, Member
 from runvitals.dashboard.formatter import count, number, percent, signed
@@ -114,6 +123,8 @@ def table(
         signal = signal_of(name)
         alike = [comparable(name, members, (*columns[0], *column)) for column in columns]
         cells = [_cell(readings_of, column, name) for column in columns]
+        whole = comparable(name, members, [place for column in columns for place in column])
+        leads = leaders(signal, cells) if whole else frozenset[int]()
         bests = [_cell(bests_of, column, name) for column in columns] if bests_of else [None] * len(cells)
         rows.append(
             {
@@ -122,8 +133,10 @@ def table(
                 "unit": "%" if signal.kind == "percent" else signal.unit,
                 "good": GOOD.get(signal.direction, ""),
                 "cells": [
-                    _told(signal, cell, cells[0], best) | ({} if judged else {"verdict": ""})
-                    for cell, best, judged in zip(cells, bests, alike, strict=True)
+                    _told(signal, cell, cells[0], best)
+                    | ({} if judged else {"verdict": ""})
+                    | ({"lead": True} if place in leads else {})
+                    for place, (cell, best, judged) in enumerate(zip(cells, bests, alike, strict=True))
                 ],
             }
         )

@@ -9,6 +9,7 @@ import { count } from "./format.js";
 const MOST_RINGS = 40;
 const CROSS_PX = 11;
 const DOT_PX = 7;
+const MOST_BANDS = 2;
 
 export function withAlpha(hex, alpha) {
   const value = parseInt(hex.slice(1), 16);
@@ -96,7 +97,7 @@ function bandTrace(part, color, alpha) {
     }
     start = stop + 1;
   }
-  return { ...quiet, type: "scatter", mode: "lines", x, y, fill: "toself", fillcolor: withAlpha(color, alpha), line: { width: 0.6, color: withAlpha(color, 0.34) } };
+  return { ...quiet, type: "scatter", mode: "lines", x, y, fill: "toself", fillcolor: withAlpha(color, alpha), line: { width: 0.6, color: withAlpha(color, Math.min(0.34, 2.2 * alpha + 0.1)) } };
 }
 
 const quiet = { hoverinfo: "skip", showlegend: false };
@@ -194,9 +195,11 @@ function curveTraces(all, theme) {
   const out = all.filter(({ spec }) => spec.style === "faint").map(({ part }) => lineTrace(part, part.line, { color: theme.ink3, width: 1, alpha: 0.38 }));
   const seen = all.filter(({ spec }) => spec.style !== "faint");
   for (const { superseded } of seen) if (superseded) out.push(...supersededTraces(superseded, theme));
+  // Many bands over one another are one blob in which nobody is found: together they are no darker than two.
+  const thinner = Math.min(1, MOST_BANDS / seen.filter(({ part, spec }) => part.banded || spec.error).length);
   for (const { part, spec } of seen) {
     if (spec.style === "rings") continue;
-    if (part.banded || spec.error) out.push(bandTrace(part, spec.color, theme.dark ? 0.24 : 0.16));
+    if (part.banded || spec.error) out.push(bandTrace(part, spec.color, (theme.dark ? 0.24 : 0.16) * thinner));
     if (part.scattered) out.push(dotTrace(part, spec.color));
     else if (part.raw) out.push(lineTrace(part, part.columns.mean, { color: spec.color, width: 1, alpha: 0.34, dots: single(part) }));
   }

@@ -3,6 +3,7 @@
 
 import { el, setAttribute, setText } from "./base.js";
 import { keySwatch } from "./chart_dom.js";
+import { copyButton, settingsMarkdown } from "./compare_copy.js";
 import { choose } from "./compare_state.js";
 import { count } from "./format.js";
 
@@ -33,7 +34,7 @@ export function drawDiffers(node, { block, state: page }) {
   fold.hidden = !block.some.length;
   const many = block.rows.length + block.some.length;
   node.replaceChildren(
-    el("div", { class: "section-head" }, el("h2", {}, "What differs"), el("span", { class: "section-sentence" }, block.sentence), many >= SEARCHED_FROM ? find : ""),
+    el("div", { class: "section-head" }, el("h2", {}, "What differs"), el("span", { class: "section-sentence" }, block.sentence), many >= SEARCHED_FROM ? find : "", many ? copyButton("Copy", { text: () => settingsMarkdown(block), title: "Copy as a Markdown table", instead: "No clipboard here" }) : ""),
     many ? el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Settings that differ" }, el("table", { class: `differs-table${block.summed ? " summed" : ""}` }, el("thead", {}, heads(block)), parts.all, fold, parts.some), parts.none) : "",
     el("p", { class: "small ink2" }, block.foot));
   drawRows(state);

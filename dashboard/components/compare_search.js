@@ -8,6 +8,11 @@ const PAUSE_MS = 120;
 const AGAIN_MS = 1500;
 
 export class CompareSearch extends SignalSearch {
+  constructor(state) {
+    super(state);
+    this.node.classList.add("counted");
+  }
+
   // signals: {text, rows, more}, the answer to what was typed some time ago, or nothing yet.
   draw(head, signals) {
     setAttribute(this.input, "placeholder", "Find any logged signal");

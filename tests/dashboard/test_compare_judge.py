@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from runvitals.dashboard.compare_judge import CERTAIN, Cell, Reading, reading, usual_scatter, verdict
+from runvitals.dashboard.compare_judge import CERTAIN, Cell, Reading, leaders, reading, usual_scatter, verdict
 from runvitals.diagnostics.signals import SIGNALS
 
 LOSS, MARGIN, ACCURACY, GRAD_NORM = (
@@ -101,3 +101,9 @@ def test_rows_that_are_not_finite_are_left_out_and_counted() -> None:
 def test_the_usual_scatter_needs_a_few_rows_and_is_blind_to_trends() -> None:
     assert math.isnan(usual_scatter(np.arange(4.0)))
     assert usual_scatter(np.linspace(0.0, 100.0, 40)) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_the_best_lead_and_those_that_are_not_worse_than_it() -> None:
+    cells = [read(0.5 + NOISE), read(0.501 + NOISE[::-1]), read(0.9 + NOISE), Cell(missing="not logged")]
+    assert leaders(LOSS, cells) == {0, 1}
+    assert leaders(LOSS, cells[:2]) == leaders(LOSS, cells[2:]) == leaders(GRAD_NORM, cells) == frozenset()
