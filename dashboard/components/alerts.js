@@ -6,6 +6,7 @@ import { el, heartbeat, keyed, kept, mutedText, received, seriesColors, setAttri
 import { save } from "./chart_export.js";
 import { deedSender } from "./deeds.js";
 import { age, count } from "./format.js";
+import { pageKeys, rove } from "./keys.js";
 import { notifyButton } from "./notifications.js";
 import { pageLink } from "./pages.js";
 import { searchField } from "./search.js";
@@ -48,7 +49,10 @@ function build(parent) {
   state.tabs = el("div", { class: "segments", role: "group", "aria-label": "State" });
   state.troubles = el("div", { class: "troubles", role: "status" });
   state.list = el("div", { class: "list" });
-  state.cards = el("div", { onkeydown: (event) => walk(event) });
+  state.cards = el("div", { role: "group", "aria-label": "Incidents", onkeydown: (event) => state.stops.walk(event) });
+  const stops = () => [...state.cards.querySelectorAll(".card")];
+  state.stops = rove(state.cards, { items: stops, first: () => stops().find((card) => card.getAttribute("aria-current") === "true") });
+  state.keys = pageKeys({ keys: [["↑ ↓ Home End", "from incident to incident"], ["Enter", "shows it in full"]], search: state.search.focus });
   state.nothing = el("p", { class: "none", hidden: true });
   state.mutes = el("div");
   state.standing = el("div", { class: "standing", hidden: true }, el("h3", {}, "Mutes that stand"), state.mutes);
@@ -66,7 +70,7 @@ function build(parent) {
     el("div", { class: "title" }, el("h1", {}, "Alerts"), state.count, el("div", { class: "controls" }, notifyButton(), pageLink("backtest", {}, { class: "button" }, "Back-test"), state.tabs, state.search.node)),
     state.troubles,
     el("div", { class: "panes" }, state.list, state.detail.node, state.teaching),
-    el("div", { class: "foot" }, marks, el("span", { class: "mark" }, severityMark("critical", { hollow: true }), "acknowledged"), el("span", { class: "mark" }, severityMark("critical", { muted: true }), "muted"), state.updated),
+    el("div", { class: "foot" }, marks, el("span", { class: "mark" }, severityMark("critical", { hollow: true }), "acknowledged"), el("span", { class: "mark" }, severityMark("critical", { muted: true }), "muted"), state.keys.node, state.updated),
   );
   parent.append(state.root);
   const stopClock = heartbeat(state, () => tick(state));
@@ -75,6 +79,7 @@ function build(parent) {
   state.stop = () => {
     removeEventListener("popstate", back);
     stopClock();
+    state.keys.stop();
     state.detail.stop();
   };
   return state;
@@ -102,6 +107,7 @@ function drawBody(state, body) {
     make: (card) => (card ? el("button", { class: "card", type: "button", onclick: () => select(state, card.id) }) : el("h3", { class: "aside" })),
     update: (node, card) => (card ? drawCard(node, card, colors, body.shown) : setText(node, `${count(cards.length - first)} more for information, not counted above`)),
   });
+  state.stops.update();
   setText(state.nothing, body.query ? noAnswer(body) : NOTHING[body.tab]);
   state.nothing.hidden = cards.length > 0;
   state.standing.hidden = body.tab !== "muted" || !body.mutes.length;
@@ -174,12 +180,4 @@ function tick(state) {
     setText(when, age(now_s - (card.resolved_s ?? card.fired_s ?? card.onset_s)));
   }
   state.detail.tick(now_s);
-}
-
-function walk(event) {
-  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-  if (!step) return;
-  const cards = [...event.currentTarget.querySelectorAll(".card")];
-  cards[cards.indexOf(event.target) + step]?.focus();
-  event.preventDefault();
 }

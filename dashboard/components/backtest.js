@@ -3,6 +3,7 @@
 import { drawSetup, makeSetup } from "./backtest_setup.js";
 import { drawTrial, makeTrial } from "./backtest_trial.js";
 import { el, heartbeat, kept, received, seriesColors, setText, severityMark } from "./base.js";
+import { pageKeys } from "./keys.js";
 import { pageLink } from "./pages.js";
 import { drawState, takePulse, updatedText } from "./watch.js";
 
@@ -26,6 +27,7 @@ function build(parent) {
   const send = (event, value) => state.send(event, value);
   state.noticeBox = el("div", { class: "notices" });
   state.setup = makeSetup(send);
+  state.keys = pageKeys({ keys: [["↑ ↓ Home End", "from run to run"], ["Space", "chooses it"]], search: () => state.setup.filter.focus() });
   state.trial = makeTrial(send);
   state.updated = el("span", { class: "updated" });
   const marks = [["+", "new: would fire, did not"], ["−", "gone: did fire, would not"], ["↔", "moved: at another step, or of another severity"], ["=", "as it did"]];
@@ -35,11 +37,14 @@ function build(parent) {
     state.noticeBox,
     el("div", { class: "title" }, el("h1", {}, "Back-test"), el("span", { class: "count" }, "what a rule would have said of past runs, before it is switched on"), el("div", { class: "controls" }, pageLink("alerts", {}, { class: "button" }, "Alerts"))),
     el("div", { class: "bench" }, state.setup.node, state.trial.node),
-    el("div", { class: "foot" }, ["critical", "warning"].map((name) => el("span", { class: "mark" }, severityMark(name), name)), marks.map(([sign, words]) => el("span", { class: "mark" }, el("b", {}, sign), words)), state.updated),
+    el("div", { class: "foot" }, ["critical", "warning"].map((name) => el("span", { class: "mark" }, severityMark(name), name)), marks.map(([sign, words]) => el("span", { class: "mark" }, el("b", {}, sign), words)), state.keys.node, state.updated),
   );
   parent.append(state.root);
   const stopClock = heartbeat(state, () => tick(state));
-  state.stop = stopClock;
+  state.stop = () => {
+    stopClock();
+    state.keys.stop();
+  };
   return state;
 }
 

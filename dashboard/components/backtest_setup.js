@@ -2,13 +2,15 @@
 
 import { el, keyed, setAttribute, setText, statusLabel, swatch } from "./base.js";
 import { count } from "./format.js";
+import { rove } from "./keys.js";
 
 /** The empty panel. `send(event, value)` tells the server. */
 export function makeSetup(send) {
   const setup = { send, draft: null, body: null };
   setup.filter = el("input", { type: "search", placeholder: "run, trainer or project", "aria-label": "Find runs", oninput: () => drawRuns(setup) });
   setup.chosen = el("span");
-  setup.list = el("div", { class: "runs" });
+  setup.list = el("div", { class: "runs", role: "group", "aria-label": "Runs", onkeydown: (event) => setup.stops.walk(event) });
+  setup.stops = rove(setup.list, { items: () => [...setup.list.querySelectorAll("input")] });
   setup.more = el("p", { class: "ink2 small", hidden: true });
   setup.modes = el("div", { class: "segments", role: "group", "aria-label": "What to try" });
   setup.form = el("div", { class: "form" });
@@ -70,6 +72,7 @@ function drawRuns(setup) {
       setText(node.lastElementChild, run.step === null ? "no step" : `step ${count(run.step)}`);
     },
   });
+  setup.stops.update();
   const none = !runs.length;
   setup.more.hidden = !(none || body.unlisted);
   setText(setup.more, none ? (body.runs.length ? "No run answers this." : "No run is stored yet.") : `${count(body.unlisted)} older ${body.unlisted === 1 ? "run is not listed; name it" : "runs are not listed; name them"} in the command: runvitals backtest RUN`);

@@ -14,7 +14,9 @@ const LESSONS = [
 
 export function makeTrial(send) {
   const trial = { send, all: false };
-  trial.said = el("h3", { role: "status" });
+  trial.said = el("h3");
+  // What is read out says how far it is where it begins and ends, not with each row.
+  trial.told = el("span", { class: "hidden-text", role: "status" });
   trial.cancel = el("button", { class: "button", type: "button", onclick: () => send("cancel", trial.id) }, "Cancel");
   trial.bar = el("div", { class: "progress", role: "progressbar", "aria-label": "Runs done" }, el("i"));
   trial.summary = el("p", { class: "ink2" });
@@ -26,7 +28,7 @@ export function makeTrial(send) {
   trial.paste = el("section", {}, el("div", { class: "heading" }, el("h3", {}, "To switch it on"), el("span", {}, "the whole runvitals.toml as it was tried; a watcher reads it when it starts")), el("div", { class: "code" }, trial.toml, copy));
   trial.lost = el("p", { class: "strong", role: "status", hidden: true }, "This back-test is not kept any more: the newest two dozen are, until the dashboard ends. Choose its runs and rule to try it again.");
   trial.lessons = el("div", { class: "teaching" }, trial.lost, LESSONS.map(([title, text]) => el("div", {}, el("h3", {}, title), el("p", { class: "ink2" }, text))));
-  trial.found = el("div", {}, el("div", { class: "said" }, trial.said, trial.choice, trial.cancel), trial.bar, trial.summary, trial.results, trial.paste);
+  trial.found = el("div", {}, el("div", { class: "said" }, trial.said, trial.told, trial.choice, trial.cancel), trial.bar, trial.summary, trial.results, trial.paste);
   trial.node = el("div", { class: "trial" }, trial.lessons, trial.found);
   return trial;
 }
@@ -46,6 +48,7 @@ export function drawTrial(trial, body, colors) {
   trial.bar.firstChild.style.width = percent(Math.min(1, share)).replace(" ", "");
   setAttribute(trial.bar, "aria-valuenow", Math.round(100 * Math.min(1, share)));
   setText(trial.said, headline(found, done));
+  setText(trial.told, found.state === "running" ? `Trying ${found.only || "the rules file"}` : headline(found, done));
   setText(trial.summary, done ? summary(found.counts) : "");
   trial.onlyChanges.checked = !trial.all;
   trial.choice.hidden = !done;

@@ -189,10 +189,21 @@ export function drawNotices(parent, notices) {
     update: (node, notice) => {
       const text = `${notice.severity}|${notice.title}|${notice.text}`;
       if (node.dataset.text === text) return;
+      announce(node, text);
       node.dataset.text = text;
       node.replaceChildren(severityMark(notice.severity, { size: 12 }), el("span", { class: "strong" }, notice.title), el("span", { class: "text" }, notice.text));
     },
   });
+}
+
+/** Lets a notice be read out where its words change, not where a number in them counts on. */
+function announce(node, text) {
+  const words = text.replace(/\d[\d:.,\s]*/g, "#");
+  if (node.dataset.words === words) return;
+  node.dataset.words = words;
+  setAttribute(node, "aria-live", "polite");
+  clearTimeout(node.hush);
+  node.hush = setTimeout(() => setAttribute(node, "aria-live", "off"), 1000);
 }
 
 /** The stale line, or none: after three intervals without a word from the server. */

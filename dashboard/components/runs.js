@@ -5,6 +5,7 @@ import { deedSender } from "./deeds.js";
 import { count } from "./format.js";
 import { openPage } from "./pages.js";
 import { actionBar } from "./runs_bar.js";
+import { rowKeys } from "./runs_keys.js";
 import { takeParts } from "./runs_parts.js";
 import { COLUMNS, HEADS, columnClass, drawPicked, makeRow, tickRow, updateRow } from "./runs_row.js";
 import { cleanAddress, keptPlace } from "./runs_place.js";
@@ -15,9 +16,6 @@ import { drawState, serverNow, takePulse, updatedText, watchLine } from "./watch
 
 const MOST_COMPARED = 50;
 const MORE_ROWS = 120;
-/** Keys on a row, and what they do with the chosen runs, or with this one where none is chosen. */
-const KEYS = { t: "tag", g: "group", n: "describe", a: "archive", c: "compare", Delete: "delete" };
-const KEYS_LINE = "Keys: / search · ↑ ↓ rows · Enter open · Space choose · c compare · t tag · g group · n describe · a archive · Delete delete";
 const NUMBERS = new Set(["step", "loss", "margin", "alerts"]);
 
 export default function runs({ data, parentElement, setTriggerValue }) {
@@ -61,13 +59,14 @@ function build(parent) {
   state.tbody = el("tbody");
   state.table = el(
     "table",
-    { "aria-label": "Runs", onpointerenter: () => (state.over = true), onpointerleave: () => leave(state), onkeydown: (event) => walk(state, event) },
+    { "aria-label": "Runs", onpointerenter: () => (state.over = true), onpointerleave: () => leave(state), onkeydown: (event) => state.keys.walk(event) },
     el("thead", {}, el("tr", {}, state.heads)),
     state.tbody,
   );
   state.more = el("button", { class: "button more", type: "button", hidden: true, onclick: () => ((state.moreAfter = null), more(state)) });
   state.bar = actionBar(state);
   state.updated = el("span", { class: "updated" });
+  state.keys = rowKeys(state);
   state.root = el(
     "div",
     { class: "rv" },
@@ -79,35 +78,28 @@ function build(parent) {
     state.table,
     state.nothing,
     state.more,
-    foot(state.updated),
+    foot(state),
     state.bar.node,
   );
   parent.append(state.root);
   // The page scrolls inside an element of Streamlit's, where `rootMargin` reaches nothing: `scrollMargin` asks before the end is seen.
   state.near = new IntersectionObserver((seen) => seen.at(-1).isIntersecting && more(state), { scrollMargin: "800px", rootMargin: "800px" });
-  const slash = (event) => event.key === "/" && !typing(event) && (event.preventDefault(), state.search.focus());
-  document.addEventListener("keydown", slash);
   const beat = heartbeat(state, () => tick(state));
   const back = () => ((state.unanswered = {}), state.search.show(new URL(location.href).searchParams.get("q") ?? ""));
   addEventListener("popstate", back);
   state.stop = () => {
     state.place.stop();
     removeEventListener("popstate", back);
-    document.removeEventListener("keydown", slash);
+    state.keys.stop();
     state.near.disconnect();
     beat();
   };
   return state;
 }
 
-function typing(event) {
-  const at = event.composedPath()[0];
-  return event.ctrlKey || event.metaKey || event.altKey || at.isContentEditable || /^(input|textarea|select)$/i.test(at.tagName ?? "");
-}
-
-function foot(updated) {
+function foot(state) {
   const words = { healthy: "healthy: no rule fires, which is not the same as correct", warning: "warning", critical: "critical", unknown: "unknown: not enough data" };
-  return el("div", { class: "foot" }, Object.entries(words).map(([name, text]) => el("span", { class: "mark" }, severityMark(name), text)), updated, el("span", { class: "keys" }, KEYS_LINE));
+  return el("div", { class: "foot" }, Object.entries(words).map(([name, text]) => el("span", { class: "mark" }, severityMark(name), text)), state.keys.node, state.updated);
 }
 
 /** First the way that is mostly wanted: words from A on, numbers from the largest; then the other way; then the usual order. */
@@ -177,6 +169,7 @@ function drawRows(state) {
     make: (item) => (item.row ? makeRow(state, item.row) : makeHead(state)),
     update: (node, item) => (item.row ? updateRow(state, node, item.row) : updateHead(state, node, item.group)),
   });
+  state.keys.update();
   state.nothing.hidden = head.found > 0;
   state.table.hidden = !head.found;
 }
@@ -268,25 +261,4 @@ function tick(state) {
   state.watchLine.update(state.watch, now_s);
   setText(state.updated, updatedText(state));
   for (const node of state.tbody.querySelectorAll("tr.run")) tickRow(node, now_s);
-}
-
-/** Arrows walk the rows, Enter opens, Space chooses; letters do what the bar does. */
-function walk(state, event) {
-  const node = event.target.closest("tr.run");
-  // On the run's name the keys of its row hold too, but for those that a link has itself.
-  const named = event.target !== node && event.target.matches("a") && event.key !== "Enter" && event.key !== " ";
-  if (!node || typing(event) || (event.target !== node && !named)) return;
-  const rows = [...state.tbody.querySelectorAll("tr.run")];
-  const { id } = node.runvitals.row;
-  const to = { ArrowDown: rows[rows.indexOf(node) + 1], ArrowUp: rows[rows.indexOf(node) - 1], Home: rows[0], End: rows.at(-1) };
-  const deed = KEYS[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-  if (event.key in to) to[event.key]?.focus();
-  else if (event.key === "Enter") state.onopen(id);
-  else if (event.key === " ") pick(state, id, event);
-  else if (event.key === "Escape") state.clear();
-  else if (deed) {
-    if (!state.picked.size) choose(state, [id], false);
-    state.bar.start(deed);
-  } else return;
-  event.preventDefault();
 }

@@ -37,7 +37,7 @@ export function makeRow(page, row) {
     event.preventDefault();
     page.onopen(row.id);
   };
-  const node = el("tr", { class: "run", tabindex: 0, onclick: open }, COLUMNS.map((name) => cells[name]));
+  const node = el("tr", { class: "run", tabindex: -1, onclick: open }, COLUMNS.map((name) => cells[name]));
   node.runvitals = { cells, pick, link, chips, finding, about, parts: {} };
   return node;
 }

@@ -175,3 +175,26 @@ def test_back_from_a_run_or_a_back_test_brings_the_same_alert_back(address: str,
     with page.context.expect_page() as tab:
         page.get_by_role("link", name="Open the run").click(modifiers=["Control"])
     assert tab.value.url.endswith(f"/run?run={alert.run_id}")
+
+
+def test_the_list_is_one_stop_of_the_tab_key_and_notices_are_read_out_once(
+    address: str, page: Page, store: Store
+) -> None:
+    page.goto(f"{address}/alerts")
+    cards = page.locator(".card")
+    expect(cards).to_have_count(6)
+    page.keyboard.press("/")
+    page.keyboard.press("Tab")
+    expect(cards.first).to_be_focused()
+    page.keyboard.press("End")
+    expect(cards.last).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(cards.last).to_have_attribute("aria-current", "true")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Shift+Tab")
+    expect(cards.last).to_be_focused()
+    expect(page.locator(".cards [tabindex='0'], .card[tabindex='0']")).to_have_count(1)
+    page.goto(f"{address}/alerts?alert=none")
+    notice = page.locator(".notice")
+    expect(notice).to_contain_text("No such alert")
+    expect(notice).to_have_attribute("aria-live", "off")
