@@ -160,6 +160,7 @@ BESIDE = (
 
 DATA = Line(signals=("data_wait_s",), label="data wait", role="data")
 GENERATION = Line(signals=("generation_time_s",), label="generate", role="forward")
+FORWARD = Line(signals=("forward_time_s",), label="forward", role="forward")
 OPTIMISER = Line(signals=("optimizer_time_s",), label="optimiser", role="optimizer")
 WHOLE_STEP = Line(signals=("step_time_s",), role="backward", total=True)
 

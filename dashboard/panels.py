@@ -154,7 +154,9 @@ def _step_parts(run: RunInfo, best: Mapping[str, str]) -> Chart | None:
     if "step_time_s" not in best:
         return None
     own_loop = run.trainer == "ppo"
-    wanted = (plans.GENERATION, plans.DATA, plans.OPTIMISER, *plans.BESIDE)
+    # Only trainings of several processes log the forward pass; in one that generates, its colour is generation's.
+    passes = plans.GENERATION if "generation_time_s" in best else plans.FORWARD
+    wanted = (passes, plans.DATA, plans.OPTIMISER, *plans.BESIDE)
     lines = {line.signals[0]: found for line in wanted if (found := _with_key(line, best)) is not None}
     if not lines:
         return replace(
@@ -184,7 +186,7 @@ def _rest(run: RunInfo, lines: Mapping[str, Line]) -> str:
     if run.trainer == "ppo":
         return "update"
     parts = ["generate"] if run.trainer in ON_POLICY and "generation_time_s" not in lines else []
-    parts += ["forward", "backward"]
+    parts += ["backward, wait for ranks"] if "forward_time_s" in lines else ["forward", "backward"]
     parts += ["optimiser"] if "optimizer_time_s" not in lines else []
     return ", ".join(parts)
 

@@ -25,7 +25,7 @@ CELLS = 96
 MOST_ROWS = 128
 """Rows drawn; of more, those furthest from the median of all, for the odd one out is what the map is for."""
 
-MOST_MEASURES = 14
+MOST_MEASURES = 20
 
 _DEVICE_SIGNALS = (
     "gpu_utilization",
@@ -43,7 +43,10 @@ _HOST_SIGNALS = (
     "host_net_sent_mib_s",
     "host_net_received_mib_s",
 )
-_RANKS_FIRST = ("step_time_s", "data_wait_s", "loss", "grad_norm", "tokens_per_s", "samples_per_s")
+_RANKS_OWN = ("data_wait_s", "forward_time_s")
+"""What a rank spends itself: the measures that show who keeps the others waiting, before all else. A whole step is equally long on all."""
+
+_RANKS_FIRST = (*_RANKS_OWN, "step_time_s", "optimizer_time_s", "loss", "grad_norm", "tokens_per_s", "samples_per_s")
 _BRIDGED = 3
 """Empty cells between two samples that still count as the first one's: samples and cells do not keep the same beat."""
 
@@ -84,7 +87,9 @@ def measures(keys: Sequence[str]) -> tuple[Measure, ...]:
 
 @lru_cache(maxsize=32)
 def _measures(names: tuple[str, ...]) -> tuple[Measure, ...]:
-    found = [*_of_devices(names), *_of_ranks(names), *_of_hosts(names)]
+    ranks = _of_ranks(names)
+    own = [measure for measure in ranks if measure.signal in _RANKS_OWN]
+    found = [*own, *_of_devices(names), *(measure for measure in ranks if measure not in own), *_of_hosts(names)]
     return tuple(measure for measure in found if len(measure.rows) > 1)[:MOST_MEASURES]
 
 

@@ -87,6 +87,17 @@ def parts(of: RunInfo, logged: dict[str, Latest]) -> Chart:
     return drawn.charts[0]
 
 
+def test_where_ranks_log_their_forward_pass_the_rest_of_a_step_is_backward_and_waiting() -> None:
+    logged = keys(*(f"perf/{part}" for part in ("step_time_s", "data_wait_s", "forward_time_s", "optimizer_time_s")))
+    assert [line.label for line in parts(run("sft"), logged).lines] == [
+        "forward",
+        "data wait",
+        "optimiser",
+        "backward, wait for ranks",
+    ]
+    assert "key:perf/forward_time_s" not in charts(run("sft"), logged).get("others", [])
+
+
 def test_the_parts_of_a_step_are_stacked_and_what_was_not_logged_is_said() -> None:
     some = parts(run("sft"), keys("perf/step_time_s", "perf/data_wait_s"))
     assert [line.label for line in some.lines] == ["data wait", "forward, backward, optimiser"]

@@ -50,6 +50,29 @@ def test_devices_of_all_nodes_are_rows_in_the_order_in_which_people_count() -> N
     assert measure.unit == "W", "a temperature that one device alone has is no map"
 
 
+def test_what_ranks_spend_themselves_comes_first_and_the_hosts_are_not_crowded_out() -> None:
+    own = ("perf/step_time_s", "perf/data_wait_s", "perf/forward_time_s", "perf/optimizer_time_s")
+    device = ("utilization", "memory_used_gib", "power_w", "temperature_c", "sm_clock_mhz", "throttled")
+    host = (
+        "cpu_percent",
+        "memory_used_gib",
+        "disk_read_mib_s",
+        "disk_write_mib_s",
+        "net_sent_mib_s",
+        "net_received_mib_s",
+    )
+    keys = [*own, *(f"rank/1/{key}" for key in own)]
+    keys += [f"{node}gpu/0/{key}" for key in device for node in ("", "node/b/")]
+    keys += [f"{node}host/{key}" for key in host for node in ("", "node/b/")]
+    found = measures(keys)
+    assert [measure.id for measure in found[:3]] == [
+        "rank/perf/data_wait_s",
+        "rank/perf/forward_time_s",
+        "gpu_utilization",
+    ]
+    assert found[-1].id == "host_net_received_mib_s"
+
+
 def test_ranks_are_compared_by_every_key_that_more_than_one_logged() -> None:
     keys = [
         "loss",
