@@ -1,4 +1,7 @@
-"""Robust statistics of the newest values, kept up to date at a cost that does not grow with the run."""
+"""Robust statistics of the newest values, at a cost that does not grow with the run.
+
+`Window` is sorted when it is asked, `SortedWindow` with each value: take the first for what is asked every few rows, or has few values.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ IQR_OF_NORMAL = 1.349
 """Distance between the quartiles of a normal distribution of standard deviation 1."""
 
 
-class SortedWindow:
-    """The newest `size` finite values, in order of arrival and of size, so that every quantile is one look-up.
+class Window:
+    """The newest `size` finite values, in order of arrival, and once they were asked for in order of size.
 
     The spread comes from the quartiles rather than from the MAD: as robust against a quarter of outliers, and free once sorted.
     """
@@ -23,7 +26,7 @@ class SortedWindow:
         if size < 1:
             raise ValueError(f"size: expected at least 1, got {size}")
         self.size = size
-        self._newest: deque[float] = deque()
+        self._newest: deque[float] = deque(maxlen=size)
         self._ordered: list[float] = []
 
     def __len__(self) -> int:
@@ -31,18 +34,19 @@ class SortedWindow:
 
     def add(self, value: float) -> None:
         """Takes a value; NaN and Inf are left out, so that they spoil no later median."""
-        if value - value != 0.0:
-            return
-        ordered = self._ordered
-        if len(ordered) == self.size:
-            del ordered[bisect_left(ordered, self._newest.popleft())]
-        self._newest.append(value)
-        insort(ordered, value)
+        if value - value == 0.0:
+            self._newest.append(value)
+            self._ordered = []
+
+    def fill(self, value: float) -> None:
+        """Takes a value while there is room: for what a run began with."""
+        if len(self._newest) < self.size:
+            self.add(value)
 
     def clear(self) -> None:
         """Forgets everything."""
         self._newest.clear()
-        self._ordered.clear()
+        self._ordered = []
 
     def newest(self) -> float:
         """The value that came last. At least one must be there."""
@@ -50,7 +54,7 @@ class SortedWindow:
 
     def median(self) -> float:
         """The middle value, NaN where there is none."""
-        ordered = self._ordered
+        ordered = self._ordered or self._sorted()
         count = len(ordered)
         if not count:
             return math.nan
@@ -61,7 +65,7 @@ class SortedWindow:
 
     def quantile(self, share: float) -> float:
         """The value below which a share (0 to 1) of the window lies, by nearest rank; NaN where there is none."""
-        ordered = self._ordered
+        ordered = self._ordered or self._sorted()
         return ordered[round(share * (len(ordered) - 1))] if ordered else math.nan
 
     def spread(self) -> float:
@@ -71,3 +75,23 @@ class SortedWindow:
     def values(self) -> tuple[float, ...]:
         """The values in order of arrival."""
         return tuple(self._newest)
+
+    def _sorted(self) -> list[float]:
+        self._ordered = sorted(self._newest)
+        return self._ordered
+
+
+class SortedWindow(Window):
+    """A window whose values stay sorted, for statistics that are asked with each value: then it is cheaper than to sort them anew."""
+
+    __slots__ = ()
+
+    def add(self, value: float) -> None:
+        """Takes a value; NaN and Inf are left out, so that they spoil no later median."""
+        if value - value != 0.0:
+            return
+        newest, ordered = self._newest, self._ordered
+        if len(ordered) == self.size:
+            del ordered[bisect_left(ordered, newest[0])]
+        newest.append(value)
+        insort(ordered, value)

@@ -5,15 +5,15 @@ The same rows in the same order give the same transitions however they are cut, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from runvitals.diagnostics.health import ALWAYS, JUDGED_BY, Freshness, Health, health
-from runvitals.diagnostics.history import History
+from runvitals.diagnostics.history import History, Sheet
 from runvitals.diagnostics.incidents import Incidents
 from runvitals.diagnostics.lifecycle import Moment, Track, advance
-from runvitals.diagnostics.signals import translate
+from runvitals.diagnostics.signals import Translation, translation
 from runvitals.diagnostics.timeline import Timeline
 from runvitals.diagnostics.types import (
     Alert,
@@ -34,6 +34,9 @@ _MAX_PLANS = 256
 """Sets of keys remembered; a run that logs ever new keys must not fill the memory."""
 
 
+Update = Callable[[Sample], Reading | None]
+
+
 @dataclass(slots=True)
 class _Seat:
     """A rule at work on this run: its detector is made at the first row that concerns it, when most is known of the run."""
@@ -42,6 +45,15 @@ class _Seat:
     track: Track
     detector: Detector | None = None
     freshness: Freshness | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What all rows with the same keys have in common: how they become signals, where they are remembered, whom they concern."""
+
+    translation: Translation
+    sheet: Sheet
+    updates: tuple[tuple[_Seat, Update], ...]
 
 
 class Engine:
@@ -57,7 +69,7 @@ class Engine:
             raise ValueError("expected rules with different names; two have the same")
         self._incidents = Incidents({name: track.spec for name, track in self._tracks.items()})
         self._history = History(sorted({rule.spec.main_signal for rule in rules}))
-        self._plans: dict[tuple[str, ...], tuple[_Seat, ...]] = {}
+        self._plans: dict[tuple[str, ...], _Plan] = {}
         self._logged: set[str] = set()
         self._freshness = {name: Freshness() for name in (ALWAYS, *JUDGED_BY) if name in self._tracks}
         for seat in self._seats:
@@ -66,49 +78,43 @@ class Engine:
 
     def feed(self, row: Row) -> list[Transition]:
         """The transitions that a row causes, in order."""
-        signals = translate(row.values)
         keys = tuple(row.values)
-        seats = self._plans.get(keys)
-        if seats is None:
-            seats = self._plan(keys, signals)
-        self._history.add(row.time_s, row.step, signals)
+        plan = self._plans.get(keys) or self._plan(keys)
+        signals = plan.translation.of(row.values)
+        self._history.add(row.time_s, row.step, signals, plan.sheet)
         sample = Sample(time_s=row.time_s, step=row.step, signals=signals, raw=row.values)
         self._timeline.read(sample)
-        moment = Moment(time_s=row.time_s, step=row.step, history=self._history)
         changed: list[Transition] = []
-        for seat in seats:
-            detector = seat.detector
-            if detector is None:
-                continue
+        for seat, update in plan.updates:
             try:
-                reading = detector.update(sample)
+                reading = update(sample)
             except Exception as error:  # noqa: BLE001 - the per-rule guard: a rule that breaks must not hide the others
                 self._broken(seat, error)
                 continue
+            if reading is None:
+                continue
+            if seat.freshness is not None:
+                seat.freshness.note(reading, self._history.travelled)
             # Nearly all readings say that all is well once more; nothing changes then.
-            if reading is not None and not (
-                reading.state == "ok" and seat.track.state == "inactive" and seat.freshness is None
-            ):
-                changed += self._judge(seat, reading, moment)
+            if reading.state != "ok" or seat.track.state != "inactive":
+                changed += self._judge(seat, reading, row.time_s, row.step)
         return changed
 
     def happen(self, happening: Happening) -> list[Transition]:
         """The transitions that an event causes. A `trainer` or `config` event also tells which rules apply."""
         self._learn(happening)
         self._timeline.happen(happening)
-        moment = Moment(time_s=happening.time_s, step=happening.step, history=self._history)
         changed: list[Transition] = []
         for seat in self._seats:
             if seat.track.spec.timed and self._applies(seat):
                 self._start(seat)
             detector = seat.detector
             if detector is not None:
-                changed += self._guarded(seat, partial(detector.happen, happening), moment)
+                changed += self._guarded(seat, partial(detector.happen, happening), happening.time_s, happening.step)
         return changed
 
     def pulse(self, pulse: Pulse) -> list[Transition]:
         """The transitions that the passing of time causes."""
-        moment = Moment(time_s=pulse.now_s, step=self._history.last_step, history=self._history)
         changed: list[Transition] = []
         for seat in self._seats:
             if not seat.track.spec.timed or not self._applies(seat):
@@ -116,7 +122,7 @@ class Engine:
             self._start(seat)
             detector = seat.detector
             if detector is not None:
-                changed += self._guarded(seat, partial(detector.pulse, pulse), moment)
+                changed += self._guarded(seat, partial(detector.pulse, pulse), pulse.now_s, self._history.last_step)
         return changed
 
     def alerts(self) -> list[Alert]:
@@ -142,15 +148,18 @@ class Engine:
             trainer=self.context.trainer,
         )
 
-    def _plan(self, keys: tuple[str, ...], signals: dict[str, float | None]) -> tuple[_Seat, ...]:
-        """The seats that rows with these keys concern, their detectors started."""
+    def _plan(self, keys: tuple[str, ...]) -> _Plan:
+        """The plan for rows with these keys, the detectors of all whom they concern started."""
+        how = translation(keys)
+        signals = how.signals
         seats = [seat for seat in self._seats if self._applies(seat) and _concerns(seat.track.spec, keys, signals)]
         self._logged.update(signals)
         for seat in seats:
             self._start(seat)
         if len(self._plans) >= _MAX_PLANS:
             self._plans.clear()
-        self._plans[keys] = tuple(seats)
+        updates = tuple((seat, seat.detector.update) for seat in seats if seat.detector is not None)
+        self._plans[keys] = _Plan(how, self._history.sheet(signals), updates)
         return self._plans[keys]
 
     def _applies(self, seat: _Seat) -> bool:
@@ -167,23 +176,28 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - the per-rule guard: a rule that cannot start must not hide the others
             self._broken(seat, error)
 
-    def _guarded(self, seat: _Seat, ask: Callable[[], Reading | None], moment: Moment) -> list[Transition]:
+    def _guarded(
+        self, seat: _Seat, ask: Callable[[], Reading | None], time_s: float, step: int | None
+    ) -> list[Transition]:
         try:
             reading = ask()
         except Exception as error:  # noqa: BLE001 - the per-rule guard, for events and pulses
             self._broken(seat, error)
             return []
-        return [] if reading is None else self._judge(seat, reading, moment)
+        if reading is None:
+            return []
+        if seat.freshness is not None:
+            seat.freshness.note(reading, self._history.travelled)
+        return self._judge(seat, reading, time_s, step)
 
     def _broken(self, seat: _Seat, error: Exception) -> None:
         """Takes the rule out of this run and keeps why; what it fired stays, since nothing says that it is over."""
         seat.detector = None
+        self._plans.clear()
         seat.track.error = f"{type(error).__name__}: {error}"
 
-    def _judge(self, seat: _Seat, reading: Reading, moment: Moment) -> list[Transition]:
-        if seat.freshness is not None:
-            seat.freshness.note(reading, self._history.travelled)
-        transition = advance(seat.track, reading, moment)
+    def _judge(self, seat: _Seat, reading: Reading, time_s: float, step: int | None) -> list[Transition]:
+        transition = advance(seat.track, reading, Moment(time_s=time_s, step=step, history=self._history))
         if transition is None:
             return []
         changed = self._incidents.take(transition)
@@ -221,5 +235,5 @@ class Engine:
         return RuleState(rule=name, state=track.state, reason=track.reason or needs)
 
 
-def _concerns(spec: RuleSpec, keys: Sequence[str], signals: Mapping[str, float | None]) -> bool:
+def _concerns(spec: RuleSpec, keys: Sequence[str], signals: Sequence[str]) -> bool:
     return spec.any_key or any(signal in signals for signal in spec.signals) or any(key in keys for key in spec.keys)

@@ -5,10 +5,12 @@ Healthy is never called correct, and never said of a run that nothing looks at. 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Set
+from itertools import pairwise
+from statistics import median
 from typing import Literal
 
-from runvitals.diagnostics.baseline import SortedWindow
 from runvitals.diagnostics.types import Alert, Reading
 
 Health = Literal["unknown", "healthy", "warning", "critical"]
@@ -51,15 +53,13 @@ class Freshness:
 
     def __init__(self) -> None:
         """Nothing was judged."""
-        self._gaps = SortedWindow(_GAPS)
-        self._answered_at: int | None = None
+        # Answers come with every row and the question comes rarely, so gaps are worked out when it is asked.
+        self._answered_at: deque[int] = deque(maxlen=_GAPS + 1)
         self._judged_at: int | None = None
 
     def note(self, reading: Reading, at: int) -> None:
         """Takes an answer. at: the steps that the run had travelled."""
-        if self._answered_at is not None:
-            self._gaps.add(float(at - self._answered_at))
-        self._answered_at = at
+        self._answered_at.append(at)
         if reading.state != "unknown":
             self._judged_at = at
 
@@ -67,7 +67,8 @@ class Freshness:
         """True where the rule has judged, at most 200 steps ago or twenty times as many as usually lie between its answers."""
         if self._judged_at is None:
             return False
-        usual = self._gaps.median() if len(self._gaps) else 0.0
+        gaps = [later - earlier for earlier, later in pairwise(self._answered_at)]
+        usual = median(gaps) if gaps else 0.0
         return at - self._judged_at <= max(_PATIENCE_STEPS, _PATIENCE_FACTOR * usual)
 
 

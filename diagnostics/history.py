@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 
 from runvitals.diagnostics.types import Curve
 
@@ -14,6 +16,26 @@ CURVE_POINTS = 200
 REMEMBERED_STEPS = 2000
 """Steps whose time is kept, to date an onset that a detector places before the row that showed it."""
 
+_MAX_WAITING = 10 * CURVE_POINTS
+"""Rows taken in between two sortings; a run that logs ever other signals fills no more memory than these."""
+
+Values = tuple[float | None, ...]
+
+
+class Sheet:
+    """The newest rows that hold the same signals, put down whole: number of the row, step, values.
+
+    A curve is asked for when an alert fires, which is rare. Only then are rows sorted into a ring for each signal.
+    """
+
+    __slots__ = ("names", "pick", "rows")
+
+    def __init__(self, names: Sequence[str]) -> None:
+        """An empty sheet for these signals."""
+        self.names = tuple(names)
+        self.pick = _picker(self.names)
+        self.rows: deque[tuple[int, int, Values]] = deque(maxlen=CURVE_POINTS)
+
 
 class History:
     """Rings of the newest points. Nothing here grows with the run."""
@@ -21,31 +43,37 @@ class History:
     def __init__(self, signals: Sequence[str]) -> None:
         """An empty history of the signals that alerts are drawn on."""
         self._rings: dict[str, deque[tuple[int, float]]] = {name: deque(maxlen=CURVE_POINTS) for name in signals}
+        self._written: list[Sheet] = []
+        self._rows = 0
         self._times: deque[tuple[int, float]] = deque(maxlen=REMEMBERED_STEPS)
         self.last_step: int | None = None
         self.travelled = 0
         """Steps that the run has gone forward in all; never falls, though a resumed run steps back."""
 
-    def add(self, time_s: float, step: int | None, signals: Mapping[str, float | None]) -> None:
-        """Remembers one row. A row without a step stands at the last step that was logged."""
-        if step is not None:
-            if step != self.last_step:
-                self._times.append((step, time_s))
-                if self.last_step is not None and step > self.last_step:
-                    self.travelled += step - self.last_step
-            self.last_step = step
-        place = self.last_step if step is None else step
+    def sheet(self, signals: Iterable[str]) -> Sheet:
+        """A sheet for rows that hold these signals, to be kept for all such rows."""
+        return Sheet([name for name in signals if name in self._rings])
+
+    def add(self, time_s: float, step: int | None, signals: Mapping[str, float | None], sheet: Sheet) -> None:
+        """Remembers one row, on the sheet of its signals. A row without a step stands at the last step that was logged."""
+        place = self.last_step
+        if step is not None and step != place:
+            self._times.append((step, time_s))
+            if place is not None and step > place:
+                self.travelled += step - place
+            self.last_step = place = step
         if place is None:
             return
-        rings = self._rings
-        for name in signals:
-            ring = rings.get(name)
-            if ring is not None:
-                value = signals[name]
-                ring.append((place, float("nan") if value is None else float(value)))
+        if not sheet.rows:
+            self._written.append(sheet)
+        self._rows += 1
+        sheet.rows.append((self._rows, place, sheet.pick(signals)))
+        if self._rows % _MAX_WAITING == 0:
+            self._sort()
 
     def curve(self, signal: str) -> Curve | None:
         """The newest points of a signal, or None where it was never logged."""
+        self._sort()
         ring = self._rings.get(signal)
         if not ring:
             return None
@@ -56,3 +84,21 @@ class History:
         steps = list(self._times)
         place = bisect_left(steps, (step, float("-inf")))
         return steps[place][1] if place < len(steps) and steps[0][0] <= step else None
+
+    def _sort(self) -> None:
+        """Moves the points of all sheets into the rings, in the order of their rows."""
+        waiting = [
+            (number, place, sheet.names, values) for sheet in self._written for number, place, values in sheet.rows
+        ]
+        waiting.sort()
+        for _, place, names, values in waiting:
+            for name, value in zip(names, values, strict=True):
+                self._rings[name].append((place, math.nan if value is None else float(value)))
+        for sheet in self._written:
+            sheet.rows.clear()
+        self._written.clear()
+
+
+def _picker(names: Sequence[str]) -> Callable[[Mapping[str, float | None]], Values]:
+    """A function that gives the values of these signals; `itemgetter` takes a quarter of a loop's time, but has no tuple for one name."""
+    return itemgetter(*names) if len(names) > 1 else lambda signals: tuple(signals[name] for name in names)

@@ -1,7 +1,7 @@
 """From the keys that libraries log to canonical signals, and back.
 
-`canonical` names the signal of a key, `translate` turns a row into signals, `best_key` picks the key to draw. Keys that mean nothing
-to us (run summaries, a reward function's own mean) have no signal: they are kept and drawn, and no rule reads them.
+`canonical` names the signal of a key, `translate` turns a row into signals, `translation` keeps how for rows with the same keys,
+`best_key` picks the key to draw. Keys that mean nothing to us (run summaries, a reward function's own mean) have no signal: they are kept and drawn, and no rule reads them.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ __all__ = [
     "Device",
     "Reference",
     "Signal",
+    "Translation",
     "best_key",
     "best_keys",
     "canonical",
     "device",
     "translate",
+    "translation",
 ]
 
 NODE = "node/"
@@ -59,11 +61,23 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
-    """How to translate rows with one set of keys: signals that one key gives, and device signals that several give."""
+class Translation:
+    """How rows with one set of keys become signals: those that one key gives, and device signals that several give."""
 
     single: tuple[tuple[str, str], ...]
     devices: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @property
+    def signals(self) -> tuple[str, ...]:
+        """The signals that such rows give, in the order in which `of` gives them."""
+        return tuple(signal for signal, _ in self.single + self.devices)
+
+    def of(self, values: Mapping[str, float | None]) -> dict[str, float | None]:
+        """A row with these keys as signals; see `translate`."""
+        signals = {signal: values[key] for signal, key in self.single}
+        for signal, keys in self.devices:
+            signals[signal] = _over_devices(signal, [values[key] for key in keys])
+        return signals
 
 
 def canonical(key: str) -> str | None:
@@ -87,11 +101,7 @@ def translate(values: Mapping[str, float | None]) -> dict[str, float | None]:
     A signal of several devices is their mean (`gpu_throttled`: the largest); a rule that needs each device reads the raw row
     with `device`. Values pass as they are: None stays None, NaN stays NaN.
     """
-    plan = _plan(tuple(values))
-    signals = {signal: values[key] for signal, key in plan.single}
-    for signal, keys in plan.devices:
-        signals[signal] = _over_devices(signal, [values[key] for key in keys])
-    return signals
+    return translation(tuple(values)).of(values)
 
 
 def best_key(signal: str, keys: Iterable[str]) -> str | None:
@@ -145,8 +155,8 @@ def _stripped(key: str, prefix: str, rank: int) -> tuple[str, int] | None:
 
 
 @lru_cache(maxsize=1024)
-def _plan(keys: tuple[str, ...]) -> _Plan:
-    """The plan for rows with these keys; the same few sets come again and again, so it is worth keeping."""
+def translation(keys: tuple[str, ...]) -> Translation:
+    """The translation of rows with these keys; the same few sets come again and again, so it is worth keeping."""
     best: dict[str, tuple[int, str]] = {}
     on_devices: dict[str, list[str]] = {}
     for key in keys:
@@ -158,7 +168,7 @@ def _plan(keys: tuple[str, ...]) -> _Plan:
             on_devices.setdefault(signal, []).append(key)
         elif signal not in best or rank < best[signal][0]:
             best[signal] = (rank, key)
-    return _Plan(
+    return Translation(
         single=tuple((signal, key) for signal, (_, key) in best.items()),
         devices=tuple((signal, tuple(found)) for signal, found in on_devices.items()),
     )

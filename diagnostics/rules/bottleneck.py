@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runvitals.diagnostics.baseline import SortedWindow
+from runvitals.diagnostics.baseline import SortedWindow, Window
 from runvitals.diagnostics.limits import Adjustable, described, limit
 from runvitals.diagnostics.rules.definition import NEAR, OK, RowDetector, bad, is_finite
 from runvitals.diagnostics.rules.sources import DATA_LOADING, SAGEMAKER, TRL
@@ -62,8 +62,9 @@ class _Detector(RowDetector):
     def __init__(self, timeline: Timeline, limits: Limits) -> None:
         self._limits = limits
         self._timeline = timeline
-        self._wait = SortedWindow(_ROWS)
-        self._generate = SortedWindow(_ROWS)
+        self._wait = Window(_ROWS)
+        self._generate = Window(_ROWS)
+        self._parts = (("data_wait_s", self._wait), ("generation_time_s", self._generate))
         self._machine = {name: SortedWindow(_SAMPLES) for name in ("gpu", "cpu", "disk", "power")}
         self._rows = 0
         self._since: int | None = None
@@ -77,7 +78,7 @@ class _Detector(RowDetector):
         whole = sample.signals.get("step_time_s")
         if whole is None or not is_finite(whole) or whole < _LEAST_STEP_S:
             return None
-        for name, window in (("data_wait_s", self._wait), ("generation_time_s", self._generate)):
+        for name, window in self._parts:
             part = sample.signals.get(name)
             if part is not None and is_finite(part):
                 window.add(min(max(part / whole, 0.0), 1.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runvitals.diagnostics.baseline import SortedWindow
+from runvitals.diagnostics.baseline import Window
 from runvitals.diagnostics.limits import Adjustable, described, in_order, limit
 from runvitals.diagnostics.rules.definition import (
     NEAR,
@@ -17,7 +17,7 @@ from runvitals.diagnostics.rules.definition import (
     too_few,
 )
 from runvitals.diagnostics.rules.masks import Resumes
-from runvitals.diagnostics.rules.reward_trend import RewardTrend
+from runvitals.diagnostics.rules.reward_course import RewardCourse
 from runvitals.diagnostics.rules.sources import DAPO, ENTROPY, TRL
 from runvitals.diagnostics.timeline import Timeline
 from runvitals.diagnostics.types import Cause, Evidence, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
@@ -80,13 +80,13 @@ _REWARD_ROWS = 10
 class _Detector(RowDetector):
     """Entropy now against the first rows, and whether the reward still rises."""
 
-    def __init__(self, timeline: Timeline, limits: Limits) -> None:
+    def __init__(self, timeline: Timeline, rewards: RewardCourse, limits: Limits) -> None:
         self._resumes = Resumes(timeline)
         self._limits = limits
         self._count = 0
-        self._first = SortedWindow(_FIRST)
-        self._newest = SortedWindow(_NEWEST)
-        self._rewards = RewardTrend()
+        self._first = Window(_FIRST)
+        self._newest = Window(_NEWEST)
+        self._rewards = rewards
         self._signal = ""
         self._since: int | None = None
 
@@ -94,7 +94,7 @@ class _Detector(RowDetector):
         signals = sample.signals
         if self._resumes.is_new():
             self._forget_newest()
-        self._rewards.add(signals.get("reward"))
+        self._rewards.read(sample)
         if not self._signal:
             self._signal = (
                 "entropy" if "entropy" in signals else "sequence_entropy" if "sequence_entropy" in signals else ""
@@ -103,20 +103,19 @@ class _Detector(RowDetector):
         if entropy is None or not is_finite(entropy):
             return None
         self._count += 1
-        if len(self._first) < _FIRST:
-            self._first.add(entropy)
+        self._first.fill(entropy)
         self._newest.add(entropy)
         if self._count < _ENOUGH:
             return too_few(_ENOUGH, self._count, "entropy")
-        if len(self._rewards) < _REWARD_ROWS:
-            return too_few(_REWARD_ROWS, len(self._rewards), "reward")
+        rewards = len(self._rewards.since_resume)
+        if rewards < _REWARD_ROWS:
+            return too_few(_REWARD_ROWS, rewards, "reward")
         return self._judge(sample.step)
 
     def _forget_newest(self) -> None:
         """After a resume or a rollback the newest values are superseded; what the run began with is not."""
         self._count = min(self._count, _ENOUGH - _NEWEST)
         self._newest.clear()
-        self._rewards = RewardTrend()
         self._since = None
 
     def _judge(self, step: int | None) -> Reading:
@@ -130,7 +129,7 @@ class _Detector(RowDetector):
             return OK if share >= 2 * self._limits.warning else NEAR
         if self._since is None:
             self._since = step
-        if self._rewards.rises():
+        if self._rewards.since_resume.rises():
             return NEAR
         severity: Severity = "critical" if share < self._limits.critical else "warning"
         return Reading(
@@ -143,7 +142,7 @@ class _Detector(RowDetector):
         )
 
     def _numbers(self, now: float, start: float) -> tuple[Number, ...]:
-        before, newest = self._rewards.halves()
+        before, newest = self._rewards.since_resume.halves()
         return (
             Number(
                 label="Entropy, median of the last 5",
@@ -158,7 +157,7 @@ class _Detector(RowDetector):
 
 
 def _make(context: RunContext, limits: Limits) -> _Detector:
-    return _Detector(Timeline.of_run(context), limits)
+    return _Detector(Timeline.of_run(context), RewardCourse.of_run(context), limits)
 
 
 RULE = Adjustable(SPEC, Limits(), _make)

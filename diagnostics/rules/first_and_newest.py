@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from statistics import median
 
 from runvitals.diagnostics.baseline import IQR_OF_NORMAL
@@ -12,7 +13,7 @@ from runvitals.diagnostics.baseline import IQR_OF_NORMAL
 class FirstAndNewest:
     """The first and the newest finite values. count: how many there were in all."""
 
-    __slots__ = ("count", "first", "newest", "of_first")
+    __slots__ = ("_began", "_spread", "count", "first", "newest", "of_first")
 
     def __init__(self, *, first: int = 10, newest: int = 10) -> None:
         """No values yet. first, newest: how many of each are kept."""
@@ -20,14 +21,17 @@ class FirstAndNewest:
         self.first: list[float] = []
         self.newest: deque[float] = deque(maxlen=newest)
         self.count = 0
+        # The first values soon stay the same, whatever is asked of them later.
+        self._began, self._spread = math.nan, 0.0
 
     def add(self, value: float | None) -> bool:
         """Takes a value; None, NaN and Inf are left out. True where it was taken."""
         if value is None or value - value != 0.0:
             return False
         self.count += 1
-        if len(self.first) < self.of_first:
+        if self.count <= self.of_first:
             self.first.append(value)
+            self._began, self._spread = median(self.first), _spread(self.first)
         self.newest.append(value)
         return True
 
@@ -38,7 +42,7 @@ class FirstAndNewest:
 
     def began(self) -> float:
         """The median of the first values, NaN where there are none."""
-        return median(self.first) if self.first else math.nan
+        return self._began
 
     def now(self) -> float:
         """The median of the newest values, NaN where there are none."""
@@ -46,10 +50,10 @@ class FirstAndNewest:
 
     def noise(self) -> float:
         """The larger of the two spreads between quartiles, as a standard deviation."""
-        return max(_spread(self.first), _spread(list(self.newest)))
+        return max(self._spread, _spread(self.newest))
 
 
-def _spread(values: list[float]) -> float:
+def _spread(values: Iterable[float]) -> float:
     ordered = sorted(values)
     last = len(ordered) - 1
     if last < 1:

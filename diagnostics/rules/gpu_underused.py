@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runvitals.diagnostics.baseline import SortedWindow
+from runvitals.diagnostics.baseline import SortedWindow, Window
 from runvitals.diagnostics.limits import Adjustable, described, limit
 from runvitals.diagnostics.rules.definition import NEAR, OK, is_finite, short
 from runvitals.diagnostics.rules.sources import SAGEMAKER
@@ -82,7 +82,7 @@ class _Detector:
         self._keys: dict[tuple[str, ...], tuple[tuple[str, Device], ...]] = {}
         self._since_s: float | None = None
         self._stepped = False
-        self._wait = SortedWindow(64)
+        self._wait = Window(64)
 
     def happen(self, happening: Happening) -> Reading | None:
         """Only training counts: a device may well idle while a checkpoint is written."""

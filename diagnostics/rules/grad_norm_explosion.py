@@ -6,7 +6,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-from runvitals.diagnostics.baseline import SortedWindow
+from runvitals.diagnostics.baseline import SortedWindow, Window
 from runvitals.diagnostics.limits import Adjustable, described, in_order, limit
 from runvitals.diagnostics.rules.definition import NEAR, OK, REINFORCED, RowDetector, at, is_finite, short, too_few
 from runvitals.diagnostics.rules.masks import RateJump, Resumes
@@ -101,17 +101,18 @@ class _Detector(RowDetector):
 
     def _forget(self) -> None:
         self._level = SortedWindow(32)
-        self._changes = SortedWindow(64)
+        self._changes = Window(64)
         self._last: float | None = None
         self._newest: deque[tuple[int | None, float, bool]] = deque(maxlen=5)
-        self._losses = SortedWindow(32)
+        self._losses = Window(32)
         self._new_losses: deque[float] = deque(maxlen=5)
         self._above = 0
 
     def update(self, sample: Sample) -> Reading | None:
         if self._resumes.is_new():
             self._forget()
-        self._take_loss(sample.signals.get("loss"))
+        if self._loss_counts:
+            self._take_loss(sample.signals.get("loss"))
         norm = sample.signals.get("grad_norm")
         # A norm of 0 is a batch without advantage or without labels: it says nothing of the level.
         if norm is None or not is_finite(norm) or norm <= 0.0:
@@ -121,9 +122,10 @@ class _Detector(RowDetector):
         if len(self._level) < _ENOUGH:
             self._take(level)
             return too_few(_ENOUGH, len(self._level), "grad_norm")
-        noise = max(self._changes.median(), _LEAST_NOISE)
-        limit = max(self._material, self._z * noise)
         above = level - self._level.median()
+        # Below that the answer is the same whatever the noise, which takes time to tell.
+        noise = max(self._changes.median(), _LEAST_NOISE) if above > 0.6 * self._material else _LEAST_NOISE
+        limit = max(self._material, self._z * noise)
         leap = above > limit
         self._newest.append((sample.step, norm, leap))
         if not leap:
@@ -144,7 +146,7 @@ class _Detector(RowDetector):
 
     def _take_loss(self, loss: float | None) -> None:
         """The newest five losses wait before they count as the level that they are compared with."""
-        if not self._loss_counts or loss is None or not is_finite(loss) or loss <= 0.0:
+        if loss is None or not is_finite(loss) or loss <= 0.0:
             return
         if len(self._new_losses) == 5:
             self._losses.add(math.log(self._new_losses[0]))

@@ -6,7 +6,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-from runvitals.diagnostics.baseline import SortedWindow
+from runvitals.diagnostics.baseline import Window
 from runvitals.diagnostics.limits import Adjustable, described, in_order, limit
 from runvitals.diagnostics.rules.definition import (
     NEAR,
@@ -19,7 +19,7 @@ from runvitals.diagnostics.rules.definition import (
     too_few,
 )
 from runvitals.diagnostics.rules.masks import Resumes
-from runvitals.diagnostics.rules.reward_trend import RewardTrend
+from runvitals.diagnostics.rules.reward_course import RewardCourse
 from runvitals.diagnostics.rules.sources import OVEROPTIMISATION, RLHF_DETAILS, TRL
 from runvitals.diagnostics.timeline import Timeline
 from runvitals.diagnostics.types import Cause, Evidence, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
@@ -92,18 +92,18 @@ _ENOUGH_OVERWHELMING = 5
 class _Detector(RowDetector):
     """The newest KL against the entropy of the first rows, and against its own earlier level."""
 
-    def __init__(self, timeline: Timeline, limits: Limits) -> None:
+    def __init__(self, timeline: Timeline, rewards: RewardCourse, limits: Limits) -> None:
         self._resumes = Resumes(timeline)
         self._limits = limits
         self._count = 0
-        self._newest = SortedWindow(5)
+        self._rewards = rewards
+        self._newest = Window(5)
         self._waiting: deque[float] = deque(maxlen=5)
-        self._level = SortedWindow(64)
-        self._first_entropy = SortedWindow(5)
-        self._entropy = SortedWindow(5)
-        self._first_reward = SortedWindow(10)
-        self._reward = SortedWindow(5)
-        self._trend = RewardTrend()
+        self._level = Window(64)
+        self._first_entropy = Window(5)
+        self._entropy = Window(5)
+        self._first_reward = Window(10)
+        self._reward = Window(5)
         self._signal = ""
         self._since: int | None = None
 
@@ -122,11 +122,13 @@ class _Detector(RowDetector):
         if len(self._waiting) == 5:
             self._level.add(self._waiting[0])
         self._waiting.append(kl)
-        median = self._newest.median()
-        overwhelming = self._count >= _ENOUGH_OVERWHELMING and self._ratio(median) > _OVERWHELMING
-        if self._count < _ENOUGH and not overwhelming:
+        if self._count < _ENOUGH_OVERWHELMING:
             return too_few(_ENOUGH, self._count, "KL")
-        return self._judge(median, sample.step)
+        median = self._newest.median()
+        ratio = self._ratio(median)
+        if self._count < _ENOUGH and ratio <= _OVERWHELMING:
+            return too_few(_ENOUGH, self._count, "KL")
+        return self._judge(median, ratio, sample.step)
 
     def _forget_newest(self) -> None:
         """After a resume or a rollback the newest values are superseded; what the run began with is not."""
@@ -135,24 +137,20 @@ class _Detector(RowDetector):
         self._waiting.clear()
         self._entropy.clear()
         self._reward.clear()
-        self._trend = RewardTrend()
         self._since = None
 
     def _take_companions(self, sample: Sample) -> None:
         entropy = sample.signals.get("entropy" if self._signal == "kl" else "sequence_entropy")
         if entropy is not None and is_finite(entropy):
-            if len(self._first_entropy) < self._first_entropy.size:
-                self._first_entropy.add(entropy)
+            self._first_entropy.fill(entropy)
             self._entropy.add(entropy)
+        self._rewards.read(sample)
         reward = sample.signals.get("reward")
-        self._trend.add(reward)
         if reward is not None and is_finite(reward):
-            if len(self._first_reward) < self._first_reward.size:
-                self._first_reward.add(reward)
+            self._first_reward.fill(reward)
             self._reward.add(reward)
 
-    def _judge(self, kl: float, step: int | None) -> Reading:
-        ratio = self._ratio(kl)
+    def _judge(self, kl: float, ratio: float, step: int | None) -> Reading:
         if ratio <= 1.0:
             if ratio < 0.6:
                 self._since = None
@@ -161,7 +159,7 @@ class _Detector(RowDetector):
             self._since = step
         halved = self._began_with() > 0.0 and self._entropy.median() < 0.5 * self._began_with()
         severity: Severity = "critical" if halved or ratio > self._limits.critical / self._limits.warning else "warning"
-        if severity == "warning" and self._trend.rises():
+        if severity == "warning" and self._rewards.since_resume.rises():
             return NEAR
         return Reading(
             state="bad",
@@ -185,13 +183,14 @@ class _Detector(RowDetector):
         if first:
             return kl / (self._limits.warning * first)
         absolute = kl / self._limits.per_token if self._signal == "kl" else 0.0
+        return max(absolute, self._leap(kl))
+
+    def _leap(self, kl: float) -> float:
+        """The same against the level of the rows before, 0 where that cannot be said."""
+        if len(self._level) < 20 or kl <= _MATERIAL_LEAP[self._signal]:
+            return 0.0
         level = self._level.median()
-        leap = (
-            kl / (_LEAP * level)
-            if len(self._level) >= 20 and level > 0.0 and kl > _MATERIAL_LEAP[self._signal]
-            else 0.0
-        )
-        return max(absolute, leap)
+        return kl / (_LEAP * level) if level > 0.0 else 0.0
 
     def _unit(self) -> str:
         return "nats per answer" if self._signal == "sequence_kl" else "nats per token"
@@ -237,7 +236,7 @@ class _Detector(RowDetector):
 
 
 def _make(context: RunContext, limits: Limits) -> _Detector:
-    return _Detector(Timeline.of_run(context), limits)
+    return _Detector(Timeline.of_run(context), RewardCourse.of_run(context), limits)
 
 
 RULE = Adjustable(SPEC, Limits(), _make)

@@ -125,8 +125,10 @@ class _Detector(RowDetector):
         began, now = self._length.began(), self._length.now()
         if began <= 0.0:
             return Reading(state="unknown", reason="needs answers at the start")
-        ratio, gained = now / began, self._rewards.gained()
-        far = (ratio > self._limits.longer or ratio < self._limits.shorter) and not gained
+        ratio = now / began
+        changed = ratio > self._limits.longer or ratio < self._limits.shorter
+        gained = (changed or ratio > 1.5) and self._rewards.gained()
+        far = changed and not gained
         along = _correlation(self._course.means, self._rewards.course.means) if ratio > 1.5 and gained else 0.0
         if not far and along <= 0.8:
             near = along > 0.6 or ratio > 0.67 * self._limits.longer or ratio < 1.75 * self._limits.shorter

@@ -6,7 +6,7 @@ import math
 from collections import deque
 from dataclasses import dataclass
 
-from runvitals.diagnostics.baseline import SortedWindow
+from runvitals.diagnostics.baseline import SortedWindow, Window
 from runvitals.diagnostics.limits import Adjustable, described, in_order, limit
 from runvitals.diagnostics.rules.definition import (
     NEAR,
@@ -118,9 +118,9 @@ class _Detector(RowDetector):
 
     def _forget(self) -> None:
         self._count = 0
-        self._recent = SortedWindow(WINDOW)
+        self._recent = Window(WINDOW)
         self._changes = SortedWindow(64)
-        self._newest_changes = SortedWindow(2 * WINDOW)
+        self._newest_changes = Window(2 * WINDOW)
         self._last: float | None = None
         self._tail: deque[tuple[int | None, float, float]] = deque(maxlen=3)
         self._over = 0
@@ -197,7 +197,8 @@ class _Detector(RowDetector):
 
     def _judge(self, step: int | None) -> Reading:
         rise = self._recent.median() - self._best
-        limit = self._limit()
+        # Below that the answer is the same whatever the noise, which takes time to tell.
+        limit = self._limit() if rise > 0.3 * self._material else self._material
         self._over = self._over + 1 if rise > limit else 0
         if self._over < _HOLD:
             if self._changes.median() > _TOO_NOISY:

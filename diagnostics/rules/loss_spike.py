@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import pairwise
 
-from runvitals.diagnostics.baseline import SortedWindow
+from runvitals.diagnostics.baseline import SortedWindow, Window
 from runvitals.diagnostics.limits import Adjustable, described, limit
 from runvitals.diagnostics.rules.definition import NEAR, OK, SUPERVISED, RowDetector, at, is_finite, short, too_few
 from runvitals.diagnostics.rules.masks import RateJump, Resumes
@@ -88,7 +88,7 @@ class _Detector(RowDetector):
 
     def _forget(self) -> None:
         self._neighbours = SortedWindow(32)
-        self._changes = SortedWindow(64)
+        self._changes = Window(64)
         self._last: float | None = None
         self._rows = 0
         self._up = 0
@@ -109,11 +109,11 @@ class _Detector(RowDetector):
             self._take(level)
             return too_few(_ENOUGH, len(self._neighbours), "loss")
         middle = self._neighbours.median()
-        # A loss that still falls steeply is spread by its fall; its neighbours' distances are not.
-        spread = 0.0 if few else self._neighbours.spread()
-        noise = max(spread, self._changes.median(), _LEAST_NOISE)
         above = level - middle
-        line = max(_MATERIAL_OF_FEW if few else self._material, self._noise * noise)
+        least = _MATERIAL_OF_FEW if few else self._material
+        # Below that the answer is the same whatever the noise, which takes time to tell.
+        noise = self._scatter(few=few) if above > 0.5 * least else _LEAST_NOISE
+        line = max(least, self._noise * noise)
         if above <= line:
             self._up = 0
             self._take(level)
@@ -123,6 +123,11 @@ class _Detector(RowDetector):
         if expected and not self._up:
             return NEAR
         return self._spike(loss, math.exp(middle), above / noise, sample.step)
+
+    def _scatter(self, *, few: bool) -> float:
+        """How far single losses lie from each other. A loss that still falls steeply is spread by its fall; its neighbours' distances are not."""
+        spread = 0.0 if few else self._neighbours.spread()
+        return max(spread, self._changes.median(), _LEAST_NOISE)
 
     def _at_edge(self) -> bool:
         """True at the row that ends an epoch, where epochs have many rows."""

@@ -71,6 +71,15 @@ _LEARNING_ROWS = 20
 _SCALER_ROWS = 10
 
 
+def _all_finite(raw: Mapping[str, float | None]) -> bool:
+    """True where all values surely are numbers: one that is none spoils their sum. A sum that overflows says nothing."""
+    try:
+        total = sum(raw.values())  # type: ignore[arg-type]  # a None raises, and is found by whoever looks at each
+    except (TypeError, OverflowError):
+        return False
+    return total - total == 0.0
+
+
 @dataclass(slots=True)
 class _Trouble:
     """The bad values of one key. rows, steps: where they were; row numbers are our own count."""
@@ -103,7 +112,7 @@ class _Detector(RowDetector):
             return None
         self._rows += 1
         raw = sample.raw
-        bad = [key for key, value in raw.items() if value is None or value - value != 0.0]
+        bad = [] if _all_finite(raw) else [key for key, value in raw.items() if value is None or value - value != 0.0]
         if not bad and not self._troubles:
             if self._rows <= _LEARNING_ROWS:
                 self._seen.update(raw)

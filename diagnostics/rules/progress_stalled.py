@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runvitals.diagnostics.baseline import SortedWindow
+from runvitals.diagnostics.baseline import Window
 from runvitals.diagnostics.limits import Adjustable, described, limit
 from runvitals.diagnostics.rules.definition import OK, at, lasting, short
 from runvitals.diagnostics.rules.sources import BYTE_ROBUST, FLIGHT_RECORDER, PY_SPY, RESILIENCY
@@ -74,6 +74,7 @@ _ENOUGH_INTERVALS = 20
 _ENOUGH_PHASES = 3
 _PATIENCE_S = {"init": 1200.0, "train": 1200.0, "eval": 1800.0, "save": 900.0, "generate": 900.0}
 """Patience before enough was seen to learn from."""
+_SHORTEST_S = min(_PATIENCE_S.values())
 _WORDS = {"init": "start-up", "train": "training", "eval": "evaluation", "save": "saving", "generate": "generation"}
 
 
@@ -85,13 +86,13 @@ class _Detector:
         self._begin(started_s)
 
     def _begin(self, started_s: float) -> None:
-        self._intervals = SortedWindow(256)
+        self._intervals = Window(256)
         self._step: int | None = None
         self._moved_s = started_s
         self._row_s: float | None = None
         self._phase = "init"
         self._phase_s = started_s
-        self._spans: dict[str, SortedWindow] = {}
+        self._spans: dict[str, Window] = {}
 
     def update(self, sample: Sample) -> Reading | None:
         """A row with a new step is progress."""
@@ -122,7 +123,7 @@ class _Detector:
         learned_late = self._phase == "init" and self._step is not None
         span = time_s - self._phase_s
         if span > 0.0 and self._phase_s > 0.0:
-            self._spans.setdefault(self._phase, SortedWindow(32)).add(span)
+            self._spans.setdefault(self._phase, Window(32)).add(span)
         self._phase, self._phase_s = phase, time_s
         if not learned_late:
             self._moved_s = max(self._moved_s, time_s)
@@ -136,6 +137,9 @@ class _Detector:
         if self._moved_s <= 0.0:
             return Reading(state="unknown", reason="needs a first row or the time of the start")
         waited_s = pulse.now_s - self._moved_s
+        # So short a wait is well whatever was learned, which takes time to tell.
+        if waited_s <= min(self._limits.least_s, _SHORTEST_S):
+            return OK
         patience_s = self._patience_s()
         if waited_s <= patience_s:
             return OK

@@ -68,7 +68,7 @@ class _Detector(RowDetector):
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._first: list[float] = []
+        self._began = (math.nan, 0.0)
         self._newest: deque[float] = deque(maxlen=_WINDOW)
         self._count = 0
         self._best = -math.inf
@@ -82,9 +82,9 @@ class _Detector(RowDetector):
         if reward is None or reward - reward != 0.0:
             return None
         self._count += 1
-        if len(self._first) < _WINDOW:
-            self._first.append(reward)
         self._newest.append(reward)
+        if self._count == _WINDOW:
+            self._began = _mean(self._newest)
         if self._count < _WINDOW or self._count % _EVERY:
             return None
         return self._judge(sample.step)
@@ -95,7 +95,7 @@ class _Detector(RowDetector):
             self._best, self._best_error, self._best_step = now, error, step
         if self._count < _ENOUGH:
             return too_few(_ENOUGH, self._count, "reward")
-        began, began_error = _mean(self._first)
+        began, began_error = self._began
         fall, gain = self._best - now, self._best - began
         sure = 6.0 * math.hypot(error, self._best_error)
         nothing_left = now - began < 2.0 * math.hypot(error, began_error)
@@ -121,12 +121,13 @@ class _Detector(RowDetector):
 
 def _mean(values: Sequence[float]) -> tuple[float, float]:
     """The mean and its standard error."""
-    mean = math.fsum(value / len(values) for value in values)
+    count = len(values)
+    mean = math.fsum([value / count for value in values])
     try:
-        variance = math.fsum((value - mean) ** 2 for value in values) / max(len(values) - 1, 1)
+        variance = math.fsum([(value - mean) ** 2 for value in values]) / max(count - 1, 1)
     except OverflowError:
         return mean, math.inf
-    return mean, math.sqrt(variance / len(values))
+    return mean, math.sqrt(variance / count)
 
 
 def _make(context: RunContext, limits: Limits) -> _Detector:

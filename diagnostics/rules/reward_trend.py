@@ -28,8 +28,10 @@ class RewardTrend:
         """Takes a reward; None, NaN and Inf are left out."""
         if reward is not None and reward - reward == 0.0:
             self._rewards.append(reward)
-            self._lowest = min(self._lowest, reward)
-            self._highest = max(self._highest, reward)
+            if reward < self._lowest:
+                self._lowest = reward
+            if reward > self._highest:
+                self._highest = reward
 
     def halves(self) -> tuple[float, float]:
         """Mean of the older and of the newer half, NaN where there are fewer than two."""
@@ -51,12 +53,13 @@ class RewardTrend:
 
 
 def _mean(values: Sequence[float]) -> float:
-    return math.fsum(value / len(values) for value in values)
+    count = len(values)
+    return math.fsum([value / count for value in values])
 
 
 def _variance(values: Sequence[float]) -> float:
     middle = _mean(values)
     try:
-        return math.fsum((value - middle) ** 2 for value in values) / max(len(values) - 1, 1)
+        return math.fsum([(value - middle) ** 2 for value in values]) / max(len(values) - 1, 1)
     except OverflowError:
         return math.inf

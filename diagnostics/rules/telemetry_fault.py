@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 from runvitals.diagnostics.rules.definition import OK, Definition, RowDetector, at, bad
 from runvitals.diagnostics.rules.sources import TRL
@@ -39,6 +40,22 @@ _FACTOR, _LEAST = 20, 40
 _BACK, _WITHIN = 3, 200
 
 
+@dataclass(slots=True)
+class _Watched:
+    """A watched value: the row of its last coming, how often it came, and the longest usual distance in rows."""
+
+    last: int
+    seen: int = 0
+    gap: int = 1
+
+    def come(self, row: int) -> None:
+        """It came in this row."""
+        if row - self.last > self.gap:
+            self.gap = row - self.last
+        self.last = row
+        self.seen += 1
+
+
 class _Detector(RowDetector):
     """When each watched value last came, the longest usual distance, and where steps went back."""
 
@@ -47,9 +64,7 @@ class _Detector(RowDetector):
         self._step: int | None = None
         self._told = False
         self._back: deque[int] = deque(maxlen=_BACK)
-        self._last: dict[str, int] = {}
-        self._gap: dict[str, int] = {}
-        self._seen: dict[str, int] = {}
+        self._watched: dict[str, _Watched] = {}
 
     def happen(self, happening: Happening) -> Reading | None:
         """A resume may set steps back."""
@@ -69,11 +84,10 @@ class _Detector(RowDetector):
         self._step = step
         for name in _WATCHED:
             if name in signals:
-                gap = self._rows - self._last.get(name, self._rows)
-                if gap > self._gap.get(name, 1):
-                    self._gap[name] = gap
-                self._last[name] = self._rows
-                self._seen[name] = self._seen.get(name, 0) + 1
+                watched = self._watched.get(name)
+                if watched is None:
+                    watched = self._watched[name] = _Watched(last=self._rows)
+                watched.come(self._rows)
         return self._judge(step) if self._rows % 20 == 0 else None
 
     def _judge(self, step: int) -> Reading:
@@ -86,13 +100,11 @@ class _Detector(RowDetector):
                 since=None,
                 step=step,
             )
-        for name, last in self._last.items():
-            missing = self._rows - last
-            if self._seen[name] >= 20 and missing > max(_LEAST, _FACTOR * self._gap.get(name, 1)):
+        for name, watched in self._watched.items():
+            missing = self._rows - watched.last
+            if watched.seen >= 20 and missing > max(_LEAST, _FACTOR * watched.gap):
                 numbers = (
-                    Number(
-                        label=f"Rows without {name}", value=float(missing), expected=f"at most {self._gap.get(name, 1)}"
-                    ),
+                    Number(label=f"Rows without {name}", value=float(missing), expected=f"at most {watched.gap}"),
                 )
                 sentence = (
                     f"{name} has not been logged for {missing} rows, {at(step)}; rules that read it judge no more."

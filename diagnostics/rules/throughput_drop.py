@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from runvitals.diagnostics.limits import Adjustable, described, in_order, limit
-from runvitals.diagnostics.rules.definition import NEAR, OK, RowDetector, at, bad, is_finite, short, too_few
+from runvitals.diagnostics.rules.definition import NEAR, OK, RowDetector, at, bad, short, too_few
 from runvitals.diagnostics.rules.sources import BYTE_ROBUST, DATA_LOADING, NVML, RESILIENCY, SAGEMAKER
 from runvitals.diagnostics.timeline import Timeline
 from runvitals.diagnostics.types import Cause, Number, Reading, Remedy, RuleSpec, RunContext, Sample, Severity
@@ -155,15 +155,16 @@ class _Detector(RowDetector):
         return self._judge(step) if self._count % _EVERY == 0 else None
 
     def _judge(self, step: int) -> Reading:
-        now = median(self._times)
+        times = sorted(self._times)
+        now = median(times)
         self._best = min(self._best, now)
-        if len(self._each) == _WINDOW:
-            self._best_each = min(self._best_each, median(self._each))
         slower = now / self._best
         if len(self._each) == _WINDOW:
-            slower = min(slower, median(self._each) / self._best_each)
+            each = median(self._each)
+            self._best_each = min(self._best_each, each)
+            slower = min(slower, each / self._best_each)
         # Single stalls are no slow-down: three quarters of the newest steps must be slow too.
-        slower = min(slower, 1.5 * sorted(self._times)[_WINDOW // 4] / self._best)
+        slower = min(slower, 1.5 * times[_WINDOW // 4] / self._best)
         self._is_slow = slower > self._limits.info and now >= _LEAST_S
         if not self._is_slow:
             if slower < 1.2:
@@ -208,7 +209,7 @@ class _Detector(RowDetector):
 def _value(sample: Sample, signal: str) -> float:
     """A signal's value, NaN where it is missing or not finite."""
     value = sample.signals.get(signal)
-    return value if value is not None and is_finite(value) else math.nan
+    return value if value is not None and value - value == 0.0 else math.nan
 
 
 def _make(context: RunContext, limits: Limits) -> _Detector:

@@ -51,9 +51,10 @@ def test_no_two_episodes_share_an_id_even_where_clock_and_step_stand_still(
 def test_episode_does_not_begin_before_the_one_before_it_was_over() -> None:
     track = Track(spec=spec("rule", clear=1), run_id="run")
     history = History(["loss"])
+    sheet = history.sheet(["loss"])
     onsets = []
     for step, state in enumerate(("ok", "bad", "ok", "bad")):
-        history.add(1000.0 + step, step, {"loss": 1.0})
+        history.add(1000.0 + step, step, {"loss": 1.0}, sheet)
         reading = Reading(state="bad", onset_step=1) if state == "bad" else Reading(state="ok")
         change = advance(track, reading, Moment(time_s=1000.0 + step, step=step, history=history))
         if change is not None and change.alert.state == "firing":

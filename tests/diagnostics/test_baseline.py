@@ -9,16 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runvitals.diagnostics.baseline import SortedWindow
+from runvitals.diagnostics.baseline import SortedWindow, Window
 
 numbers = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
 
-@given(values=st.lists(numbers, min_size=1, max_size=60), size=st.integers(1, 12))
-def test_window_agrees_with_sorting_the_newest_values(values: list[float], size: int) -> None:
-    window = SortedWindow(size)
-    for value in values:
+@pytest.mark.parametrize("kind", [Window, SortedWindow])
+@given(values=st.lists(numbers, min_size=1, max_size=60), size=st.integers(1, 12), asked=st.sets(st.integers(0, 59)))
+def test_window_agrees_with_sorting_the_newest_values(
+    kind: type[Window], values: list[float], size: int, asked: set[int]
+) -> None:
+    window = kind(size)
+    for place, value in enumerate(values):
         window.add(value)
+        if place in asked:
+            assert window.quantile(1.0) == max(values[max(0, place + 1 - size) : place + 1])
     newest = values[-size:]
     assert window.values() == tuple(newest)
     assert window.median() == pytest.approx(statistics.median(newest), rel=1e-9, abs=1e-30)
@@ -30,6 +35,20 @@ def test_non_finite_values_are_left_out() -> None:
     window = SortedWindow(4)
     for value in (1.0, math.nan, math.inf, 2.0, -math.inf, 3.0):
         window.add(value)
+    assert window.values() == (1.0, 2.0, 3.0)
+    assert window.median() == 2.0
+
+
+@pytest.mark.parametrize("kind", [Window, SortedWindow])
+def test_window_that_was_cleared_begins_anew(kind: type[Window]) -> None:
+    window = kind(3)
+    for value in (5.0, 6.0):
+        window.add(value)
+    assert window.median() == 5.5
+    window.clear()
+    assert math.isnan(window.median())
+    for value in (1.0, 2.0, 3.0, 4.0):
+        window.fill(value)
     assert window.values() == (1.0, 2.0, 3.0)
     assert window.median() == 2.0
 
