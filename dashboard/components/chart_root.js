@@ -7,6 +7,7 @@ import { Printing } from "./chart_print.js";
 import { drawCompareHead } from "./compare_head.js";
 import { CompareSearch } from "./compare_search.js";
 import { drawFoot } from "./chart_foot.js";
+import { keptScroll } from "./chart_place.js";
 import { drawRunHead } from "./run_head.js";
 import { RunLayout } from "./run_layout.js";
 import { SignalSearch } from "./run_search.js";
@@ -27,6 +28,7 @@ function mounted(parent) {
   parent.append(root);
   const state = { root, parts, empty: parts.empty, frame: {}, words: {}, curves: {}, views: {}, page: new ChartPage(root), received_ms: performance.now(), every_s: 1 };
   state.printing = new Printing(state.page);
+  state.place = keptScroll(root);
   state.stopHeartbeat = heartbeat(state, (silent_s) => beat(state, silent_s));
   globalThis.runvitalsPlotly.then(() => state.page.later(), (error) => (state.loadError = error.message));
   return state;
@@ -60,8 +62,9 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
   return () => {
     // Streamlit also calls this where a message came while the one before it was being handed over; the page stays then.
     if (state.root.isConnected) return;
-    if (state.name) looks.set(state.name, { hidden: state.page.hidden });
+    if (state.name) looks.set(nameOf(state.frame.body), { hidden: state.page.hidden });
     state.stopHeartbeat();
+    state.place.stop();
     state.printing.stop();
     state.page.destroy();
     state.root.remove();
@@ -92,7 +95,7 @@ function draw(state, frame, words) {
   const { page, parts } = state;
   if (frame.page === "run" && !new URLSearchParams(location.search).has("run")) named(frame.head.id);
   arrange(state, frame);
-  state.name ??= lookedAt(page, `${frame.page}:${frame.head.id ?? ""}`);
+  state.name ??= lookedAt(page, nameOf(frame));
   const specs = frame.sections.flatMap((section) => section.blocks.filter((block) => block.kind === "chart"))
     .map((spec) => ({ ...spec, ...words.charts?.[spec.id] }));
   page.regard(JSON.stringify([frame.head.id, frame.head.runs?.slice(0, frame.head.colours)]), JSON.stringify([frame.head.runs, frame.head.query]));
@@ -110,6 +113,7 @@ function draw(state, frame, words) {
   page.onMoved();
   drawSections(parts.body, { state, frame, words });
   drawFoot(parts.foot, { state, frame });
+  state.place.drawn();
 }
 
 // Pins, and the search that finds what to pin.
@@ -132,6 +136,11 @@ function named(run) {
   const address = new URL(location.href);
   address.searchParams.set("run", run);
   history.replaceState(history.state, "", address);
+}
+
+// Of a comparison its runs: what is hidden in one of them is named by its place.
+function nameOf({ page, head }) {
+  return `${page}:${head.id ?? head.entries?.map((entry) => entry.id)}`;
 }
 
 function lookedAt(page, name) {
