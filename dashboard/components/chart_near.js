@@ -18,6 +18,7 @@ export class Near {
     this.told = new Set();
     this.waiting = [];
     this.told_ms = -Infinity;
+    this.unanswered = false;
     this.observer = new IntersectionObserver((entries) => this.watched(entries), { rootMargin: NEAR, scrollMargin: NEAR });
   }
 
@@ -69,6 +70,7 @@ export class Near {
     this.told = names;
     this.told_ms = performance.now();
     this.id = `${Date.now()}.${names.size}`;
+    this.unanswered = true;
     this.tell?.({ id: this.id, blocks, axis });
   }
 
@@ -76,14 +78,18 @@ export class Near {
   answered({ whole, sighted, blocks }) {
     this.heard = true;
     if (whole && sighted !== this.id) this.told = new Set(blocks ?? []);
-    if (sighted === this.id) for (const done of this.waiting.splice(0)) done();
+    if (sighted === this.id) {
+      this.unanswered = false;
+      for (const done of this.waiting.splice(0)) done();
+    }
     this.look();
   }
 
   // Resolves once the blocks have their newest points wherever they stand, or nobody answers.
   async brought(...nodes) {
     const sought = nodes.filter((node) => !this.told.has(this.blocks.get(node)));
-    if (!sought.length) return;
+    // What was told is not here before it was answered.
+    if (!sought.length && !this.unanswered) return;
     for (const node of sought) this.sought.add(node);
     await new Promise((done) => {
       this.waiting.push(done);

@@ -128,6 +128,30 @@ def test_ten_thousand_metrics_are_turned_over_part_by_part_and_narrowed_by_words
     sync_api.expect(narrow).to_have_value("layers")
 
 
+def test_on_paper_each_chart_is_drawn_or_says_that_it_was_not_read(page: sync_api.Page) -> None:
+    page.set_viewport_size({"width": 1440, "height": 500})
+    page.goto(f"{page.url}&open=others")
+    drawn(page, "loss")
+    page.locator('[data-chart^="key:layers/"]').nth(20).wait_for(state="attached")
+    curves = "figures => figures.map(one => one.querySelectorAll('.scatterlayer path').length)"
+    unread = page.locator("figure .loading")
+    assert 0 in page.locator("figure").evaluate_all(curves)
+    page.pdf()
+    shown = page.locator("figure").evaluate_all(curves)
+    assert unread.count() == shown.count(0) > 0
+    page.emulate_media(media="print")
+    words = unread.last.evaluate("node => getComputedStyle(node, '::after').content")
+    assert "Not read yet" in words
+    page.emulate_media(media="screen")
+
+    page.evaluate("() => { window.print = () => { window.printed = true; }; }")
+    page.keyboard.press("Control+p")
+    page.wait_for_function("window.printed")
+    page.pdf()
+    assert 0 not in page.locator("figure").evaluate_all(curves)
+    assert page.locator("[data-printed]").count() == 0  # the screen has its pictures back as they were
+
+
 def test_the_map_shows_the_idle_gpu_and_another_measure_on_demand(page: sync_api.Page) -> None:
     section = page.locator("section.section", has=page.locator(".map-canvas"))
     section.get_by_text("GPU 7 stands apart: mean 5.00 %, the others 95.0 %").wait_for()
