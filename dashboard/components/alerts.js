@@ -2,7 +2,7 @@
 
 import { drawDetail, makeDetail } from "./alert_detail.js";
 import { muteLine } from "./alert_people.js";
-import { el, heartbeat, keyed, kept, mutedText, received, seriesColors, setAttribute, setText, severityLabel, severityMark, swatch } from "./base.js";
+import { atEnd, el, heartbeat, keyed, kept, mutedText, received, seriesColors, setAttribute, setText, severityLabel, severityMark, swatch } from "./base.js";
 import { save } from "./chart_export.js";
 import { deedSender } from "./deeds.js";
 import { age, count } from "./format.js";
@@ -76,12 +76,12 @@ function build(parent) {
   const stopClock = heartbeat(state, () => tick(state));
   const back = () => state.search.show(new URL(location.href).searchParams.get("q") ?? "");
   addEventListener("popstate", back);
-  state.stop = () => {
+  state.stop = atEnd(state.root, () => {
     removeEventListener("popstate", back);
     stopClock();
     state.keys.stop();
     state.detail.stop();
-  };
+  });
   return state;
 }
 

@@ -2,7 +2,7 @@
 
 import { drawSetup, makeSetup } from "./backtest_setup.js";
 import { drawTrial, makeTrial } from "./backtest_trial.js";
-import { el, heartbeat, kept, received, seriesColors, setText, severityMark } from "./base.js";
+import { atEnd, el, heartbeat, kept, received, seriesColors, setText, severityMark } from "./base.js";
 import { pageKeys } from "./keys.js";
 import { pageLink } from "./pages.js";
 import { drawState, takePulse, updatedText } from "./watch.js";
@@ -41,10 +41,10 @@ function build(parent) {
   );
   parent.append(state.root);
   const stopClock = heartbeat(state, () => tick(state));
-  state.stop = () => {
+  state.stop = atEnd(state.root, () => {
     stopClock();
     state.keys.stop();
-  };
+  });
   return state;
 }
 

@@ -172,6 +172,13 @@ export function received(state, data, setTriggerValue) {
   return state.body ?? null;
 }
 
+/** What Streamlit is to call at a component's end. It also does where a message came while the one before was being handed over; the page stays then. */
+export function atEnd(root, stop) {
+  return () => {
+    if (!root.isConnected) stop();
+  };
+}
+
 /** Watches for messages that stay away: `update(silent_s)` each second, with the seconds since the last message. Returns its stop. */
 export function heartbeat(state, update) {
   const timer = setInterval(() => update((performance.now() - state.received_ms) / 1000), 1000);
@@ -209,5 +216,6 @@ function announce(node, text) {
 /** The stale line, or none: after three intervals without a word from the server. */
 export function staleNotice(silent_s, { every_s, updated_s }) {
   if (silent_s < 3 * every_s) return [];
-  return [{ key: "stale", severity: "unknown", title: "Stale", text: `Last update ${clock(updated_s)}, ${age(silent_s)} ago. Values below are grey until the next one.` }];
+  const why = navigator.onLine ? "The dashboard does not answer" : "This browser is offline";
+  return [{ key: "stale", severity: "unknown", title: "Stale", text: `Last update ${clock(updated_s)}, ${age(silent_s)} ago. ${why}; values below are grey until the next update.` }];
 }

@@ -1,6 +1,6 @@
 // The Runs page before the first run: how to start one, and whether all is ready for it.
 
-import { el, heartbeat, kept, received, setText, severityLabel, severityOf, svg } from "./base.js";
+import { atEnd, el, heartbeat, kept, received, setText, severityLabel, severityOf, svg } from "./base.js";
 import { drawState, serverNow, takePulse, updatedText, watchLine } from "./watch.js";
 
 const WAYS = [
@@ -34,7 +34,7 @@ function build(parent) {
     el("div", { class: "foot" }, state.updated),
   );
   parent.append(state.root);
-  state.stop = heartbeat(state, () => tick(state));
+  state.stop = atEnd(state.root, heartbeat(state, () => tick(state)));
   return state;
 }
 
@@ -66,7 +66,6 @@ function drawChecks(state, checks) {
 }
 
 function tick(state) {
-  drawState(state.root, state.noticeBox, state);
-  state.watchLine.update(state.watch, serverNow(state), "waiting for the first run");
+  state.watchLine.update(drawState(state.root, state.noticeBox, state), serverNow(state), "waiting for the first run");
   setText(state.updated, updatedText(state));
 }

@@ -1,6 +1,6 @@
 // The Runs page: search, views, and one live table in groups. A refresh moves nothing under the pointer.
 
-import { el, heartbeat, keyed, kept, setAttribute, setText, severityMark, seriesColors } from "./base.js";
+import { atEnd, el, heartbeat, keyed, kept, setAttribute, setText, severityMark, seriesColors } from "./base.js";
 import { deedSender } from "./deeds.js";
 import { count } from "./format.js";
 import { openPage } from "./pages.js";
@@ -87,13 +87,13 @@ function build(parent) {
   const beat = heartbeat(state, () => tick(state));
   const back = () => ((state.unanswered = {}), state.search.show(new URL(location.href).searchParams.get("q") ?? ""));
   addEventListener("popstate", back);
-  state.stop = () => {
+  state.stop = atEnd(state.root, () => {
     state.place.stop();
     removeEventListener("popstate", back);
     state.keys.stop();
     state.near.disconnect();
     beat();
-  };
+  });
   return state;
 }
 
@@ -257,8 +257,7 @@ function drawChoice(state) {
 
 function tick(state) {
   const now_s = serverNow(state);
-  drawState(state.root, state.noticeBox, state);
-  state.watchLine.update(state.watch, now_s);
+  state.watchLine.update(drawState(state.root, state.noticeBox, state), now_s);
   setText(state.updated, updatedText(state));
   for (const node of state.tbody.querySelectorAll("tr.run")) tickRow(node, now_s);
 }

@@ -40,18 +40,25 @@ export function serverNow(state) {
 /** Takes in the part of a message that changes with every message. */
 export function takePulse(state, data) {
   Object.assign(state, { now_s: data.now_s, every_s: data.every_s, watch: data.watch, notices: data.notices, received_ms: performance.now() });
+  if (!away(state)) state.read_s = data.now_s;
   tellNews(data.news ?? []);
 }
 
-/** Draws notices and says whether values are stale. */
+/** True where the store could not be read: what is shown is from before. */
+function away(state) {
+  return state.notices.some((notice) => notice.key === "store");
+}
+
+/** Draws notices, greys values that are stale, and gives who watches as far as that is known now. */
 export function drawState(root, notices, state) {
   const silent_s = (performance.now() - state.received_ms) / 1000;
   const stale = staleNotice(silent_s, { every_s: state.every_s, updated_s: state.now_s });
-  drawNotices(notices, [...state.notices, ...stale]);
-  root.classList.toggle("stale", stale.length > 0 || state.notices.some((notice) => notice.key === "store"));
+  drawNotices(notices, [...stale, ...state.notices]);
+  root.classList.toggle("stale", stale.length > 0 || away(state));
+  return stale.length ? null : state.watch;
 }
 
-/** "Updated 20:41:07, every 2 s". */
+/** "Updated 20:41:07, every 2 s": when the store was last read. */
 export function updatedText(state) {
-  return `Updated ${clock(state.now_s)}, every ${count(state.every_s)} s`;
+  return `Updated ${state.read_s === undefined ? "—" : clock(state.read_s)}, every ${count(state.every_s)} s`;
 }

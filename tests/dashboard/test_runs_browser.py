@@ -292,3 +292,70 @@ def test_back_from_a_run_brings_the_list_back_as_it_was(filled: Store, running_a
     page.go_back()
     expect(page.get_by_label("Search")).to_have_value("name:short")
     expect(page.locator(".count")).to_contain_text("200 found")
+
+
+END = """() => [...document.querySelectorAll("[data-testid=stBidiComponentIsolated]")]
+    .map((node) => node.shadowRoot.runvitals.stop()).length"""
+
+FOCUSED = """() => {
+  let node = document.activeElement;
+  while (node?.shadowRoot?.activeElement) node = node.shadowRoot.activeElement;
+  return `${node.tagName.toLowerCase()} ${node.className.split(" ")[0]}`;
+}"""
+
+
+def test_the_table_is_one_stop_of_the_tab_key_and_its_tags_are_reached(
+    filled: Store, running_app: str, page: Page
+) -> None:
+    filled.tag_runs(["short-198"], add=["near", "far"])
+    opened(page, f"{running_app}/?q=name:short&sort=-run&by=config.seed")
+    press = page.keyboard.press
+
+    def focused() -> str:
+        return str(page.evaluate(FOCUSED))
+
+    page.locator(".sort").last.focus()
+    press("Tab")
+    assert focused() == "button fold"
+    press("Tab")
+    assert focused() == "button button", "the next stop is behind the table"
+    press("Shift+Tab")
+    press("ArrowLeft")
+    expect(page.locator(".fold").first).to_have_attribute("aria-expanded", "false")
+    press("ArrowRight")
+    expect(page.locator(".fold").first).to_have_attribute("aria-expanded", "true")
+    press("End")
+    assert focused() == "tr run"
+    page.get_by_label("Search").fill("tag:far or tag:odd")
+    expect(page.locator("tr.run")).to_have_count(1)
+    page.locator(".fold").first.focus()
+    press("ArrowDown")
+    expect(page.locator("tr.run")).to_be_focused()
+    press("ArrowRight")
+    expect(page.locator("tr.run a")).to_be_focused()
+    press("ArrowRight")
+    expect(page.locator(".chip").filter(has_text="near")).to_be_focused()
+    press("Enter")
+    page.wait_for_url("**tag*far*odd*tag*near*")
+
+    press("Escape")
+    expect(page.locator("tr.run")).to_be_focused()
+    # Streamlit calls the end of a component also where two messages came at once; keys and clock go on.
+    assert page.evaluate(END) == 1
+    press("?")
+    panel = page.get_by_role("dialog", name="Keys of this page")
+    expect(panel).to_contain_text("archive")
+    press("Escape")
+    expect(panel).to_be_hidden()
+    expect(page.locator("tr.run")).to_be_focused()
+    # A row that leaves hands the focus on.
+    press("a")
+    expect(page.locator("tr.run")).to_have_count(0)
+    press("/")
+    expect(page.get_by_label("Search")).to_be_focused()
+    page.keyboard.type(" ?")
+    expect(panel).to_be_hidden()
+    page.keyboard.press("Escape")
+    page.context.set_offline(True)
+    expect(page.locator(".notice")).to_contain_text("This browser is offline")
+    expect(page.get_by_text("Watcher alive")).to_be_hidden()
