@@ -91,6 +91,11 @@ _PARTS_OF = (
     .where(blocks.c.series_id.in_(bindparam("ids", expanding=True)) & (blocks.c.level == PARTS))
     .order_by(blocks.c.series_id, blocks.c.first)
 )
+_AT = select(blocks).where(
+    blocks.c.series_id.in_(bindparam("ids", expanding=True))
+    & (blocks.c.level == bindparam("level"))
+    & blocks.c.first.in_(bindparam("firsts", expanding=True))
+)
 _CLOCKS = select(clocks.c.id, clocks.c.data).where(clocks.c.id.in_(bindparam("ids", expanding=True)))
 _TAILS_OF = select(tails).where(tails.c.series_id.in_(bindparam("ids", expanding=True)))
 
@@ -134,12 +139,13 @@ def at(connection: Connection, places: Collection[Place]) -> list[Row[Any]]:
     wanted = sorted(places, key=lambda place: (place[1], place[0]))
     for level, of_level in groupby(wanted, key=lambda place: place[1]):
         for some in batched([(series_id, first) for series_id, _, first in of_level]):
-            ids, firsts = {series_id for series_id, _ in some}, {first for _, first in some}
-            asked = blocks.c.series_id.in_(ids) & (blocks.c.level == level) & blocks.c.first.in_(firsts)
+            asked = {
+                "ids": list({series_id for series_id, _ in some}),
+                "level": level,
+                "firsts": list({first for _, first in some}),
+            }
             exact = set(some)
-            found.extend(
-                row for row in connection.execute(select(blocks).where(asked)) if (row.series_id, row.first) in exact
-            )
+            found.extend(row for row in connection.execute(_AT, asked) if (row.series_id, row.first) in exact)
     return found
 
 

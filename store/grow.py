@@ -240,13 +240,13 @@ def _heads_after(
     newest = np.ascontiguousarray(values[:, -1]).view(np.int64).tolist()
     newest_step, newest_s, size = int(rows.steps[-1]), float(rows.times_s[-1]), len(rows)
     low_s, high_s = rows.bounds[2:]
-    fronts: dict[tuple[Front, int], Front] = {}
+    fronts: dict[tuple[str, int, bytes | None, int], Front] = {}
     moved = []
     for head, low, high, known, bits in zip(before, lows, highs, finites, newest, strict=True):
-        front = Front(head.last_writer, head.last_step, head.rewinds)
-        if (front, head.count) not in fronts:
-            fronts[front, head.count] = front.moved(writer_id, rows.steps, first=head.count)
-        after = fronts[front, head.count]
+        front = (head.last_writer, head.last_step, head.rewinds)
+        if (*front, head.count) not in fronts:
+            fronts[*front, head.count] = Front(*front).moved(writer_id, rows.steps, first=head.count)
+        after = fronts[*front, head.count]
         moved.append(
             (
                 *(newest_step, newest_s, bits),
