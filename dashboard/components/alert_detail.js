@@ -4,7 +4,7 @@ import { noteForm, muteForm, muteLine } from "./alert_people.js";
 import { onsetRows } from "./alert_onset.js";
 import { el, keyed, moment, setAttribute, setText, severityLabel, swatch } from "./base.js";
 import { evidencePanel, smoothing } from "./evidence.js";
-import { age, count, number, revive, signed } from "./format.js";
+import { age, count, number, revive, signed, together } from "./format.js";
 import { pageLink } from "./pages.js";
 
 const LIKELY = { likely: 0.82, possible: 0.38, unlikely: 0.08 };
@@ -45,7 +45,7 @@ export function drawDetail(detail, alert, { color, now_s }) {
   if (other) parts.note.hidden = true;
   part(parts.top, [alert.title, alert.severity, alert.state, alert.run, color, alert.acknowledged_s, alert.acknowledged_by, alert.acknowledged_note, detail.muted, alert.id], () => top(detail, color));
   part(parts.mutes, [alert.mutes, alert.acknowledged_s, alert.acknowledged_by, alert.acknowledged_note], () => [acknowledgement(alert), ...alert.mutes.map((mute) => muteLine(mute, detail.send))]);
-  setText(parts.sentence, alert.sentence || alert.title);
+  setText(parts.sentence, together(alert.sentence || alert.title));
   parts.movedSection.hidden = alert.onsets === null;
   part(parts.moved, [alert.onsets, alert.id, color, alert.members.map((member) => member.muted_until_s > now_s)], () => (alert.onsets === null ? [] : onsetRows(alert.onsets, { shown: alert.id, color, now_s, select: (id) => detail.send("select", id) })));
   part(panel.node, [alert.evidence, alert.fired_step, alert.resolved_step, alert.acknowledged_s, color], () => {
@@ -137,7 +137,7 @@ function cause(found, at) {
     "div",
     { class: "cause" },
     el("span", { class: "ink2" }, count(at + 1)),
-    el("span", { class: at ? "" : "strong" }, found.text),
+    el("span", { class: at ? "" : "strong" }, together(found.text)),
     el("span", { class: "likely" }, el("span", { class: "bar", "aria-hidden": "true" }, el("i", { style: { width: `${share * 100}%` } })), el("span", { class: "word" }, found.likelihood)),
     found.because ? el("span", { class: "because" }, found.because) : null,
   );
@@ -149,7 +149,7 @@ function remedyRow(detail, remedy, at) {
   const tick = el("input", { type: "checkbox", "aria-label": remedy.text, checked: done, onchange: () => send("tick", { id: alert.id, remedy: at, on: tick.checked }) });
   // Only web addresses become links; anything else that a rule might hold stays text.
   const source = /^https?:\/\//.test(remedy.url ?? "") ? el("a", { href: remedy.url, target: "_blank", rel: "noopener noreferrer" }, remedy.source || "source") : remedy.source;
-  return el("div", { class: done ? "remedy done" : "remedy" }, tick, el("span", { class: "what" }, remedy.text), el("span", { class: "source" }, source), remedy.detail ? el("span", { class: "more" }, remedy.detail) : null);
+  return el("div", { class: done ? "remedy done" : "remedy" }, tick, el("span", { class: "what" }, together(remedy.text)), el("span", { class: "source" }, source), remedy.detail ? el("span", { class: "more" }, remedy.detail) : null);
 }
 
 function answers(detail) {

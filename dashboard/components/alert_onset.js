@@ -1,7 +1,7 @@
 // An incident by onset: alerts as bars, other signals that left their course as small curves, in order, with lags to the first.
 
 import { el, severityMark, severityOf, svg } from "./base.js";
-import { count, duration, number, percent, rate, revive, signed } from "./format.js";
+import { count, duration, number, percent, rate, revive, signed, together } from "./format.js";
 
 const HEIGHT = 22;
 const FAR_APART = 20;
@@ -19,7 +19,7 @@ export function onsetRows(onsets, { shown, color, select, now_s }) {
     onsets.unsure.length ? `Too few points before it to tell: ${names(onsets.unsure)}.` : "",
     onsets.missing.length ? `Not logged: ${names(onsets.missing, false)}.` : "",
   ].filter(Boolean).join(" ");
-  return [el("p", { class: "moved-said" }, onsets.sentence), el("ol", { class: "moved" }, rows), axis, rest ? el("p", { class: "ink2 small" }, rest) : null];
+  return [el("p", { class: "moved-said" }, together(onsets.sentence)), el("ol", { class: "moved" }, rows), axis, rest ? el("p", { class: "ink2 small" }, rest) : null];
 }
 
 function names(words, lower = true) {

@@ -1,7 +1,7 @@
 // What came of a back-test: run by run what would have fired beside what did, with the differences marked, and the TOML to paste.
 
 import { el, moment, setAttribute, setText, severityLabel, swatch } from "./base.js";
-import { count, percent } from "./format.js";
+import { count, percent, together } from "./format.js";
 import { pageLink } from "./pages.js";
 
 const SIGNS = { same: "=", moved: "↔", severity: "↔", new: "+", gone: "−", "not asked": "·" };
@@ -111,7 +111,7 @@ function row(one, trial) {
     el("td", {}, one.would ? firing(one.would) : "—"),
     el("td", {}, did, one.did && one.did.answer ? el("div", { class: "ink2 small" }, ANSWERS[one.did.answer] ?? one.did.answer) : null),
     el("td", {}, difference(one)),
-    el("td", { class: "ink2 small" }, one.sentence));
+    el("td", { class: "ink2 small" }, together(one.sentence)));
 }
 
 function firing(told) {

@@ -1,6 +1,6 @@
 // Parts that every component shares. All text goes in through text nodes: nothing that comes from a run is ever markup.
 
-import { age, clock } from "./format.js";
+import { age, clock, together } from "./format.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -198,7 +198,7 @@ export function drawNotices(parent, notices) {
       if (node.dataset.text === text) return;
       announce(node, text);
       node.dataset.text = text;
-      node.replaceChildren(severityMark(notice.severity, { size: 12 }), el("span", { class: "strong" }, notice.title), el("span", { class: "text" }, notice.text));
+      node.replaceChildren(severityMark(notice.severity, { size: 12 }), el("span", { class: "strong" }, notice.title), el("span", { class: "text" }, together(notice.text)));
     },
   });
 }

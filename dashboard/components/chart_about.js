@@ -1,6 +1,7 @@
 // What a metric is: one box that shows while its name is hovered over, or its chart or device has the keyboard's focus.
 
 import { el } from "./base.js";
+import { together } from "./format.js";
 
 const WAIT_MS = 120;
 const WIDTH_PX = 360;
@@ -57,7 +58,7 @@ function unique(facts) {
 }
 
 function entry({ title, key, meaning, unit, healthy, better }) {
-  const row = (name, text) => (text ? el("div", { class: "about-row" }, el("span", {}, name), el("span", {}, text)) : null);
+  const row = (name, text) => (text ? el("div", { class: "about-row" }, el("span", {}, name), el("span", {}, together(text))) : null);
   return el("div", { class: "about-entry" }, el("div", { class: "about-head" }, el("b", {}, title), key && key !== title ? el("code", {}, key) : null),
-    el("p", {}, meaning), row("Unit", unit), row("Healthy", healthy), row("Better", better));
+    el("p", {}, together(meaning)), row("Unit", unit), row("Healthy", healthy), row("Better", better));
 }

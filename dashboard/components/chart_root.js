@@ -7,6 +7,7 @@ import { Printing } from "./chart_print.js";
 import { drawCompareHead } from "./compare_head.js";
 import { CompareSearch } from "./compare_search.js";
 import { drawFoot } from "./chart_foot.js";
+import { together } from "./format.js";
 import { keptScroll } from "./chart_place.js";
 import { drawRunHead } from "./run_head.js";
 import { RunLayout } from "./run_layout.js";
@@ -156,7 +157,7 @@ function drawEmpty(state, lesson) {
   if (lesson) state.parts.view.hidden = true;
   if (!lesson || state.empty.dataset.text === text) return;
   state.empty.dataset.text = text;
-  state.empty.replaceChildren(el("h1", {}, lesson.title), el("p", { class: "ink2" }, lesson.text), lesson.code ? el("div", { class: "code" }, el("pre", {}, lesson.code)) : "",
+  state.empty.replaceChildren(el("h1", {}, lesson.title), el("p", { class: "ink2" }, together(lesson.text)), lesson.code ? el("div", { class: "code" }, el("pre", {}, lesson.code)) : "",
     pageLink("", {}, { class: "button" }, "Open Runs"));
 }
 

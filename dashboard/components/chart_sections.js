@@ -1,7 +1,7 @@
 // Sections of a page: a head with its verdict in words, then a grid of twelve columns of charts and other blocks.
 
 import { el, keyed, setClass, setText, severityMark } from "./base.js";
-import { count } from "./format.js";
+import { count, together } from "./format.js";
 import { drawDiffers } from "./compare_differs.js";
 import { drawOutcome } from "./compare_outcome.js";
 import { drawTable } from "./compare_table.js";
@@ -33,11 +33,11 @@ function drawHead(node, section, state) {
   if (node.dataset.text === text) return;
   node.dataset.text = text;
   const verdict = section.verdict
-    ? el("span", { class: `mark strong ${section.verdict.severity}` }, section.verdict.severity === "neutral" ? null : severityMark(section.verdict.severity), section.verdict.word)
+    ? el("span", { class: `mark strong ${section.verdict.severity}` }, section.verdict.severity === "neutral" ? null : severityMark(section.verdict.severity), together(section.verdict.word))
     : null;
   const focused = node.contains(node.getRootNode().activeElement);
   node.hidden = !section.title;
-  node.replaceChildren(section.fold ? foldHead(section, state) : el("h2", {}, section.title ?? ""), ...(verdict ? [verdict] : []), el("span", { class: "section-sentence" }, section.sentence ?? ""));
+  node.replaceChildren(section.fold ? foldHead(section, state) : el("h2", {}, section.title ?? ""), ...(verdict ? [verdict] : []), el("span", { class: "section-sentence" }, together(section.sentence ?? "")));
   if (focused) node.querySelector("button")?.focus({ preventScroll: true });
 }
 
@@ -63,5 +63,5 @@ function drawBlocks(grid, { section, state, words }) {
 function drawNote(node, { block }) {
   if (!node.firstChild) node.append(el("span", { class: "mark unknown" }, severityMark("unknown"), el("span", { class: "strong" })), el("span", { class: "ink2" }));
   setText(node.firstChild.lastChild, block.title);
-  setText(node.lastChild, block.text);
+  setText(node.lastChild, together(block.text));
 }

@@ -5,7 +5,7 @@ import { el, setAttribute, setText } from "./base.js";
 import { keySwatch } from "./chart_dom.js";
 import { copyButton, settingsMarkdown } from "./compare_copy.js";
 import { choose } from "./compare_state.js";
-import { count } from "./format.js";
+import { count, together } from "./format.js";
 
 // A list that fits needs no search.
 const SEARCHED_FROM = 8;
@@ -17,7 +17,8 @@ export function drawDiffers(node, { block, state: page }) {
   node.dataset.text = text;
   const kept = node.runvitals ?? { open: false, query: "" };
   const parts = { all: el("tbody"), some: el("tbody"), toggle: el("button", { class: "fold", type: "button" }), none: el("p", { class: "ink2 small none", hidden: true }, "No setting has this in its name or value.") };
-  const find = el("input", { type: "search", class: "find", placeholder: "Find a setting", "aria-label": "Find a setting", value: kept.query });
+  const focused = node.contains(node.getRootNode().activeElement) ? node.getRootNode().activeElement.dataset.choice : null;
+  const find = el("input", { type: "search", class: "find", placeholder: "Find a setting", "aria-label": "Find a setting", "data-choice": "find", value: kept.query });
   const state = (node.runvitals = { ...kept, block, parts, page });
   find.addEventListener("input", () => {
     state.query = find.value;
@@ -34,16 +35,17 @@ export function drawDiffers(node, { block, state: page }) {
   fold.hidden = !block.some.length;
   const many = block.rows.length + block.some.length;
   node.replaceChildren(
-    el("div", { class: "section-head" }, el("h2", {}, "What differs"), el("span", { class: "section-sentence" }, block.sentence), many >= SEARCHED_FROM ? find : "", many ? copyButton("Copy", { text: () => settingsMarkdown(block), title: "Copy as a Markdown table", instead: "No clipboard here" }) : ""),
+    el("div", { class: "section-head" }, el("h2", {}, "What differs"), el("span", { class: "section-sentence" }, together(block.sentence)), many >= SEARCHED_FROM ? find : "", many ? copyButton("Copy", { text: () => settingsMarkdown(block), title: "Copy as a Markdown table", instead: "No clipboard here" }) : ""),
     many ? el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Settings that differ" }, el("table", { class: `differs-table${block.summed ? " summed" : ""}` }, el("thead", {}, heads(block)), parts.all, fold, parts.some), parts.none) : "",
     el("p", { class: "small ink2" }, block.foot));
   drawRows(state);
+  if (focused) node.querySelector(`[data-choice="${focused}"]`)?.focus({ preventScroll: true });
 }
 
 function heads({ runs, summed }) {
   if (summed) return el("tr", {}, el("th", { scope: "col" }, "Setting"), el("th", { scope: "col" }, "Value × runs, the baseline's in bold"));
   const names = runs.map((run, i) => el("th", { scope: "col" }, el("span", { class: "row end" }, keySwatch("line", run.color, run.dash), el("span", { class: "cut", title: run.name }, i ? run.short : "baseline"))));
-  return el("tr", {}, el("th"), names);
+  return el("tr", {}, el("th", { scope: "col" }, "Setting"), names);
 }
 
 function drawRows({ block, parts, open, query, page }) {

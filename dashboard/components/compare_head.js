@@ -7,7 +7,7 @@ import { choicesRow } from "./compare_choices.js";
 import { copyButton } from "./compare_copy.js";
 import { choose, first, mirror } from "./compare_state.js";
 import { viewsControl } from "./compare_views.js";
-import { count } from "./format.js";
+import { count, together } from "./format.js";
 import { pageLink } from "./pages.js";
 
 const AXES = ["step", "tokens", "since", "share"];
@@ -26,10 +26,11 @@ export function drawCompareHead(parent, { state, frame }) {
   if (parent.dataset.text === text) return;
   parent.dataset.text = text;
   const { head } = frame;
-  const old = parent.getRootNode().activeElement?.dataset?.choice;
+  const active = parent.getRootNode().activeElement;
+  const old = parent.contains(active) ? active.dataset.choice : null;
   const open = parent.querySelector("details.views")?.open ?? false;
   const reset = page.view.mode === "whole" ? null : el("button", { class: "button", type: "button", onclick: () => page.zoom(null) }, "Whole run");
-  const title = el("div", { class: "title" }, el("h1", {}, "Compare"), el("span", { class: "count" }, head.sentence), el("div", { class: "controls" },
+  const title = el("div", { class: "title" }, el("h1", {}, "Compare"), el("span", { class: "count" }, together(head.sentence)), el("div", { class: "controls" },
     reset, axisControl(page, AXES, ["time"]), viewsControl(views, { state, open }), copyLink()));
   const coloured = head.entries.slice(0, head.colours);
   const more = head.entries.length - coloured.length;
@@ -37,7 +38,13 @@ export function drawCompareHead(parent, { state, frame }) {
     more > 0 ? el("span", { class: "row ink2 more-runs" }, keySwatch("line", "var(--ink3)"), `${count(more)} more, thin and grey`) : null,
     head.others.length && head.runs.length < head.most ? adder(head, state) : null);
   parent.replaceChildren(title, chips, ...(head.runs.length > 1 ? [choicesRow(head, state)] : []));
-  if (old) parent.querySelector(`[data-choice="${CSS.escape(old)}"]`)?.focus({ preventScroll: true });
+  if (old) heir(parent, old)?.focus({ preventScroll: true });
+}
+
+// What takes the focus over from a choice: itself, drawn anew; where it is gone, its run, or the first.
+function heir(parent, choice) {
+  const named = (name) => parent.querySelector(`[data-choice="${CSS.escape(name)}"]`);
+  return named(choice) ?? named(choice.replace(/^\w+:/, "eye:")) ?? parent.querySelector(".eye");
 }
 
 // The charts keep the axis; what the server has placed on it is asked for anew, once, when it changes.
@@ -84,9 +91,9 @@ function chip(entry, { i, hidden, head, state }) {
   const rest = head.runs.filter((id) => !ids.includes(id));
   const lead = baseline
     ? el("span", { class: "chip" }, "baseline")
-    : el("button", { class: "chip", type: "button", "data-choice": `base:${entry.id}`, title: "Make this the baseline", onclick: () => choose(state, { compare: first(head.runs, ids) }, head.query) }, "as baseline");
+    : el("button", { class: "chip", type: "button", "data-choice": `base:${entry.id}`, title: "Make this the baseline", "aria-label": `Make ${entry.name} the baseline`, onclick: () => choose(state, { compare: first(head.runs, ids) }, head.query) }, "as baseline");
   const bad = ["warning", "critical"].includes(entry.health) ? severityMark(entry.health) : null;
-  const remove = el("button", { class: "chip-remove", type: "button", "aria-label": `Remove ${entry.name}`, onclick: () => choose(state, { compare: rest.join(",") }, head.query) }, "×");
+  const remove = el("button", { class: "chip-remove", type: "button", "data-choice": `remove:${entry.id}`, "aria-label": `Remove ${entry.name}`, onclick: () => choose(state, { compare: rest.join(",") }, head.query) }, "×");
   return el("div", { class: `run-chip${baseline ? " baseline" : ""}${hidden ? " hidden-run" : ""}` }, eye(entry, { i, hidden, state }), named(entry), bad, lead, rest.length ? remove : null);
 }
 

@@ -122,6 +122,16 @@ function special(value) {
   return null;
 }
 
+// A number, then what belongs to it; the thin space within one; and the sign of an error before one.
+const BEFORE_UNIT = / (?=(?:%|±|×|°C|GPU h|(?:tokens|samples|steps|it)\/s|[KMGT]i?B(?:\/s)?|B(?:\/s)?|W|nats?|ms|min|[smhd])(?![\p{L}\p{N}/]))/u;
+const WITHIN = new RegExp(`(?<=[\\d%])${BEFORE_UNIT.source}|(?<=[±×]) (?=\\d)`, "gu");
+const THIN_WITHIN = /(?<=\d)\u2009(?=\d)/g;
+
+/** The text with no place for a line to end between a number and its sign, its unit or its thousands. For our own sentences; names and other data stay as they are. */
+export function together(text) {
+  return text?.replace(WITHIN, "\u00A0").replace(THIN_WITHIN, "\u202F");
+}
+
 function sign(value) {
   return value < 0 ? MINUS : "";
 }

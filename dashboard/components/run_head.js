@@ -2,7 +2,7 @@
 
 import { el, keyed, setAttribute, setClass, setText, mutedText, severityMark, seriesColor, statusLabel, swatch } from "./base.js";
 import { axisControl, axisControlText } from "./chart_controls.js";
-import { age, clock } from "./format.js";
+import { age, clock, together } from "./format.js";
 import { pageLink } from "./pages.js";
 import { runLabels } from "./run_labels.js";
 
@@ -99,15 +99,10 @@ function incidentWords(incident) {
     alertLink(alert),
   ]);
   return el("div", { class: "grow" },
-    el("div", { class: "row" }, el("span", { class: `mark ${incident.severity}` }, severityMark(incident.severity, { hollow: incident.acknowledged, muted: incident.muted_until_s !== null }), incident.title),
-      incident.muted_until_s === null ? null : el("span", { class: "strong" }, mutedText(incident.muted_until_s)), el("span", { class: "ink2" }, incident.times)),
-    el("p", { class: "incident-sentence" }, together(incident.sentence), " ", incident.cause ? el("b", {}, incident.cause) : null),
+    el("div", { class: "row" }, el("span", { class: `mark ${incident.severity}` }, severityMark(incident.severity, { hollow: incident.acknowledged, muted: incident.muted_until_s !== null }), together(incident.title)),
+      incident.muted_until_s === null ? null : el("span", { class: "strong" }, mutedText(incident.muted_until_s)), el("span", { class: "ink2" }, together(incident.times))),
+    el("p", { class: "incident-sentence" }, together(incident.sentence), " ", incident.cause ? el("b", {}, together(incident.cause)) : null),
     incident.chain.length > 1 ? el("div", { class: "row onset" }, el("span", { class: "ink2" }, "By onset"), chain) : null);
-}
-
-// A number and its percent sign stay on one line.
-function together(text) {
-  return text.replaceAll(" %", "\u00A0%");
 }
 
 function alertLink(alert) {

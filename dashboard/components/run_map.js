@@ -4,7 +4,7 @@ import { explain, spoken } from "./chart_about.js";
 import { el, keyed, setAttribute, setClass, setText } from "./base.js";
 import { linearTicks, xTicks } from "./chart_ticks.js";
 import { value } from "./chart_words.js";
-import { clock, count, dataRate } from "./format.js";
+import { clock, count, dataRate, together } from "./format.js";
 
 const MARGIN = { l: 4, r: 8 };
 const [MISSING, NOT_A_NUMBER, LEVELS] = [-1, -2, 255];
@@ -51,7 +51,7 @@ class MapView {
     this.height = map.rows.length <= 16 ? 18 : map.rows.length <= 32 ? 13 : map.rows.length <= 64 ? 9 : 6;
     setText(this.title, map.title);
     setText(this.unit, map.unit);
-    setText(this.said, [map.sentence, map.left === 1 ? "1 row that differs less is left out" : map.left ? `${count(map.left)} rows that differ less are left out` : ""].filter(Boolean).join(" · "));
+    setText(this.said, together([map.sentence, map.left === 1 ? "1 row that differs less is left out" : map.left ? `${count(map.left)} rows that differ less are left out` : ""].filter(Boolean).join(" · ")));
     setText(this.scale.firstChild, this.written(map.low));
     setText(this.scale.lastChild, this.written(map.high));
     setAttribute(this.canvas, "aria-label", `${map.title} of ${map.rows.length} rows. ${map.sentence} ${spoken([map.about])}`);

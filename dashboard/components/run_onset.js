@@ -2,6 +2,7 @@
 
 import { el, severityMark, severityOf } from "./base.js";
 import { linearTicks } from "./chart_ticks.js";
+import { together } from "./format.js";
 
 export function drawOnset(node, { block }) {
   const text = JSON.stringify([block.alerts, block.last_step]);
@@ -12,7 +13,7 @@ export function drawOnset(node, { block }) {
   const ticks = linearTicks([0, end], 5, "count");
   const axis = el("div", { class: "onset-axis" }, ticks.values.map((value, i) => el("span", { style: { left: percent(value) } }, ticks.texts[i])));
   node.replaceChildren(
-    el("div", { class: "section-head" }, el("h2", {}, block.title), el("span", { class: "section-sentence" }, block.sentence)),
+    el("div", { class: "section-head" }, el("h2", {}, block.title), el("span", { class: "section-sentence" }, together(block.sentence))),
     el("p", { class: "small ink2" }, "Dotted: condition holds, not yet firing. Solid: firing. Line: now."),
     el("ol", { class: "onset-rows" }, block.alerts.map((alert) => row(alert, { percent, end }))),
     el("div", { class: "onset-row" }, el("span"), el("span"), axis));

@@ -1,7 +1,7 @@
 // A row of the Runs table. Each cell is drawn anew only where what it shows changed.
 
 import { el, setAttribute, setText, severityLabel, severityMark, statusLabel } from "./base.js";
-import { age, clock, count, revive, signed } from "./format.js";
+import { age, clock, count, revive, signed, together } from "./format.js";
 import { spark } from "./spark.js";
 
 export const COLUMNS = ["run", "trainer", "health", "finding", "status", "step", "age", "loss", "margin", "alerts"];
@@ -48,7 +48,7 @@ export function updateRow(page, node, row) {
   node.style.setProperty("--run", page.colors[row.color % page.colors.length]);
   drawName(parts.link, row.name);
   drawChips(page, parts, row);
-  setText(parts.finding, row.finding);
+  setText(parts.finding, together(row.finding));
   setText(parts.about, about(row));
   setAttribute(parts.about, "title", row.description || null);
   drawPicked(page, node);

@@ -135,3 +135,31 @@ def test_python_and_the_browser_write_the_same(chromium_path: str) -> None:
         different = page.evaluate(script, [FORMAT_JS.read_text(encoding="utf-8"), json.loads(json.dumps(cases))])
         browser.close()
     assert different == []
+
+
+TOGETHER = {
+    "chosen wins 48.5 % of pairs": "chosen wins 48.5~% of pairs",
+    "54.1 % ± 1.5 of pairs, +0.027 ± 0.049": "54.1~%~±~1.5 of pairs, +0.027~±~0.049",
+    "a step takes 0.51 s, 12 min 5 s left": "a step takes 0.51~s, 12~min 5~s left",
+    "80.1 GiB at 71 °C and 600 W, 7\u2009580 tokens/s": "80.1~GiB at 71~°C and 600~W, 7^580~tokens/s",
+    "grew 3 × as fast": "grew 3~× as fast",
+    "2.3 nat, then 1 nat.": "2.3~nat, then 1~nat.",
+    "30 steps of 5 samples in 4 dogs": "30 steps of 5 samples in 4 dogs",
+    "step 5 shows 10 mean sums": "step 5 shows 10 mean sums",
+}
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_no_line_ends_between_a_number_and_its_sign_its_unit_or_its_thousands(chromium_path: str) -> None:
+    from playwright.sync_api import sync_playwright
+
+    script = """async ([source, texts]) => {
+      const { together } = await import("data:text/javascript;charset=utf-8," + encodeURIComponent(source));
+      return texts.map((text) => together(text));
+    }"""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox", "--disable-gpu"])
+        written = browser.new_page().evaluate(script, [FORMAT_JS.read_text(encoding="utf-8"), list(TOGETHER)])
+        browser.close()
+    assert [text.replace("\u00a0", "~").replace("\u202f", "^") for text in written] == list(TOGETHER.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
@@ -150,6 +151,29 @@ def test_on_paper_each_chart_is_drawn_or_says_that_it_was_not_read(page: sync_ap
     page.pdf()
     assert 0 not in page.locator("figure").evaluate_all(curves)
     assert page.locator("[data-printed]").count() == 0  # the screen has its pictures back as they were
+
+
+SPLIT = r"""page => {
+  const split = [];
+  const walk = document.createTreeWalker(page, NodeFilter.SHOW_TEXT);
+  for (let node = walk.nextNode(); node; node = walk.nextNode()) {
+    for (const found of node.data.matchAll(/\d[ \u00a0](?:%|±|s\b|min\b|GiB|W\b)|\d[\u2009\u202f]\d/g)) {
+      const range = document.createRange();
+      range.setStart(node, found.index);
+      range.setEnd(node, found.index + found[0].length);
+      const tops = [...range.getClientRects()].filter((box) => box.width).map((box) => Math.round(box.top));
+      if (new Set(tops).size > 1) split.push(node.data);
+    }
+  }
+  return split;
+}"""
+
+
+def test_a_number_and_its_unit_stand_on_one_line_at_any_width(page: sync_api.Page) -> None:
+    sync_api.expect(page.locator(".section-sentence", has_text="a step takes")).to_have_text(re.compile(r"\d\u00a0s"))
+    for width in range(420, 1500, 90):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.locator(".page").evaluate(SPLIT) == [], width
 
 
 def test_the_map_shows_the_idle_gpu_and_another_measure_on_demand(page: sync_api.Page) -> None:
