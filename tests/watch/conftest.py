@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runvitals.collectors.journal import files, read
 from runvitals.collectors.options import Options
+from runvitals.collectors.records import Beat
 from runvitals.collectors.run import Run
 from runvitals.store.open import open_store
 from runvitals.watch.loop import Watcher
@@ -28,6 +31,15 @@ class Clock:
         return self.now_s
 
 
+def after_its_beat(run: Run) -> Run:
+    """The run, once each of its writers' threads has written the heartbeat that comes at once, however late a busy machine lets it."""
+    until_s = time.monotonic() + 60.0
+    while not all(any(isinstance(record, Beat) for record in read(path).records) for path in files(run.path)):
+        assert time.monotonic() < until_s, f"{run.path}: no heartbeat within a minute"
+        time.sleep(0.001)
+    return run
+
+
 class Scene:
     """A folder of journals, a store, a clock, and watchers over them."""
 
@@ -39,9 +51,9 @@ class Scene:
         self.alive: bool | None = True
 
     def run(self, name: str = "dpo", **config: Any) -> Run:
-        """A run recorded by this process, on the scene's clock, without threads that write."""
+        """A run recorded by this process, on the scene's clock, without threads that write any more."""
         options = Options(sample=False, heartbeat_s=3600.0, clock=self.clock)
-        return Run(self.journals, "p", name=name, config=config, options=options)
+        return after_its_beat(Run(self.journals, "p", name=name, config=config, options=options))
 
     def watcher(self, **changes: Any) -> Watcher:
         given = {
