@@ -155,7 +155,7 @@ class _Detector(RowDetector):
         also = f" So does rank {others[0]}." if len(others) == 1 else also
         return (
             f"Rank {rank} of {len(report.ranks)} takes {short(spent.own_s)} s of a step for {what}, rank {report.best} "
-            f"{short(best.own_s)} s: it keeps the others waiting for {share:.0%} of a step.{also}"
+            f"{short(best.own_s)} s: it keeps the others waiting for {100 * share:.0f} % of a step.{also}"
         )
 
     def _numbers(self, report: Report, rank: int, share: float) -> list[Number]:
