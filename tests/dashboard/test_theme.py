@@ -81,6 +81,21 @@ def test_text_has_a_contrast_of_4_5_and_marks_of_3(theme: dict[str, Any], page: 
     assert [mark for mark in marks if _contrast(mark, colors["backgroundColor"]) < 2.95] == []
 
 
+@pytest.mark.parametrize("page", ["light", "dark"])
+def test_a_runs_colour_has_a_contrast_of_3_on_every_row(theme: dict[str, Any], page: str) -> None:
+    grounds = {name: theme["theme"][page][name] for name in ("backgroundColor", "secondaryBackgroundColor")}
+    faint = [one for one in tokens.SERIES if _contrast(one, grounds["secondaryBackgroundColor"]) < 2.95]
+    if page == "light":
+        assert faint, "with colours that hold on both grounds these marks need no ground of their own"
+    assert [one for one in faint if _contrast(one, grounds["backgroundColor"]) < 2.95] == []
+    # So what is drawn in a run's colour in a row stands on the page's own ground.
+    own_ground = {"base.css": (".rv .swatch", "box-shadow: 0 0 0 2px var(--bg)"), "runs.css": (".rv .spark", "background: var(--bg)")}  # fmt: skip
+    for name, (selector, declared) in own_ground.items():
+        css = (DASHBOARD / "components" / name).read_text(encoding="utf-8")
+        (rule,) = re.findall(re.escape(selector) + r" \{([^}]*)\}", css)
+        assert declared in rule
+
+
 def test_components_put_nothing_in_as_markup() -> None:
     forbidden = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|createContextualFragment|\beval\(")
     found = [path.name for path in (DASHBOARD / "components").glob("*.js") if forbidden.search(path.read_text("utf-8"))]
