@@ -211,6 +211,7 @@ def _run_lines(
                 "id": f"{place}|{one.chosen[signal]}",
                 "clock": str(place),
                 "label": entry.label if name == "margin" else "",
+                "name": entry.name,
                 "color": entry.color,
                 "dash": entry.dash,
                 "style": "line",

@@ -51,7 +51,7 @@ function seriesEntry({ page, spec, shown }, { spec: one, part, hidden }) {
   else if (part.banded && one.tell) label = `${label ? `${label}, ` : ""}mean and min–max`;
   let text = spec.stack ? share(shown, one) : value(spec.values, latest(part.line));
   if (part.columns.kinds.length && part.columns.kinds.at(-1) && one.style !== "rings") [label, text] = [one.label, "not a number"];
-  return { id: one.group ?? one.id, kind: one.style ?? "line", color: one.color, dash: one.thin ? "solid" : one.dash, label, text: one.plain ? "" : text, hidden, loading: page.loading(one.id) };
+  return { id: one.group ?? one.id, kind: one.style ?? "line", color: one.color, dash: one.thin ? "solid" : one.dash, label, name: one.name ?? label, text: one.plain ? "" : text, hidden, loading: page.loading(one.id) };
 }
 
 // A stacked part's share of all that is shown, in percent.
@@ -67,7 +67,9 @@ function keyNode(chart, entry) {
   if (entry.kind === "reference" || entry.kind === "edge") return el("span", { class: `key-entry ${entry.kind}` }, ...words);
   const node = el("button", { class: `key-entry${entry.hidden ? " off" : ""}`, type: "button", "aria-pressed": String(!entry.hidden) }, ...words);
   node.dataset.series = entry.id;
-  node.title = entry.hidden ? "Show" : "Hide";
+  // Where the key has room for values alone, whose they are is said here.
+  node.title = [entry.hidden ? "Show" : "Hide", entry.label ? "" : entry.name].filter(Boolean).join(" ");
+  node.setAttribute("aria-label", [entry.label || entry.name, entry.text].filter(Boolean).join(" "));
   node.addEventListener("click", () => chart.page.toggle(chart.spec.id, entry.id));
   return node;
 }

@@ -9,6 +9,7 @@ import { CompareSearch } from "./compare_search.js";
 import { drawFoot } from "./chart_foot.js";
 import { together } from "./format.js";
 import { keptScroll } from "./chart_place.js";
+import { pageKeys } from "./keys.js";
 import { drawRunHead } from "./run_head.js";
 import { RunLayout } from "./run_layout.js";
 import { SignalSearch } from "./run_search.js";
@@ -19,6 +20,7 @@ import { pageLink } from "./pages.js";
 // How each page was last looked at, for the rare case that Streamlit mounts it anew (a lost connection).
 const looks = new Map();
 const PATIENCE = 3;
+const KEYS = [["← →", "on a chart: reads it, from point to point"], ["+ −", "on a chart: zooms"], ["Shift ← →", "on a chart: moves along"], ["0", "on a chart: shows all of it"], ["Enter", "in the search: pins a signal, or unpins it"]];
 const ANSWER_MS = 2500;
 const HEADS = { run: drawRunHead, compare: drawCompareHead };
 const SEARCHES = { run: SignalSearch, compare: CompareSearch };
@@ -30,6 +32,7 @@ function mounted(parent) {
   const state = { root, parts, empty: parts.empty, frame: {}, words: {}, curves: {}, views: {}, page: new ChartPage(root), received_ms: performance.now(), every_s: 1 };
   state.printing = new Printing(state.page);
   state.place = keptScroll(root);
+  state.keys = pageKeys({ keys: KEYS, search: () => state.search?.input.focus() });
   state.stopHeartbeat = heartbeat(state, (silent_s) => beat(state, silent_s));
   globalThis.runvitalsPlotly.then(() => state.page.later(), (error) => (state.loadError = error.message));
   return state;
@@ -66,6 +69,7 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
     if (state.name) looks.set(nameOf(state.frame.body), { hidden: state.page.hidden });
     state.stopHeartbeat();
     state.place.stop();
+    state.keys.stop();
     state.printing.stop();
     state.page.destroy();
     state.root.remove();
@@ -114,6 +118,7 @@ function draw(state, frame, words) {
   page.onMoved();
   drawSections(parts.body, { state, frame, words });
   drawFoot(parts.foot, { state, frame });
+  if (!state.keys.node.isConnected) parts.foot.append(state.keys.node);
   state.place.drawn();
 }
 

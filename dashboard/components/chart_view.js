@@ -85,6 +85,7 @@ export class ChartView {
     const label = spec.verdict ? `${spec.title}: ${spec.verdict}` : spec.title;
     for (const node of [this.root, this.plot]) node.setAttribute("aria-label", label);
     this.root.setAttribute("aria-description", spoken(spec.about));
+    this.menu.button.setAttribute("aria-label", `${spec.title}: settings and files`);
     this.words.replaceChildren(el("b", {}, spec.title), el("span", { class: "unit", title: spec.unit }, spec.unit ?? ""));
     if (spec.note) this.words.append(el("span", { class: "note" }, spec.note));
     if (spec.absent) this.words.append(el("span", { class: "absent", title: spec.absentNames ? `Not logged: ${spec.absentNames}` : spec.absent }, spec.absent));

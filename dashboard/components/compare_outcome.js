@@ -25,12 +25,15 @@ export function drawOutcome(node, { block, state }) {
   const scale = scaleOf(shown);
   const readout = el("p", { class: "small ink2 outcome-read", role: "status" });
   const context = { block, state, kept, shown, scale, readout, marks: new Map() };
+  const active = node.getRootNode().activeElement;
+  const focused = node.contains(active) ? active.dataset.choice : null;
   const beside = width >= 900;
   const wide = beside ? Math.round(width * 0.63) : width;
   node.replaceChildren(controls(block, state), el("div", { class: `outcome-plots${beside ? " beside" : ""}` },
     frame(context, "Parallel axes", (box) => drawParallel(box, context, wide)),
     frame(context, "Scatter", (box) => drawScatter(box, context, beside ? width - wide - 24 : width))), readout, absent(block));
   pick(context, shown.find((run) => run.id === kept.picked) ?? null);
+  if (focused) node.querySelector(`[data-choice="${focused}"]`)?.focus({ preventScroll: true });
 }
 
 // The axis of the outcome: from the lowest to the highest value, with a little air.
@@ -50,7 +53,7 @@ function controls(block, state) {
 }
 
 function frame(context, label, draw) {
-  const box = svg("svg", { class: "outcome", height: HEIGHT, tabindex: "0", role: "group", "aria-label": `${label} of settings against ${titleOf(context.block)}: arrow keys pick a run, Enter opens it`, onkeydown: (event) => walk(context, event) });
+  const box = svg("svg", { class: "outcome", height: HEIGHT, tabindex: "0", "data-choice": label, role: "group", "aria-label": `${label} of settings against ${titleOf(context.block)}: arrow keys pick a run, Enter opens it`, onkeydown: (event) => walk(context, event) });
   draw(box);
   return box;
 }

@@ -13,9 +13,12 @@ export function mirror(query) {
   if (address.href !== location.href) history.replaceState(history.state, "", address);
 }
 
-// Tells the server what was chosen, on top of what is shown. What is kept in the browser (the axis, the pins) goes with it.
+// Tells the server what was chosen, on top of what is shown and of what was chosen since. What is kept in the browser (the axis, the pins) goes with it.
 export function choose(state, changes, query) {
-  state.trigger("choose", { ...query, x: state.page.view.axis, pin: state.layout?.pins ?? [], ...changes });
+  const { digest } = state.frame;
+  const before = state.chosen?.digest === digest ? state.chosen.query : query;
+  state.chosen = { digest, query: { ...before, ...changes } };
+  state.trigger("choose", { ...state.chosen.query, x: state.page.view.axis, pin: state.layout?.pins ?? [] });
 }
 
 // The ids with these first, as the address has them.

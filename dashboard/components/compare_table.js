@@ -16,14 +16,15 @@ export function drawTable(node, { block, state }) {
   const text = JSON.stringify([block, kept.by, kept.down]);
   if (node.dataset.text === text) return;
   node.dataset.text = text;
-  const focused = node.getRootNode().activeElement?.dataset?.choice;
+  const active = node.getRootNode().activeElement;
+  const focused = node.contains(active) ? active.dataset.choice ?? "region" : null;
   const table = block.runs.length > MOST_COLUMNS ? tall(block, { state, kept, again: () => drawTable(node, { block, state }) }) : wide(block);
   const scrolled = node.querySelector(".scroll");
   const [left, top] = [scrolled?.scrollLeft ?? 0, scrolled?.scrollTop ?? 0];
   node.replaceChildren(el("div", { class: "scroll against", tabindex: "0", role: "region", "aria-label": "Against the baseline" }, table),
     el("button", { class: "button", type: "button", "data-choice": "csv", title: "The values of this table, with every digit they have", onclick: () => saveTable(block) }, "Values as CSV"));
   Object.assign(node.firstChild, { scrollLeft: left, scrollTop: top });
-  if (focused) node.querySelector(`[data-choice="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  if (focused) (node.querySelector(`[data-choice="${CSS.escape(focused)}"]`) ?? node.firstChild).focus({ preventScroll: true });
 }
 
 function wide({ runs, rows }) {
@@ -38,7 +39,7 @@ function title(row) {
 }
 
 function valueOf(cell) {
-  const text = cell.lead ? el("b", { title: "The best here, or not worse than it" }, cell.text) : cell.text;
+  const text = cell.lead ? el("b", { title: "The best here, or not worse than it" }, cell.text, el("span", { class: "said-only" }, ", best")) : cell.text;
   return [text, cell.spread ? el("span", { class: "ink2" }, ` ${cell.spread}`) : null, cell.note ? el("span", { class: "best" }, cell.note) : null];
 }
 

@@ -13,13 +13,18 @@ export function viewsControl(views, { state, open }) {
   const panel = el("div", { class: "views-panel" },
     views.length ? el("ul", {}, views.map((view) => item(view, state))) : el("p", { class: "small ink2" }, "No view is saved yet. A view is all that the address says: runs, axis, groups, zoom, smoothing."),
     el("form", { class: "row", onsubmit: save }, name, el("button", { class: "button", type: "submit" }, "Save")));
-  return el("details", { class: "views", open, onkeydown: shut }, el("summary", { class: "button", "data-choice": "views" }, "Views"), panel);
+  return el("details", { class: "views", open, onkeydown: shut, onfocusout: left }, el("summary", { class: "button", "data-choice": "views" }, "Views"), panel);
 }
 
 function shut(event) {
   if (event.key !== "Escape") return;
   event.currentTarget.open = false;
   event.currentTarget.querySelector("summary").focus();
+}
+
+// Whoever goes on with Tab or a click elsewhere is done with it.
+function left(event) {
+  if (event.relatedTarget && !event.currentTarget.contains(event.relatedTarget)) event.currentTarget.open = false;
 }
 
 // The link is built anew from the saved text, so that it leads to this page and nowhere else.
