@@ -98,19 +98,22 @@ _BLOWN_UP = 10.0
 _HOLD = 5
 """Rows on end above the limit. Counted here and not by the life cycle, since early evidence needs no more rows."""
 _PREFERENCE_FLOOR = 0.1
-"""Preference losses run towards 0, where ratios mean little: a tenth of the first loss is added before ratios are taken."""
+"""Preference losses run towards 0, where ratios mean little: a tenth of the loss of knowing nothing is added before ratios are taken."""
+_KNOWING_NOTHING = {"dpo": math.log(2.0), "reward": math.log(2.0)}
+"""By trainer the loss of a model that tells nothing apart. The first row of a log may come late, when much has been learnt."""
 
 
 class _Detector(RowDetector):
     """The newest losses, the best median so far and the noise around it, all on a log scale."""
 
-    def __init__(self, timeline: Timeline, limits: Limits, *, floor_share: float) -> None:
+    def __init__(self, timeline: Timeline, limits: Limits, *, floor_share: float, nothing: float) -> None:
         self._resumes = Resumes(timeline)
         self._jump = RateJump(timeline, 2 * WINDOW)
         self._jumped = False
         self._material = math.log(limits.times)
         self._grave = math.log(limits.critical)
         self._floor_share = floor_share
+        self._nothing = nothing
         self._first: list[float] = []
         self._rate = math.nan
         self._not_positive = False
@@ -141,13 +144,15 @@ class _Detector(RowDetector):
         if self._resumes.is_new():
             self._forget()
         self._jumped = self._jump.read()
+        if not self._first:
+            self._nothing = max(self._nothing, loss)
         if len(self._first) < 3:
             self._first.append(loss)
         if loss < 0.0 or self._first[0] <= 0.0:
             self._not_positive = True
         if self._not_positive:
             return Reading(state="unknown", reason="needs a loss above 0 to judge by ratios")
-        level = math.log(max(loss + self._floor_share * self._first[0], 1e-12))
+        level = math.log(max(loss + self._floor_share * self._nothing, 1e-12))
         entropy = sample.signals.get("entropy")
         self._tail.append((sample.step, loss, math.nan if entropy is None else entropy))
         self._take(level, sample.step)
@@ -192,7 +197,7 @@ class _Detector(RowDetector):
         # The noise of a preference loss grows with its margins, from a start where all losses are alike: the newest counts too, without
         # that start. But being a quarter worse than the start, which is knowing nothing, is a fault whatever the noise.
         noise = max(self._noise, self._newest_changes.median() / _CHANGE_OF_NORMAL)
-        hopeless = math.log((_WORSE_THAN_NOTHING + self._floor_share) * self._first[0]) - self._best
+        hopeless = math.log((_WORSE_THAN_NOTHING + self._floor_share) * self._nothing) - self._best
         return max(self._material, min(_NOISE_FACTOR * noise, hopeless))
 
     def _judge(self, step: int | None) -> Reading:
@@ -215,13 +220,13 @@ class _Detector(RowDetector):
         severity: Severity = "critical" if rise > max(self._grave, 1.5 * limit) else "warning"
         if self._jumped and severity != "critical":
             return NEAR
-        floor = self._floor_share * self._first[0]
+        floor = self._floor_share * self._nothing
         return self._bad(
             severity, math.exp(self._best) - floor, f"at its best, {at(self._best_step)}", self._rising_since, step
         )
 
     def _bad(self, severity: Severity, best: float, place: str, onset: int | None, step: int | None) -> Reading:
-        floor = self._floor_share * self._first[0]
+        floor = self._floor_share * self._nothing
         newest = self._recent.median() if self._count >= ENOUGH else self._last
         now = math.exp(self._best if newest is None else newest) - floor
         numbers = [
@@ -258,7 +263,12 @@ class _Detector(RowDetector):
 
 def _make(context: RunContext, limits: Limits) -> _Detector:
     preference = context.trainer in ("dpo", "kto", "reward", "orpo")
-    return _Detector(Timeline.of_run(context), limits, floor_share=_PREFERENCE_FLOOR if preference else 0.0)
+    return _Detector(
+        Timeline.of_run(context),
+        limits,
+        floor_share=_PREFERENCE_FLOOR if preference else 0.0,
+        nothing=_KNOWING_NOTHING.get(context.trainer, 0.0),
+    )
 
 
 RULE = Adjustable(SPEC, Limits(), _make)

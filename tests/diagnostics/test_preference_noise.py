@@ -218,3 +218,21 @@ def test_wandering_losses_of_a_healthy_run_with_noisy_labels_warn_of_nothing() -
     for step, loss in enumerate(RECIPE_RUN, start=1):
         engine.feed(Row(time_s=float(step), step=step, values={"loss": loss, "learning_rate": 5e-4}))
     assert [alert.rule for alert in engine.alerts() if alert.severity != "info"] == []
+
+
+def fired_late(seed: int, *, diverges: bool) -> set[str]:
+    """Rules that warned on a log that begins when pairs are told apart: a tenth of ln 2, noise of 50 % a row; it ends at ln 2 and above if it diverges."""
+    random = np.random.default_rng(seed)
+    engine = Engine(default_rules(), RunContext(run_id="r", trainer="dpo", max_steps=2 * ROWS))
+    for step in range(ROWS // 2):
+        risen = max(0, step - 75) if diverges else 0
+        loss = 0.07 * math.exp(0.5 * random.normal() + 0.06 * risen)
+        engine.feed(Row(time_s=float(step), step=100 + 2 * step, values={"loss": loss, "learning_rate": 5e-4}))
+    return {alert.rule for alert in engine.alerts() if alert.severity != "info"}
+
+
+def test_a_log_that_begins_late_is_measured_by_the_loss_of_knowing_nothing() -> None:
+    warned = [seed for seed in range(SEEDS) if "loss_divergence" in fired_late(seed, diverges=False)]
+    assert len(warned) <= SEEDS // 20
+    caught = [seed for seed in range(SEEDS) if "loss_divergence" in fired_late(seed, diverges=True)]
+    assert len(caught) == SEEDS
