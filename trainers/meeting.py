@@ -33,7 +33,7 @@ LATER_LOOKS = 100
 """How often one that waited in vain looks again, once a step and without waiting."""
 
 _trainings = count(1)
-"""Numbers the trainings of this process; every process of a launch counts alike."""
+"""Numbers the trainings that several processes do together; every process of a launch counts alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,6 @@ def next_meeting() -> Meeting | None:
     To be called once for each training in every process. torch.distributed must know the rank that the launcher gave (RANK), which names the
     series; a launch without it, or one that is not torch.distributed's (XLA), is recorded in world process zero only.
     """
-    number = next(_trainings)
     distributed = torch.distributed
     if not distributed.is_available() or not distributed.is_initialized() or distributed.get_world_size() < 2:
         return None
@@ -106,7 +105,7 @@ def next_meeting() -> Meeting | None:
     from torch.distributed.distributed_c10d import _get_default_store  # no public name; torch's own tools use it
 
     store = _get_default_store()
-    return None if store is None else Meeting(store, number)
+    return None if store is None else Meeting(store, next(_trainings))
 
 
 def join(address: Address) -> Run:

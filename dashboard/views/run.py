@@ -19,6 +19,7 @@ from runvitals.dashboard.deeds import new_deeds
 from runvitals.dashboard.incidents import group
 from runvitals.dashboard.live_charts import Feed
 from runvitals.dashboard.panels import OTHERS, folded, pinned, sections
+from runvitals.dashboard.rank_hosts import on_hosts
 from runvitals.dashboard.rules_file import rules_file
 from runvitals.dashboard.run_body import frame, main_incident, wants, words
 from runvitals.dashboard.run_completions import Completions
@@ -154,6 +155,8 @@ def _map(
     def read_rows(names: list[str]) -> Mapping[str, Envelope]:
         return store.envelope(run.id, names, n=CELLS, axis="time")
 
+    if chosen.of == "rank":
+        chosen = on_hosts(chosen, store.writers(run.id))
     state.map, state.map_read_s = map_json(chosen, read_rows, span_s=span_s, zero_s=run.created_s), now_s
     return state.map
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from runvitals.dashboard.rank_hosts import on_hosts
 from runvitals.dashboard.run_devices import MOST_DEVICES, MOST_HOSTS, device_sections
 from runvitals.dashboard.run_map import CELLS, MISSING, MOST_ROWS, NOT_A_NUMBER, Measure, map_json, measures
-from runvitals.store.types import Envelope, Latest, RunInfo
+from runvitals.store.types import Envelope, Latest, RunInfo, WriterState
 
 SPAN_S = (1000.0, 1000.0 + CELLS)
 """A cell is a second."""
@@ -71,6 +72,22 @@ def test_what_ranks_spend_themselves_comes_first_and_the_hosts_are_not_crowded_o
         "gpu_utilization",
     ]
     assert found[-1].id == "host_net_received_mib_s"
+
+
+def writer(rank: int, host: str, beat_s: float = 1.0) -> WriterState:
+    info = {"rank": rank, "host": host}
+    return WriterState(run_id="r", writer_id=f"{host}-{rank}", last_seq=1, position={}, info=info, beat_s=beat_s)
+
+
+def test_ranks_stand_under_the_host_that_each_was_on_last() -> None:
+    (measure,) = chosen("rank", ["perf/data_wait_s", "rank/1/perf/data_wait_s", "rank/2/perf/data_wait_s"])
+    writers = [writer(0, "a"), writer(2, "b", beat_s=9.0), writer(1, "a"), writer(2, "a", beat_s=5.0)]
+    assert [row.group for row in on_hosts(measure, writers).rows] == ["a", "a", "b"]
+
+
+def test_ranks_of_one_host_need_no_heading() -> None:
+    (measure,) = chosen("rank", ["perf/data_wait_s", "rank/1/perf/data_wait_s"])
+    assert on_hosts(measure, [writer(0, "a"), writer(1, "a")]) == measure
 
 
 def test_ranks_are_compared_by_every_key_that_more_than_one_logged() -> None:
