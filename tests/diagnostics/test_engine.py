@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -162,3 +164,40 @@ def test_replay_from_the_beginning_gives_the_same_transitions(
 def test_every_fault_replays_to_the_same_alerts() -> None:
     for fault in faulty_runs(seed=7):
         assert repr(fed(list(fault.rows), 1, fault.trainer)) == repr(fed(list(fault.rows), 13, fault.trainer))
+
+
+@pytest.mark.parametrize("order", ["one after the other", "evaluation between"])
+def test_rows_that_every_rank_logs_are_read_once(order: str) -> None:
+    def engine_of(copies: int) -> Engine:
+        engine = Engine(default_rules(), RunContext(run_id="run", trainer="dpo", max_steps=200))
+        draw = random.Random(3)
+        for step in range(1, 201):
+            values = {"loss": 0.6 * math.exp(draw.gauss(-step / 100, 0.5)), "grad_norm": math.exp(draw.gauss(0, 0.4))}
+            rows = [Row(time_s=float(step), step=step, values=values)]
+            if step % 20 == 0:
+                rows.append(Row(time_s=float(step), step=step, values={"eval_loss": 0.3 + draw.gauss(0, 0.01)}))
+            copied = rows * copies if order == "evaluation between" else [row for row in rows for _ in range(copies)]
+            for row in copied:
+                engine.feed(Row(time_s=row.time_s, step=row.step, values=dict(row.values)))
+        return engine
+
+    once, thrice = engine_of(1), engine_of(3)
+    assert thrice.states() == once.states()
+    assert thrice.alerts() == once.alerts()
+
+
+def test_samples_without_a_step_that_repeat_are_all_read() -> None:
+    rules = [rule for rule in default_rules() if rule.spec.name == "gpu_throttled"]
+    engine = Engine(rules, RunContext(run_id="run"))
+    fired = [
+        transition
+        for second in range(2000)
+        for transition in engine.feed(
+            Row(
+                time_s=float(5 * second),
+                step=None,
+                values={"gpu/0/temperature_c": 99.0, "gpu/0/utilization": 99.0, "gpu/0/throttled": 1.0},
+            )
+        )
+    ]
+    assert fired
