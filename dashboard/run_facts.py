@@ -71,7 +71,9 @@ def _why(run: RunInfo, health: Health) -> str:
     judges = {ALWAYS, *CORE.get(run.trainer, CORE["custom"])}
     silent = [rule for rule in run.rules if rule["state"] == "unknown" and (rule["error"] or rule["rule"] in judges)]
     silent.sort(key=lambda rule: not rule["error"])
-    return f"{silent[0]['rule']}: {silent[0]['reason']}" if silent else ""
+    if not silent:
+        return "" if run.rules else "no rule has looked at this run yet"
+    return f"{silent[0]['rule']}: {silent[0]['reason']}"
 
 
 def _phase(run: RunInfo) -> str:

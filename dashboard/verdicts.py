@@ -170,9 +170,14 @@ def _throughput(series: Mapping[str, Envelope]) -> SectionWords:
 
 
 def chart_sentence(signal: str, envelope: Envelope | None) -> str:
-    """What a chart's curve does, for those who do not see it: its latest value and the range it went through."""
-    values = _finite(envelope.mean) if envelope is not None else np.empty(0)
-    if not values.size or envelope is None:
+    """What a chart's curve does, for those who do not see it: its latest value and the range it went through.
+
+    "" for a curve that was not read here: the browser, which has it, says its latest values.
+    """
+    if envelope is None:
+        return ""
+    values = _finite(envelope.mean)
+    if not values.size:
         return "no values yet"
     write = _writer(signal)
     text = f"now {write(float(values[-1]))}, between {write(float(values.min()))} and {write(float(values.max()))}"

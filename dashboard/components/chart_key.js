@@ -15,6 +15,7 @@ export function drawKey(chart) {
   const text = JSON.stringify(entries) + chart.page.stale;
   if (text === chart.keyText) return;
   chart.keyText = text;
+  chart.named(entries.filter((entry) => entry.text).map((entry) => `${entry.label || entry.name || ""} ${entry.text}`.trim()).join(", "));
   const focused = chart.key.getRootNode().activeElement?.dataset?.series;
   chart.key.replaceChildren(...entries.map((entry) => keyNode(chart, entry)));
   if (!entries.length || entries.every((entry) => entry.loading)) chart.key.replaceChildren(el("span", { class: "loading" }));

@@ -10,7 +10,7 @@ import { PinButton } from "./run_pin.js";
 import { unseenOnLog, yRange } from "./chart_range.js";
 import { stacked } from "./chart_stack.js";
 import { explain, spoken } from "./chart_about.js";
-import { el } from "./base.js";
+import { el, setAttribute } from "./base.js";
 
 const LOG_SCALE = "log scale";
 
@@ -82,13 +82,19 @@ export class ChartView {
 
   drawWords() {
     const { spec } = this;
-    const label = spec.verdict ? `${spec.title}: ${spec.verdict}` : spec.title;
-    for (const node of [this.root, this.plot]) node.setAttribute("aria-label", label);
+    this.named();
     this.root.setAttribute("aria-description", spoken(spec.about));
     this.menu.button.setAttribute("aria-label", `${spec.title}: settings and files`);
     this.words.replaceChildren(el("b", {}, spec.title), el("span", { class: "unit", title: spec.unit }, spec.unit ?? ""));
     if (spec.note) this.words.append(el("span", { class: "note" }, spec.note));
     if (spec.absent) this.words.append(el("span", { class: "absent", title: spec.absentNames ? `Not logged: ${spec.absentNames}` : spec.absent }, spec.absent));
+  }
+
+  // For those who do not see it: the server's verdict; of a curve that it has none for, the values of the key.
+  named(key = this.keySaid) {
+    this.keySaid = key;
+    const { title, verdict } = this.spec;
+    for (const node of [this.root, this.plot]) setAttribute(node, "aria-label", verdict || key ? `${title}: ${verdict || key}` : title);
   }
 
   // A text that changes when and only when the picture would.

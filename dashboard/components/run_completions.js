@@ -10,9 +10,10 @@ export function drawCompletions(node, { block, state }) {
   if (node.dataset.text === text) return;
   node.dataset.text = text;
   const focused = node.getRootNode().activeElement;
-  const held = node.contains(focused) ? focused.dataset.part : null;
+  const held = node.contains(focused) ? (focused.dataset.part ?? "slider") : null;
   node.replaceChildren(controls(block, state), table(block));
-  if (held) node.querySelector(`[data-part="${held}"]`)?.focus({ preventScroll: true });
+  // The newest set has no later one: the button that led to it is gone or off, and the slider takes the focus.
+  if (held) (node.querySelector(`[data-part="${held}"]:not(:disabled)`) ?? node.querySelector('[data-part="slider"]')).focus({ preventScroll: true });
 }
 
 function controls({ sets, shown, source }, state) {
@@ -47,7 +48,7 @@ function table({ rows, sets, shown, source }) {
     ...(started ? [cell(row.before)] : []),
     cell(row.completion, row.cut.completion, row),
   ];
-  return el("div", { class: "completions-scroll", tabindex: 0, role: "region", "aria-label": "Completions" },
+  return el("div", { class: "completions-scroll", "data-part": "table", tabindex: 0, role: "region", "aria-label": "Completions" },
     el("table", { class: "completions" }, el("thead", {}, el("tr", {}, heads.map((words) => el("th", { scope: "col" }, words)))),
       el("tbody", {}, rows.map((row) => el("tr", {}, cells(row))))));
 }

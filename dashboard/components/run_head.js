@@ -11,13 +11,14 @@ const MODES = { whole: "Whole run", last: "Last 50 steps", follow: "Follow" };
 const ENDED_MODES = { whole: MODES.whole, last: MODES.last };
 
 export function drawRunHead(parent, { state, frame, words }) {
-  if (!parent.firstChild) parent.append(...["title run-title", "run-labels", "facts", "incidents", "beside"].map((name) => el("div", { class: name })));
-  const [title, labels, facts, incidents, beside] = parent.children;
+  if (!parent.firstChild) parent.append(...["title run-title", "run-labels", "facts", "why", "incidents", "beside"].map((name) => el("div", { class: name })));
+  const [title, labels, facts, why, incidents, beside] = parent.children;
   drawTitle(title, { state, head: frame.head });
   state.labels ??= runLabels(state);
   if (!labels.firstChild) labels.append(state.labels.node);
   state.labels.draw(frame.head.id, words.labels);
   drawFacts(facts, words.facts ?? []);
+  drawWhy(why, words.facts ?? []);
   drawIncidents(incidents, { state, incidents: words.incident ? [words.incident] : [] });
   drawBeside(beside, { beside: words.beside });
   state.ages = (node, silent_s) => setText(node, `${age(state.now_s + silent_s - Number(node.dataset.since))} ago`);
@@ -53,13 +54,19 @@ function drawFacts(parent, facts) {
   });
 }
 
+// An unknown health says what is missing, in sight: a word alone would look like a verdict.
+function drawWhy(node, facts) {
+  const missing = facts.find((fact) => fact.why)?.why ?? "";
+  node.hidden = !missing;
+  setText(node, missing && together(`Health is unknown. ${missing}.`));
+}
+
 function updateFact(node, fact) {
   const [label, line] = node.children;
   const [value, small] = line.children;
   setText(label, fact.label);
   setText(small, fact.ends_s ? `ends ${clock(fact.ends_s).slice(0, 5)}` : fact.small ?? "");
   if (fact.health) {
-    setAttribute(node, "title", fact.why || null);
     if (value.dataset.health !== fact.health) value.replaceChildren(severityMark(fact.health, { size: 12 }), el("span", {}, fact.text));
     value.dataset.health = fact.health;
     setClass(value, `fact-value mark ${fact.health}`);

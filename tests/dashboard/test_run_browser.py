@@ -153,6 +153,51 @@ def test_on_paper_each_chart_is_drawn_or_says_that_it_was_not_read(page: sync_ap
     assert page.locator("[data-printed]").count() == 0  # the screen has its pictures back as they were
 
 
+FOCUSED = """() => {
+  let at = document.activeElement;
+  while (at?.shadowRoot?.activeElement) at = at.shadowRoot.activeElement;
+  if (!at || at === document.body) return null;
+  const name = at.getAttribute("aria-label") || at.innerText || at.labels?.[0]?.innerText || at.title || "";
+  return { name: name.trim(), tag: at.localName, ring: getComputedStyle(at).outlineStyle, ours: Boolean(at.closest(".page")), chart: at.dataset.chart ?? "" };
+}"""
+
+
+def test_the_whole_page_is_walked_by_keyboard_and_each_stop_has_a_name_and_a_ring(page: sync_api.Page) -> None:
+    page.locator(".page").evaluate("node => node.setAttribute('tabindex', -1)")
+    page.locator(".page").focus()
+    stops = []
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        stop = page.evaluate(FOCUSED)
+        if stop is None or not stop["ours"]:
+            break
+        stops.append(stop)
+    assert [stop for stop in stops if not stop["name"] or stop["ring"] == "none"] == []
+    assert {"loss", "grad_norm", "step_parts"} <= {stop["chart"] for stop in stops}
+    assert stops[-1]["name"].startswith("Keys"), "the foot is reached: nothing on the way keeps the focus"
+
+    # One chart by keys alone: zoom and back, its menu and back, pinned and not.
+    loss = page.locator('[data-chart="loss"]')
+    loss.focus()
+    page.keyboard.press("+")
+    page.wait_for_url(lambda url: "zoom=" in url)
+    page.keyboard.press("Escape")
+    page.wait_for_url(lambda url: "zoom=" not in url)
+    menu = loss.get_by_role("button", name="Loss: settings and files")
+    menu.focus()
+    page.keyboard.press("Enter")
+    loss.get_by_role("menu").wait_for()
+    assert page.evaluate(FOCUSED)["name"] == "Auto"
+    page.keyboard.press("Escape")
+    assert page.evaluate(FOCUSED)["name"] == "Loss: settings and files"
+    loss.get_by_role("button", name="Pin Loss").focus()
+    page.keyboard.press("Space")
+    asked(page, "pin", ["loss"])
+    assert page.evaluate(FOCUSED)["tag"] == "button"
+    page.keyboard.press("Space")
+    asked(page, "pin", [])
+
+
 SPLIT = r"""page => {
   const split = [];
   const walk = document.createTreeWalker(page, NodeFilter.SHOW_TEXT);

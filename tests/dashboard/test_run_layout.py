@@ -155,6 +155,7 @@ def test_an_unknown_health_says_what_the_rules_miss_where_somebody_watches(watch
     assert why(run) == "loss_divergence: needs 20 points of loss, has 7"
     assert why(replace(run, health="healthy")) == "", "nobody watches, which the head of the page says"
     assert why(replace(run, health="healthy"), "healthy") == ""
+    assert why(replace(run, rules=())) == "no rule has looked at this run yet"
     failed = {"rule": "own", "state": "unknown", "reason": "the rule itself failed", "error": "KeyError"}
     assert why(replace(run, rules=[*states, failed])) == "own: the rule itself failed"
 
