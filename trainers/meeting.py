@@ -63,11 +63,14 @@ class Meeting:
         self._looks_left = LATER_LOOKS
 
     def tell(self, run: Any | None) -> None:
-        """Process zero says which run it is; None where there is none to join. Only the first word counts."""
+        """Process zero says which run it is; None where there is none to join. Only the first word counts.
+
+        Raises AttributeError, and says nothing yet, where the run is none of ours.
+        """
         if self._told:
             return
-        self._told = True
         address = None if run is None else Address.of(run)
+        self._told = True
         self._store.set(self._key, json.dumps(address and asdict(address)))
 
     def ask(

@@ -96,12 +96,11 @@ def test_who_joins_writes_into_the_same_folder_and_resumes_nothing(tmp_path: Pat
     assert len(list(first.path.glob("*.rvj"))) == 2
 
 
-@pytest.mark.parametrize("run", [object(), None])
-def test_a_run_that_is_none_of_ours_is_no_place_to_meet(run: Any) -> None:
-    kept = store()
-    if run is None:
-        Meeting(kept, 1).tell(run)
-        assert Meeting(kept, 1).ask(wait_s=0.0) is None
-    else:
-        with pytest.raises(AttributeError):  # the callback's guard takes it
-            Meeting(kept, 1).tell(run)
+def test_a_run_that_is_none_of_ours_is_no_place_to_meet_and_that_can_still_be_said() -> None:
+    kept, clock = store(), Clock()
+    first = Meeting(kept, 1)
+    with pytest.raises(AttributeError):  # the callback's guard takes it
+        first.tell(object())
+    first.tell(None)
+    assert Meeting(kept, 1).ask(wait_s=5.0, clock=clock, sleep=clock.sleep) is None
+    assert clock.now_s == 0.0
