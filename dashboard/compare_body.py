@@ -16,7 +16,7 @@ from runvitals.dashboard.compare_parted import parted_words
 from runvitals.dashboard.compare_pins import keys_pinned
 from runvitals.dashboard.compare_read import Curve, Curves, Member, member, with_pins, without_pins
 from runvitals.dashboard.compare_state import MOST_GROUPINGS, MOST_IN_COLOUR, MOST_RUNS, SEEDS, Shown, query_of
-from runvitals.dashboard.compare_values import SIGNALS_COMPARED, readings, table
+from runvitals.dashboard.compare_values import SIGNALS_COMPARED, readings, signals_of, table
 from runvitals.dashboard.differences import Settings, settings_table, summed_up
 from runvitals.dashboard.formatter import count
 from runvitals.store import Store
@@ -108,16 +108,17 @@ def frame(found: Comparison, others: Sequence[RunInfo], *, picked: bool = False)
     drawn = charts(found.members, found.entries, grouped=found.grouped)
     top, lost = pinned(found.shown.pins, found.members, found.entries, grouped=found.grouped)
     differs = _differs(found)
-    margin = [chart | {"over": differs["name"] == "wide"} for chart in drawn if chart["id"] == "margin"]
-    small = [chart for chart in drawn if chart["id"] != "margin"]
+    big = [chart | {"over": differs["name"] == "wide"} for chart in drawn if chart["big"]]
+    small = [chart for chart in drawn if not chart["big"]]
+    unlogged = [] if not big or any(chart["id"] == "margin" for chart in drawn) else [_no_margin()]
     sections: list[dict[str, Any]] = [
         _pinned(top, lost),
-        {"id": "margin", "title": "", "blocks": [*(margin or [_no_margin()]), differs]},
-        {"id": "charts", "title": "", "blocks": small},
+        {"id": "margin", "title": "", "blocks": [*(big or [_no_chart(found)]), differs]},
+        {"id": "charts", "title": "", "blocks": [*small, *unlogged]},
         {
             "id": "against",
             "title": "Against the baseline" if len(found.runs) > 1 else "Values",
-            "blocks": [{"id": "table", "kind": "table", "span": 12}],
+            "blocks": [{"id": "table", "kind": "table", "span": 12}] if signals_of(found.members) else [],
         },
     ]
     if len(found.members) > 2 and found.settings.unequal:
@@ -211,7 +212,17 @@ def _all_equal(many: int) -> str:
 
 def _no_margin() -> dict[str, Any]:
     text = "None of these runs logged a margin. Add the margin probe to compare runs of any trainer on the same pairs."
-    return {"id": "no-margin", "kind": "note", "title": "Not logged", "text": text, "span": 8}
+    return {"id": "no-margin", "kind": "note", "title": "Not logged", "text": text, "span": 12}
+
+
+def _no_chart(found: Comparison) -> dict[str, Any]:
+    """Runs of a loop of somebody's own may log nothing that this page knows; all that they log is there to be pinned."""
+    many = len({name for one in found.members for name in one.names})
+    text = "These runs logged nothing yet."
+    if many:
+        them = "the one signal that they logged" if many == 1 else f"any of the {count(many)} signals that they logged"
+        text = f"The page knows none of what these runs logged. The search above finds {them}; what you pin is drawn, and stands in the table."
+    return {"id": "no-chart", "kind": "note", "title": "Nothing charted", "text": text, "span": 8}
 
 
 def _foot(found: Comparison) -> list[dict[str, str]]:

@@ -10,6 +10,7 @@ from runvitals.dashboard.compare_pins import keys_pinned
 from runvitals.dashboard.compare_read import Member
 from runvitals.dashboard.compare_state import MOST_IN_COLOUR
 from runvitals.dashboard.compare_values import signal_of, title_of
+from runvitals.dashboard.compare_yardstick import yardstick_of
 from runvitals.dashboard.live_charts import Want
 from runvitals.dashboard.run_body import clock_key
 from runvitals.dashboard.signal_facts import about, value_kind
@@ -42,6 +43,9 @@ def plan_of(pins: Sequence[str]) -> Plan:
 
 _IF_SHARED = frozenset({"eval_loss", "reward", "kl"})
 """Charts that are drawn only where two runs can be held against each other; the table has the numbers of one alone."""
+
+_BIG = ("margin", "loss", "reward", "eval_loss", "accuracy", "grad_norm", "step_time")
+"""Which chart is the big one, the first of these that there is."""
 
 MOST_A_ROW = 4
 _KEY_LINE = 5
@@ -110,14 +114,27 @@ def _clock(place: int, one: Member) -> dict[str, Any]:
 
 
 def charts(members: Sequence[Member], entries: Sequence[Entry], *, grouped: bool) -> list[dict[str, Any]]:
-    """The charts of all signals that at least one run logged, the margin first."""
+    """The charts of all signals that at least one run logged, the big one first."""
+    first = big_of(members)
     found = [
         chart
         for name, wanted in CHARTS
-        if (chart := _chart(name, wanted, members, entries, grouped=grouped)) is not None
+        if (chart := _chart(name, wanted, members, entries, grouped=grouped, big=name == first)) is not None
     ]
-    spans = _spans(sum(chart["id"] != "margin" for chart in found))
-    return [chart if chart["id"] == "margin" else chart | {"span": spans.pop()} for chart in found]
+    found.sort(key=lambda chart: not chart["big"])
+    spans = _spans(sum(not chart["big"] for chart in found))
+    return [chart if chart["big"] else chart | {"span": spans.pop()} for chart in found]
+
+
+def big_of(members: Sequence[Member]) -> str:
+    """The chart that stands large beside what differs: the margin, or for runs without one what else they share; "" where nothing is charted."""
+    plans = dict(CHARTS)
+    drawn = [name for name in _BIG if _is_drawn(name, signals_for(members, plans[name]), members)]
+    return drawn[0] if drawn else ""
+
+
+def _is_drawn(name: str, chosen: Mapping[int, str], members: Sequence[Member]) -> bool:
+    return bool(chosen) and not (name in _IF_SHARED and len(chosen) < min(2, len(members)))
 
 
 def pinned(
@@ -126,10 +143,7 @@ def pinned(
     """The charts of what is pinned, in its order, and how many of the pins none of these runs logs."""
     plans = dict(plan_of(pins))
     made = [
-        chart
-        | {"id": f"{PINNED}{pin}", "big": False, "endLabels": False, "height": 170 if chart["crowded"] else 190}
-        # Which line is whose, the chips on top say; only the big chart has room for names.
-        | {"series": [line if line["style"] == "faint" else line | {"label": ""} for line in chart["series"]]}
+        chart | {"id": f"{PINNED}{pin}", "height": 170 if chart["crowded"] else 190}
         for pin in pins
         if (chart := _chart(pin, plans.get(pin, ()), members, entries, grouped=grouped)) is not None
     ]
@@ -145,15 +159,25 @@ def _spans(charts: int) -> list[int]:
 
 
 def _chart(
-    name: str, wanted: Sequence[str], members: Sequence[Member], entries: Sequence[Entry], *, grouped: bool
+    name: str,
+    wanted: Sequence[str],
+    members: Sequence[Member],
+    entries: Sequence[Entry],
+    *,
+    grouped: bool,
+    big: bool = False,
 ) -> dict[str, Any] | None:
     chosen = signals_for(members, wanted)
-    if not chosen or (name in _IF_SHARED and len(chosen) < min(2, len(members))):
+    if not _is_drawn(name, chosen, members):
         return None
     place, first = next(iter(chosen.items()))
-    signal, big = signal_of(first), name == "margin"
-    lines = _group_lines(name, chosen, entries) if grouped else _run_lines(name, chosen, members, entries)
-    yardstick = yardstick_of(members, chosen) if big else ""
+    signal = signal_of(first)
+    lines = (
+        _group_lines(name, chosen, entries, named=big)
+        if grouped
+        else _run_lines(name, chosen, members, entries, named=big)
+    )
+    yardstick = yardstick_of(members, chosen) if name == "margin" else ""
     references = [
         {"value": r.value, "label": r.label, "text": ""}
         for r in signal.references
@@ -196,7 +220,7 @@ def _without(chosen: Mapping[int, str], entries: Sequence[Entry]) -> list[Entry]
 
 
 def _run_lines(
-    name: str, chosen: Mapping[int, str], members: Sequence[Member], entries: Sequence[Entry]
+    name: str, chosen: Mapping[int, str], members: Sequence[Member], entries: Sequence[Entry], *, named: bool
 ) -> list[dict[str, Any]]:
     lines = []
     if any(place in chosen for place in range(MOST_IN_COLOUR, len(members))):
@@ -210,7 +234,8 @@ def _run_lines(
             {
                 "id": f"{place}|{one.chosen[signal]}",
                 "clock": str(place),
-                "label": entry.label if name == "margin" else "",
+                # Which line is whose, the chips on top say; only the big chart has room for names.
+                "label": entry.label if named else "",
                 "name": entry.name,
                 "color": entry.color,
                 "dash": entry.dash,
@@ -224,7 +249,9 @@ def _run_lines(
     return lines
 
 
-def _group_lines(name: str, chosen: Mapping[int, str], entries: Sequence[Entry]) -> list[dict[str, Any]]:
+def _group_lines(
+    name: str, chosen: Mapping[int, str], entries: Sequence[Entry], *, named: bool
+) -> list[dict[str, Any]]:
     logged = [any(place in chosen for place in entry.members) for entry in entries]
     lines = [_faint(name, sum(logged[MOST_IN_COLOUR:]))] if any(logged[MOST_IN_COLOUR:]) else []
     for place, entry in enumerate(entries[:MOST_IN_COLOUR]):
@@ -234,7 +261,7 @@ def _group_lines(name: str, chosen: Mapping[int, str], entries: Sequence[Entry])
             "clock": "axis",
             "color": entry.color,
             "style": "line",
-            "label": entry.label if name == "margin" else "",
+            "label": entry.label if named else "",
             "smooth": False,
             "tell": False,
             "held": True,
@@ -269,27 +296,3 @@ def _title(name: str, chosen: Mapping[int, str], title: str) -> str:
     plain = "Margin" if name == "margin" else "Accuracy"
     # Two sources are two yardsticks, and that has to be said.
     return f"{plain} on {sources.pop()}" if len(sources) == 1 else f"{plain}, on different pairs"
-
-
-_YARDSTICK = (("pairs_digest", "pairs"), ("pairs", "number of pairs"), ("beta", "beta"), ("reference", "reference"))
-
-
-def yardstick_of(members: Sequence[Member], chosen: Mapping[int, str]) -> str:
-    """Whether the held-out margins are measured alike: same pairs, beta and reference. "" where the margin is not the probe's."""
-    if len(chosen) < 2 or set(chosen.values()) != {"probe_margin"}:
-        return ""
-    probes = [members[place].run.config.get("probe") for place in chosen]
-    told = [probe if isinstance(probe, Mapping) else {} for probe in probes]
-    unlike = [
-        word
-        for name, word in _YARDSTICK
-        if len({str(probe[name]) for probe in told if probe.get(name) is not None}) > 1
-    ]
-    if unlike:
-        return f"not one yardstick: the probes differ in {' and '.join(dict.fromkeys(unlike))}"
-    pairs = {probe.get("pairs") for probe in told}
-    if len(pairs) != 1 or None in pairs:
-        return ""
-    if all(probe.get("pairs_digest") for probe in told):
-        return f"one yardstick: the same {pairs.pop()} pairs for all runs"
-    return f"{pairs.pop()} pairs each"

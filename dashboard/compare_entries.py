@@ -57,7 +57,7 @@ def entries_of_runs(runs: Sequence[RunInfo]) -> list[Entry]:
                 id=run.id,
                 run_id=run.id,
                 name=run.name,
-                label=cut(run.name),
+                label=_label(run, runs),
                 short=_short(run, runs[:MOST_IN_COLOUR]),
                 color=color,
                 dash=_free_dash(found, color) if _twin(found, color, dash) else dash,
@@ -98,6 +98,14 @@ def cut(name: str, most: int = _LABEL) -> str:
     """The name cut in its middle, for runs of one sweep differ at the end."""
     half = (most - 1) // 2
     return name if len(name) <= most else f"{name[:half]}…{name[-half:]}"
+
+
+def _label(run: RunInfo, runs: Sequence[RunInfo]) -> str:
+    """The name, or where it is too long and all begin alike, what tells it from the others."""
+    if len(run.name) <= _LABEL:
+        return run.name
+    own = _short(run, runs) if len(runs) > 1 else run.name
+    return cut(run.name) if own == run.name else f"…{cut(own, _LABEL - 1)}"
 
 
 def _short(run: RunInfo, runs: Sequence[RunInfo]) -> str:

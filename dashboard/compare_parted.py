@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from runvitals.dashboard.compare_charts import Plan, signals_for
+from runvitals.dashboard.compare_charts import Plan, big_of, signals_for
 from runvitals.dashboard.compare_entries import Entry, cut
 from runvitals.dashboard.compare_groups import Band
 from runvitals.dashboard.compare_held import curve_of
@@ -35,7 +35,7 @@ def parted_words(
     axis: Axis,
 ) -> dict[str, dict[str, Any]]:
     """Chart → {parted: [{place, label}], verdict}. Only entries in colour are held against the baseline: the others cannot be told apart."""
-    found = {}
+    found, big = {}, big_of(members)
     for name, wanted in plan:
         if name in _NOT_LEARNING:
             continue
@@ -43,10 +43,7 @@ def parted_words(
         parted = _parted(name, chosen, members, entries, curves, bands)
         told = [
             # On a small chart there is room for one label; the lines of the others stay, and all are said for those who do not see it.
-            {
-                "place": place,
-                "label": "" if at and name != "margin" else _label(names, place, axis, named=name == "margin"),
-            }
+            {"place": place, "label": "" if at and name != big else _label(names, place, axis, named=name == big)}
             for at, (place, names) in enumerate(sorted(parted.items()))
         ]
         verdict = "; ".join(_label(names, place, axis, named=True) for place, names in sorted(parted.items()))
@@ -72,7 +69,7 @@ def _parted(
             continue
         place = parted_at(baseline[0], theirs[0], error=max(baseline[1], theirs[1]))
         if place is not None:
-            found.setdefault(place, []).append(entry.name)
+            found.setdefault(place, []).append(entry.label)
     return found
 
 

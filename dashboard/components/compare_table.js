@@ -10,15 +10,19 @@ import { pageLink } from "./pages.js";
 const MOST_COLUMNS = 6;
 // From so many columns on the difference stands below its value: three columns a run have no room.
 const STACKED_FROM = 4;
+// What the signals with the baseline, and each further run in three columns, need at least.
+const [SIGNAL_PX, COLUMNS_PX] = [420, 330];
 
 export function drawTable(node, { block, state }) {
   const kept = (node.runvitals ??= { by: null, down: true });
-  const text = JSON.stringify([block, kept.by, kept.down]);
+  const many = block.runs.length > MOST_COLUMNS;
+  const stacked = block.runs.length >= STACKED_FROM || (node.clientWidth > 0 && node.clientWidth < SIGNAL_PX + COLUMNS_PX * (block.runs.length - 1));
+  const text = JSON.stringify([block, kept.by, kept.down, stacked]);
   if (node.dataset.text === text) return;
   node.dataset.text = text;
   const active = node.getRootNode().activeElement;
   const focused = node.contains(active) ? active.dataset.choice ?? "region" : null;
-  const table = block.runs.length > MOST_COLUMNS ? tall(block, { state, kept, again: () => drawTable(node, { block, state }) }) : wide(block);
+  const table = many ? tall(block, { state, kept, again: () => drawTable(node, { block, state }) }) : wide(block, stacked);
   const scrolled = node.querySelector(".scroll");
   const [left, top] = [scrolled?.scrollLeft ?? 0, scrolled?.scrollTop ?? 0];
   node.replaceChildren(el("div", { class: "scroll against", tabindex: "0", role: "region", "aria-label": "Against the baseline" }, table),
@@ -27,9 +31,8 @@ export function drawTable(node, { block, state }) {
   if (focused) (node.querySelector(`[data-choice="${CSS.escape(focused)}"]`) ?? node.firstChild).focus({ preventScroll: true });
 }
 
-function wide({ runs, rows }) {
-  const stacked = runs.length >= STACKED_FROM;
-  const heads = runs.map((run, i) => el("th", { scope: "col", colspan: i && !stacked ? 3 : 1 }, el("span", { class: `row${i && !stacked ? "" : " end"}` }, keySwatch("line", run.color, run.dash), el("span", { class: "cut", title: run.name }, i ? (stacked ? run.short : run.label) : stacked ? "baseline" : `${run.label}, baseline`))));
+function wide({ runs, rows }, stacked) {
+  const heads = runs.map((run, i) => el("th", { scope: "col", colspan: i && !stacked ? 3 : 1 }, el("span", { class: `row${i && !stacked ? "" : " end"}` }, keySwatch("line", run.color, run.dash), el("span", { class: "cut", title: run.name }, `${stacked ? run.short : run.label}${i ? "" : ", baseline"}`))));
   const body = rows.map((row) => el("tr", {}, el("th", { scope: "row" }, title(row)), row.cells.flatMap((cell, i) => cells(cell, { baseline: i === 0, stacked }))));
   return el("table", { class: `against-table${stacked ? " stacked" : ""}` }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Signal"), heads)), el("tbody", {}, body));
 }

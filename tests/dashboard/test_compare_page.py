@@ -16,12 +16,12 @@ from streamlit.testing.v1 import AppTest
 from runvitals.dashboard import compare_views, head
 from runvitals.dashboard.chart_files import points_csv
 from runvitals.dashboard.compare_body import Reader, frame
-from runvitals.dashboard.compare_charts import yardstick_of
 from runvitals.dashboard.compare_csv import thin_spans, thin_wants
 from runvitals.dashboard.compare_judge import Reading
 from runvitals.dashboard.compare_read import member
 from runvitals.dashboard.compare_state import Shown, of_query
 from runvitals.dashboard.compare_values import readings
+from runvitals.dashboard.compare_yardstick import yardstick_of
 from runvitals.dashboard.differences import settings_table
 from runvitals.store import Store
 from runvitals.store.types import Batch, RunInfo, SeriesPoints

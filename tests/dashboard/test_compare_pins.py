@@ -183,3 +183,31 @@ def test_the_page_tells_no_names_before_somebody_looks(app: AppTest, store: Stor
     data = json.loads(element.proto.json)
     assert data["frame"]["body"]["sections"][0]["blocks"][0]["title"] == OWN
     assert "signals" not in data
+
+
+def test_runs_without_a_margin_have_their_loss_as_the_big_chart_and_a_word_on_the_margin_below(store: Store) -> None:
+    for number in range(2):
+        logged(store, f"r{number}", {"loss": 1.0, "grad_norm": 1.0})
+    framed, _, _ = compared(store, ())
+    first, second = framed["sections"][:2]
+    assert [block["id"] for block in first["blocks"]] == ["loss", "differs"] and first["blocks"][0]["big"]
+    assert [line["label"] for line in first["blocks"][0]["series"]] == ["r0", "r1"]
+    assert [block["id"] for block in second["blocks"]] == ["grad_norm", "no-margin"]
+
+
+def test_runs_of_which_nothing_is_known_are_led_to_the_search(store: Store) -> None:
+    logged(store, "r0", {"a": 1.0})
+    logged(store, "r1", {"b": 1.0})
+    framed, _, _ = compared(store, ())
+    (section,) = framed["sections"]
+    assert "any of the 2 signals" in section["blocks"][0]["text"]
+    framed, _, _ = compared(store, ("key:a",))
+    assert [section["id"] for section in framed["sections"]] == ["pinned", "margin", "against"]
+
+
+def test_long_names_are_told_apart_by_what_differs(store: Store) -> None:
+    for number, rate in enumerate(("1e-05", "3e-05")):
+        logged(store, f"r{number}", {"loss": 1.0})
+        store.set_run(f"r{number}", name=f"llama-3-8b-instruct-sweep-of-rates-lr{rate}-warmup")
+    labels = [entry["label"] for entry in compared(store, ())[0]["head"]["entries"]]
+    assert labels == ["…lr1e-05-warmup", "…lr3e-05-warmup"]
