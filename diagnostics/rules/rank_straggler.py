@@ -58,7 +58,7 @@ SPEC = RuleSpec(
         Remedy(text="Let the launcher watch for stragglers and leave out nodes that stay slow", **RESILIENCY),
     ),
     false_alarms="Pipeline stages and shards of unlike sequences differ by nature. The backward pass is not known apart from waiting, so a slow device "
-    "shows with its forward pass alone. With gloo, the exchange of token counts makes all ranks wait for the slowest batch; sharded and "
+    "shows with its forward pass alone. With gloo, the exchange of token counts makes all ranks wait for the slowest batch, and for what rank 0 does between steps; sharded and "
     "compiled models have no forward time. A rank that is first slow and then another is no straggler here.",
     source="NVRx (relative score 0.75, first iterations left out); ByteRobust (voting); rule catalogue R5",
     needs="data wait or forward time of two ranks, 60 steps and 90 s",
