@@ -67,6 +67,7 @@ def frame(
     devices = [section.json() for section in device_sections(run, keys)]
     mapped = [_map_json(measures(tuple(keys)))] if measures(tuple(keys)) else []
     sections += [*said, *devices[:1], *mapped, *devices[1:], *others]
+    sections = sections or [_nothing_yet(run)]
     return {
         "page": "run",
         "head": {
@@ -99,6 +100,18 @@ def _section_json(section: Section, run: RunInfo, keys: Mapping[str, Latest]) ->
         part = {"found": section.found, "first": section.first, "size": OTHERS_A_PART}
         fold = {"count": section.folds, "open": not section.folded, **part}
     return {"id": section.id, "title": section.title, "sentence": section.sentence, "fold": fold, "blocks": blocks}
+
+
+def _nothing_yet(run: RunInfo) -> dict[str, Any]:
+    """What stands in place of the sections of a run without a row."""
+    live = run.status in LIVE
+    said = (
+        "Its curves show here by themselves, seconds after its first step."
+        if live
+        else "It ended before its first row."
+    )
+    block = {"id": "nothing", "kind": "note", "title": "No row yet" if live else "No rows", "text": said, "span": 12}
+    return {"id": "nothing", "title": "", "sentence": "", "fold": None, "blocks": [block]}
 
 
 def _map_json(choices: Sequence[Measure]) -> dict[str, Any]:
@@ -197,7 +210,9 @@ def _chart_alerts(signals: Sequence[str], section: Section, alerts: Sequence[Ale
     seen = families.shown(alerts)
     own = families.about(signals, seen)
     if own or section.id in (OTHERS, PINNED):
-        return [_alert_json(alert, own=True) for alert in own]
+        # Alerts of the same steps look the same: one tint, not one upon the other.
+        drawn = [_alert_json(alert, own=True) for alert in own]
+        return [one for at, one in enumerate(drawn) if one not in drawn[:at]]
     beside = [alert for alert in families.about(section.signals, seen) if alert.fired_s is not None]
     beside.sort(key=lambda alert: alert.onset_s)
     return [_alert_json(alert, own=False) for alert in beside[:1]]

@@ -9,6 +9,8 @@ import { count } from "./format.js";
 const MOST_RINGS = 40;
 const CROSS_PX = 11;
 const DOT_PX = 7;
+const RING_PX = 9;
+const RINGS_APART_PX = 28;
 const MOST_BANDS = 2;
 
 export function withAlpha(hex, alpha) {
@@ -117,9 +119,18 @@ function lineTrace(part, values, { color, width, dash = "solid", alpha = 1, dots
   };
 }
 
-function ringTrace(part, color, paper) {
+function ringTrace(part, color, paper, at = part.xs.map((_, i) => i)) {
   const line = { color, width: 1.8 };
-  return { ...quiet, type: "scatter", mode: "markers", x: part.xs, y: part.columns.mean, marker: { symbol: "circle", size: 7, color: paper, line } };
+  return { ...quiet, type: "scatter", mode: "markers", x: at.map((i) => part.xs[i]), y: at.map((i) => part.columns.mean[i]), marker: { symbol: "circle", size: 7, color: paper, line } };
+}
+
+// Evaluations closer to one another than rings are wide would be a tube: a thin line tells all of them, rings stand here and there on it.
+function evaluationTraces(part, color, paper) {
+  if (part.finite * RING_PX <= part.pixels) return [ringTrace(part, color, paper)];
+  const width = (RINGS_APART_PX * Math.abs(part.range[1] - part.range[0])) / part.pixels;
+  let last = -Infinity;
+  const at = [...part.xs.keys()].filter((i) => part.columns.mean[i] !== null && Math.abs(part.xs[i] - last) >= width && ((last = part.xs[i]), true));
+  return [lineTrace(part, part.columns.mean, { color, width: 1 }), ringTrace(part, color, paper, at)];
 }
 
 // A × at the top edge wherever a bucket holds NaN, Inf or None.
@@ -204,7 +215,7 @@ function curveTraces(all, theme) {
     else if (part.raw) out.push(lineTrace(part, part.columns.mean, { color: spec.color, width: 1, alpha: 0.34, dots: single(part) }));
   }
   for (const { part, spec } of seen) {
-    if (spec.style === "rings") out.push(ringTrace(part, spec.color, theme.bg));
+    if (spec.style === "rings") out.push(...evaluationTraces(part, spec.color, theme.bg));
     else if (part.raw || !part.scattered) out.push(lineTrace(part, part.line, { color: spec.color, width: spec.thin ? 1.2 : 2, dash: spec.dash, dots: !part.raw && single(part) }));
     if (spec.points && part.xs.length <= MOST_RINGS) out.push(ringTrace(part, spec.color, theme.bg));
   }

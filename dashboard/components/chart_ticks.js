@@ -32,6 +32,7 @@ export function tickText(value, step, kind) {
   if (kind === "rate" || (size > 0 && Math.max(size, distance) < 1e-3)) {
     return value === 0 ? "0" : sign + Number(size.toPrecision(3)).toExponential().replace("e-", "e-").replace("e+", "e");
   }
+  if (size >= 1e12) return sign + Number(size.toPrecision(3)).toExponential().replace("e+", "e");
   if (size >= 1e3 && distance >= 5e3) return sign + compact(size, distance);
   const decimals = Math.max(0, Math.min(8, Math.ceil(-Math.log10(distance) - 1e-9)));
   const extra = Math.abs(distance * 10 ** decimals - Math.round(distance * 10 ** decimals)) > 1e-6 ? 1 : 0;

@@ -58,6 +58,13 @@ def test_a_run_that_logged_nothing_has_no_sections() -> None:
     assert sections(run(), {}) == []
 
 
+def test_a_page_without_a_row_says_what_will_come_or_that_nothing_will() -> None:
+    for status, said in (("running", "after its first step"), ("crashed", "ended before its first row")):
+        (section,) = frame(replace(run(), status=status), {}, [], None)["sections"]
+        (note,) = section["blocks"]
+        assert note["kind"] == "note" and said in note["text"]
+
+
 def test_metrics_of_the_users_own_are_drawn_and_summaries_of_one_row_are_not() -> None:
     logged = keys("loss", "my/metric") | keys("train_runtime", count=1)
     assert charts(run("sft"), logged)["others"] == ["key:my/metric"]

@@ -86,9 +86,10 @@ def test_health_of_a_live_run_is_unknown_while_nobody_watches(app: AppTest, stor
     assert said["facts"][0]["health"] == "unknown"
 
 
-def test_a_run_without_rows_shows_its_head_and_no_charts(app: AppTest, watched: Store) -> None:
+def test_a_run_without_rows_shows_its_head_and_says_so_in_place_of_charts(app: AppTest, watched: Store) -> None:
     frame, said, charts = body(app, watched, "dpo-7b-b05")
-    assert frame["sections"] == []
+    (section,) = frame["sections"]
+    assert [block["kind"] for block in section["blocks"]] == ["note"]
     assert charts["series"] == {}
     assert next(fact["text"] for fact in said["facts"] if fact["id"] == "step") == "—"
 
@@ -113,7 +114,9 @@ def test_an_alert_on_a_twin_signal_marks_the_curve_that_the_chart_shows(watched:
     drawn = sections(run, watched.keys(run.id))
     found = next(alert for alert in watched.alerts(run_id=run.id) if alert.rule == "kl_blowup")
     alert = replace(found, signal="kl", severity="critical", state="firing", onset_step=8, fired_step=16, fired_s=1.0)
-    said = words(run, drawn, series={}, alerts=[alert], events=[], health="critical", now_s=0.0)
+    # Another alert of the same steps, of a rule of one's own, lays no second tint upon the first.
+    alerts = [alert, replace(alert, id="another", rule="my_kl")]
+    said = words(run, drawn, series={}, alerts=alerts, events=[], health="critical", now_s=0.0)
     kl = said["charts"]["sequence_kl"]["alerts"]
     assert [(one["onset_step"], one["fired_step"], one["own"]) for one in kl] == [(8, 16, True)]
     assert [one["own"] for one in said["charts"]["reward"]["alerts"]] == [False]
