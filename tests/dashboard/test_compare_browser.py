@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from runvitals.store import Store
+from runvitals.store.types import Batch, SeriesPoints
 
 HOSTILE = "<img src=x onerror=window.hurt=1> ![](http://tracker.example/x.png) $x^2$"
 
@@ -45,6 +47,82 @@ def page(chromium_path: str) -> Iterator[Page]:
         opened.set_default_timeout(60_000)
         yield opened
         browser.close()
+
+
+OWN = "reward/<b>format</b>"
+
+
+def logged_too(store: Store, run_id: str, value: float) -> None:
+    """One more signal of the run, of its own."""
+    steps = np.arange(1, 61, dtype=np.int64)
+    points = SeriesPoints(steps=steps, times_s=1e9 + steps, values=np.full(60, value))
+    store.append(
+        Batch(run_id=run_id, writer_id="own", first_seq=0, last_seq=60, position={}, series={OWN: points}, rows=60)
+    )
+
+
+def test_a_signal_of_ones_own_is_found_pinned_and_there_again_after_run_and_back(
+    ids: str, store: Store, beating: None, serve: Callable[..., Any], page: Page
+) -> None:
+    two = ids.split(",")[2:4]
+    for number, run_id in enumerate(two):
+        logged_too(store, run_id, 1.0 + number)
+    address, _ = serve()
+    page.goto(f"{address}/compare?compare={','.join(two)}")
+    expect(page.locator(".run-chip")).to_have_count(2)
+
+    # By keys alone: to the search, find, pin, and out again.
+    page.keyboard.press("/")
+    expect(page.locator(".signal-input")).to_be_focused()
+    page.keyboard.type("format rew")
+    expect(page.locator(".signal-row")).to_have_count(1)
+    expect(page.locator(".signal-row")).to_contain_text("all runs")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**pin=key*")
+    page.keyboard.press("Escape")
+    expect(page.locator(".signal-list")).to_be_hidden()
+    pinned = page.locator(f'figure[data-chart="pin:key:{OWN}"]')
+    expect(pinned.locator(".chart-words b")).to_have_text(OWN)
+    expect(pinned.locator(".key-entry b")).to_have_text(["1.00", "2.00"])
+    expect(pinned.get_by_role("button", name="run-2 1.00")).to_be_visible()
+    row = page.locator(".against-table tbody tr", has_text=OWN)
+    expect(row).to_contain_text("+1.00")
+
+    # Who types and presses Enter at once gets what was typed.
+    page.keyboard.type("format")
+    page.keyboard.press("Enter")
+    expect(pinned).to_have_count(0)
+    page.keyboard.press("Enter")
+    expect(pinned).to_have_count(1)
+    page.keyboard.press("Escape")
+
+    # A chip hides its run on all charts; another baseline keeps the focus on its run.
+    page.get_by_role("button", name="run-3 on all charts").click()
+    expect(page.locator('figure[data-chart="loss"] .key-entry.off')).to_have_count(1)
+    expect(page.locator('figure[data-chart="margin"] .key-entry.off')).to_have_count(1)
+    page.get_by_role("button", name="Make run-3 the baseline").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".run-chip-name").first).to_have_text("run-3")
+    expect(page.get_by_role("button", name="run-3 on all charts")).to_be_focused()
+    expect(page.locator(".key-entry.off")).to_have_count(0)
+
+    # To a run and Back: runs, pin, what is hidden and how far it was scrolled.
+    page.get_by_role("button", name="run-2 on all charts").click()
+    expect(page.locator(".hidden-run")).to_have_count(1)
+    page.get_by_test_id("stMain").evaluate("pane => pane.scrollTo(0, 300)")
+    page.wait_for_function("history.state?.runvitals?.scroll === 300")
+    page.locator(".run-chip-name").last.evaluate("link => link.click()")
+    page.wait_for_url("**/run?run=*")
+    expect(page.locator(".facts")).to_be_visible()
+    page.go_back()
+    page.wait_for_url("**/compare?compare=*pin=*")
+    expect(page.locator(".hidden-run .run-chip-name")).to_have_text("run-2")
+    expect(pinned).to_have_count(1)
+    page.wait_for_function("pane => pane.scrollTop === 300", arg=page.get_by_test_id("stMain").element_handle())
+    page.go_forward()
+    page.wait_for_url("**/run?run=*")
+
+    assert page.evaluate("window.hurt") is None
 
 
 def test_a_comparison_is_grouped_kept_in_its_address_saved_and_walked_by_keys(
