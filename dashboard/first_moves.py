@@ -45,6 +45,9 @@ _DRAWN = 60
 _LEAST_WAIT = 0.1
 """A wait for data that is no tenth of a step slows nothing down, however it changes."""
 
+_TOLD = 5
+"""As many as a sentence can name and still be read; the rows below it name all."""
+
 _MOST_KEPT = 64
 
 
@@ -270,7 +273,8 @@ def _sentence(rows: Sequence[Mapping[str, Any]]) -> str:
             continue
         seen.add(name)
         told.append(f"{_named(row) if row['alert'] else _lower(row['title'])} {_lag(row)}")
-    return "; ".join(told) + "."
+    more = [f"and {count(len(told) - _TOLD)} more, listed below"] if len(told) > _TOLD + 1 else []
+    return "; ".join(told[:_TOLD] + more if more else told) + "."
 
 
 def _lower(title: str) -> str:

@@ -4,6 +4,9 @@ import { el, setText } from "./base.js";
 import { clock, count } from "./format.js";
 
 const MOST_COMPARED = 50;
+/** From so many runs on a deed takes long enough to be told of while it is done. */
+const MANY = 200;
+const DOING = { tag: "Tagging", untag: "Taking the tag off", group: "Grouping", archive: "Archiving", unarchive: "Putting back", delete: "Deleting", undelete: "Keeping" };
 const EDITORS = {
   tag: { words: "Tags to add, with commas between", button: "Add" },
   group: { words: "Group, empty for none", button: "Set" },
@@ -31,13 +34,21 @@ export function actionBar(page) {
   const said = el("div", { class: "tools said", role: "status" }, words, undoButton, el("span", { class: "grow" }), hush);
   const editor = el("form", { class: "tools editor", hidden: true, onsubmit: submit });
   const node = el("div", { class: "actions", hidden: true }, said, editor, tools);
-  const state = { editing: null, dismissed: null, before: null };
+  const state = { editing: null, dismissed: null, before: null, doing: null };
 
   const ids = () => [...page.picked];
   const chosen = () => ids().map((id) => page.rows.get(id) ?? page.remembered.get(id)).filter(Boolean);
 
   function act(told) {
+    announce(told.do, page.all ? page.parts.head.found : page.picked.size);
     page.deed("act", { ...told, ids: ids(), all: page.all });
+  }
+
+  /** Says what is being done with many runs, until the answer says that it was. */
+  function announce(name, many) {
+    if (many < MANY) return;
+    state.doing = { words: `${DOING[name]} ${count(many)} runs …`, before: page.parts.said.time_s };
+    update();
   }
 
   function start(name) {
@@ -98,7 +109,9 @@ export function actionBar(page) {
 
   function undo() {
     const told = page.parts?.said;
-    if (told?.undo) page.deed("act", told.undo);
+    if (!told?.undo) return;
+    announce(told.undo.do, told.undo.ids.length);
+    page.deed("act", told.undo);
   }
 
   function dismiss() {
@@ -109,9 +122,11 @@ export function actionBar(page) {
   function update() {
     const many = page.all ? page.parts.head.found : page.picked.size;
     const told = page.parts?.said;
-    said.hidden = !told?.text || state.dismissed === told.time_s;
-    if (!said.hidden) setText(words, told.until_s ? `${told.text}. Gone for good at ${clock(told.until_s)}.` : `${told.text}.`);
-    undoButton.hidden = !told?.undo;
+    if (state.doing?.before !== told?.time_s) state.doing = null;
+    said.hidden = !state.doing && (!told?.text || state.dismissed === told.time_s);
+    if (state.doing) setText(words, state.doing.words);
+    else if (!said.hidden) setText(words, told.until_s ? `${told.text}. Gone for good at ${clock(told.until_s)}.` : `${told.text}.`);
+    undoButton.hidden = Boolean(state.doing) || !told?.undo;
     tools.hidden = !many;
     if (!many && state.editing) edit(null);
     node.hidden = tools.hidden && said.hidden;

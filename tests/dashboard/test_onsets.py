@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -86,8 +87,10 @@ def test_a_change_smaller_than_asked_for_is_none() -> None:
     assert first_move(STEPS, values, since_s=140.0, worse="up") is not None
 
 
-def incident_of(store: Store, series: dict[str, np.ndarray[Any, Any]], *, onset: int = 150) -> dict[str, Any]:
-    """The incident by onset of a run with these series and one alert on its loss."""
+def incident_of(
+    store: Store, series: dict[str, np.ndarray[Any, Any]], *, onset: int = 150, followed: int = 0
+) -> dict[str, Any]:
+    """The incident by onset of a run with these series and one alert on its loss, and a number of others a step apart."""
     points = {
         key: SeriesPoints(steps=STEPS.astype(np.int64), times_s=1000.0 + 2 * STEPS, values=values)
         for key, values in series.items()
@@ -101,7 +104,11 @@ def incident_of(store: Store, series: dict[str, np.ndarray[Any, Any]], *, onset:
         incident="r:loss_divergence:loss:1", onset_step=onset, onset_s=1000.0 + 2 * onset, fired_step=onset + 6,
         fired_s=1012.0 + 2 * onset, resolved_step=None, resolved_s=None, detail={"title": "Loss diverges"},
     )  # fmt: skip
-    (incident,) = group([alert], now_s=2000.0)
+    others = [
+        replace(alert, id=f"own{n}", rule=f"own{n}", signal=f"own{n}", onset_step=onset + n, onset_s=1000.0 + 2 * (onset + n), detail={"title": f"Rule {n}"})
+        for n in range(1, followed + 1)
+    ]  # fmt: skip
+    (incident,) = group([alert, *others], now_s=2000.0)
     found = by_onset(store, incident, store.run("r"))
     assert found is not None
     return found
@@ -137,3 +144,10 @@ def test_an_incident_at_the_very_start_says_what_it_cannot_tell(store: Store) ->
     found = incident_of(store, {"loss": 2.0 + noise(0.02)}, onset=4)
     assert found["unsure"] == ["Loss"]
     assert found["still"] == []
+
+
+def test_an_incident_of_many_alerts_is_still_one_sentence_to_read(store: Store) -> None:
+    found = incident_of(store, {"loss": 2.0 + noise(0.02)}, followed=39)
+    assert len([row for row in found["rows"] if row["alert"]]) == 40
+    assert found["sentence"].startswith("“Loss diverges” came first, at step 150; “Rule 1” 1 step later; ")
+    assert found["sentence"].endswith("; “Rule 4” 4 steps later; and 35 more, listed below.")
