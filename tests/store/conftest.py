@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from shutil import copy
 from typing import Any
 
 import numpy as np
@@ -47,24 +48,34 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return place_for_store(request, tmp_path)
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an empty store of this version: a copy of it opens in a tenth of the time that all migrations take."""
+    file = tmp_path_factory.mktemp("migrated") / "runvitals.db"
+    open_store(f"sqlite:///{file}").close()
+    return file
+
+
 @pytest.fixture
-def store(store_url: str) -> Iterator[Store]:
+def store(store_url: str, migrated: Path) -> Iterator[Store]:
+    if store_url.startswith("sqlite"):
+        copy(migrated, store_url.removeprefix("sqlite:///"))
     opened = open_store(store_url)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def sqlite_store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path / 'runvitals.db'}")
+def sqlite_store(tmp_path: Path, migrated: Path) -> Iterator[Store]:
+    opened = open_store(f"sqlite:///{copy(migrated, tmp_path / 'runvitals.db')}")
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def other(tmp_path: Path) -> Iterator[Store]:
+def other(tmp_path: Path, migrated: Path) -> Iterator[Store]:
     """A second, empty, embedded store."""
-    opened = open_store(f"sqlite:///{tmp_path / 'other.db'}")
+    opened = open_store(f"sqlite:///{copy(migrated, tmp_path / 'other.db')}")
     yield opened
     opened.close()
 
