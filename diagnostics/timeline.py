@@ -84,7 +84,10 @@ class Timeline:
 
     def since(self, *marks: Mark) -> float:
         """Rows since the newest of these events, infinite where there was none."""
-        return min((self.rows - self._marked[mark] for mark in marks if mark in self._marked), default=math.inf)
+        newest = -math.inf
+        for mark in marks:
+            newest = max(newest, self._marked.get(mark, -math.inf))
+        return self.rows - newest
 
     @property
     def epoch(self) -> float:

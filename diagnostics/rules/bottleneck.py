@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from runvitals.diagnostics.baseline import SortedWindow, Window
@@ -76,11 +77,11 @@ class _Detector(RowDetector):
 
     def _take_step(self, sample: Sample) -> Reading | None:
         whole = sample.signals.get("step_time_s")
-        if whole is None or not is_finite(whole) or whole < _LEAST_STEP_S:
+        if whole is None or not _LEAST_STEP_S <= whole < math.inf:
             return None
         for name, window in self._parts:
             part = sample.signals.get(name)
-            if part is not None and is_finite(part):
+            if part is not None and part - part == 0.0:
                 window.add(min(max(part / whole, 0.0), 1.0))
         self._rows += 1
         if self._rows % _EVERY:

@@ -26,8 +26,9 @@ class CoMovement:
         """Takes a row; one that lacks either value, or holds NaN or Inf, is left out."""
         if first is None or second is None or first - first != 0.0 or second - second != 0.0:
             return
-        if self._last is not None:
-            a, b = first - self._last[0], second - self._last[1]
+        last = self._last
+        if last is not None:
+            a, b = first - last[0], second - last[1]
             self.count += 1
             self._a += a
             self._b += b
@@ -49,7 +50,7 @@ class CoMovement:
 
     def surely_above(self, least: float) -> bool:
         """True where the correlation less its error is above `least`, 0 to 1."""
-        return self.correlation() > least and self.at_least() > least
+        return self.count >= _LEAST_CHANGES and self.correlation() > least and self.at_least() > least
 
     def at_least(self) -> float:
         """The correlation less three standard errors (Fisher's z): what it surely is at least, where it is positive."""

@@ -12,7 +12,6 @@ from runvitals.diagnostics.rules.definition import (
     REINFORCED,
     RowDetector,
     at,
-    is_finite,
     short,
     too_few,
 )
@@ -100,7 +99,7 @@ class _Detector(RowDetector):
                 "entropy" if "entropy" in signals else "sequence_entropy" if "sequence_entropy" in signals else ""
             )
         entropy = signals.get(self._signal)
-        if entropy is None or not is_finite(entropy):
+        if entropy is None or entropy - entropy != 0.0:
             return None
         self._count += 1
         self._first.fill(entropy)

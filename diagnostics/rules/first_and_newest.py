@@ -28,8 +28,8 @@ class FirstAndNewest:
         """Takes a value; None, NaN and Inf are left out. True where it was taken."""
         if value is None or value - value != 0.0:
             return False
-        self.count += 1
-        if self.count <= self.of_first:
+        self.count = count = self.count + 1
+        if count <= self.of_first:
             self.first.append(value)
             self._began, self._spread = median(self.first), _spread(self.first)
         self.newest.append(value)

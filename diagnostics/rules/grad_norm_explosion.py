@@ -115,7 +115,7 @@ class _Detector(RowDetector):
             self._take_loss(sample.signals.get("loss"))
         norm = sample.signals.get("grad_norm")
         # A norm of 0 is a batch without advantage or without labels: it says nothing of the level.
-        if norm is None or not is_finite(norm) or norm <= 0.0:
+        if norm is None or not 0.0 < norm < math.inf:
             return None
         self._jumped = self._jump.read()
         level = math.log(norm)

@@ -14,7 +14,6 @@ from runvitals.diagnostics.rules.definition import (
     REINFORCED,
     RowDetector,
     at,
-    is_finite,
     short,
     too_few,
 )
@@ -115,7 +114,7 @@ class _Detector(RowDetector):
             self._signal = "sequence_kl" if "sequence_kl" in signals else "kl" if "kl" in signals else ""
         self._take_companions(sample)
         kl = signals.get(self._signal)
-        if kl is None or not is_finite(kl):
+        if kl is None or kl - kl != 0.0:
             return None
         self._count += 1
         self._newest.add(kl)
@@ -141,12 +140,12 @@ class _Detector(RowDetector):
 
     def _take_companions(self, sample: Sample) -> None:
         entropy = sample.signals.get("entropy" if self._signal == "kl" else "sequence_entropy")
-        if entropy is not None and is_finite(entropy):
+        if entropy is not None and entropy - entropy == 0.0:
             self._first_entropy.fill(entropy)
             self._entropy.add(entropy)
         self._rewards.read(sample)
         reward = sample.signals.get("reward")
-        if reward is not None and is_finite(reward):
+        if reward is not None and reward - reward == 0.0:
             self._first_reward.fill(reward)
             self._reward.add(reward)
 

@@ -44,4 +44,4 @@ def test_ever_other_signals_fill_no_memory() -> None:
     for row in range(10_000):
         sheets.append(history.sheet(["loss"]))
         history.add(float(row), row, {"loss": float(row)}, sheets[-1])
-    assert sum(len(sheet.rows) for sheet in sheets) <= 10 * CURVE_POINTS
+    assert sum(len(sheet.rows) for sheet in sheets) <= 4 * CURVE_POINTS
