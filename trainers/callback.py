@@ -14,23 +14,28 @@ from functools import partial
 from typing import Any
 from weakref import WeakSet
 
-import torch
 from transformers import TrainerCallback
 
 from runvitals.collectors.run_ids import checked_run_id
-from runvitals.errors import SettingsError
 from runvitals.trainers import notebook
 from runvitals.trainers.abandoned import Whereabouts
 from runvitals.trainers.completions import Answers, Rollouts, keeps_rollouts
 from runvitals.trainers.description import describe_arguments, describe_model, versions
 from runvitals.trainers.forward import ForwardClock, forward_clock
 from runvitals.trainers.guard import Guard, guarded
-from runvitals.trainers.kinds import find_trainer, kind_of_arguments, trainer_kind
-from runvitals.trainers.logs import is_summary
+from runvitals.trainers.kinds import class_name, find_trainer, kind_of_arguments, trainer_kind
+from runvitals.trainers.logs import is_summary, operations_per_token
 from runvitals.trainers.meeting import WAIT_S, Address, Meeting, join, next_meeting
 from runvitals.trainers.pairs import checked_pairs
 from runvitals.trainers.probe import DEFAULT_BUDGET, why_not
-from runvitals.trainers.probing import build_probe, describe_probe, find_reference, kept_in_checkpoint, length_limit
+from runvitals.trainers.probing import (
+    build_probe,
+    checked_budget,
+    describe_probe,
+    find_reference,
+    kept_in_checkpoint,
+    length_limit,
+)
 from runvitals.trainers.rank_session import RankSession
 from runvitals.trainers.runs import begin_run, run_name, run_to_continue, users_run
 from runvitals.trainers.session import Session, Training
@@ -348,24 +353,3 @@ class Callback(TrainerCallback):  # type: ignore[misc]  # transformers is not fo
 
 def nothing() -> None:
     """Nothing: a run of the user's own is the user's to end."""
-
-
-def class_name(trainer: Any | None) -> str | None:
-    """The trainer's class with its module; None where the trainer was not found."""
-    return None if trainer is None else f"{type(trainer).__module__}.{type(trainer).__qualname__}"
-
-
-def checked_budget(budget: float) -> float:
-    """The budget, where it is a share between 0 and 1; raises SettingsError else."""
-    if not 0.0 < budget <= 1.0:
-        raise SettingsError(f"probe_budget: expected a share of the training time above 0 and up to 1, got {budget!r}")
-    return budget
-
-
-def operations_per_token(trainer: Any | None, model: Any) -> float | None:
-    """Floating-point operations that this trainer counts for one token; None where it counts none."""
-    count = getattr(trainer, "floating_point_ops", None)
-    if count is None:
-        return None
-    name = getattr(model, "main_input_name", "input_ids")
-    return float(count({name: torch.zeros((1, 1), dtype=torch.int64)})) or None

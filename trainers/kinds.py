@@ -63,3 +63,8 @@ def find_trainer(callback_event: FrameType | None = None) -> Any | None:
 def _has(candidate: Any, name: str) -> bool:
     missing = object()
     return inspect.getattr_static(candidate, name, missing) is not missing
+
+
+def class_name(trainer: Any | None) -> str | None:
+    """The trainer's class with its module; None where the trainer was not found."""
+    return None if trainer is None else f"{type(trainer).__module__}.{type(trainer).__qualname__}"

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 RELATIVE_DIFFERENCE = 1e-6
 """Learning rates that differ by less are the same number with another rounding."""
 
@@ -62,3 +64,12 @@ def samples_per_step(arguments: Any, kind: str) -> int:
     if kind == "ppo":
         return int(arguments.batch_size)
     return int(arguments.train_batch_size * arguments.gradient_accumulation_steps * arguments.world_size)
+
+
+def operations_per_token(trainer: Any | None, model: Any) -> float | None:
+    """Floating-point operations that this trainer counts for one token; None where it counts none."""
+    count = getattr(trainer, "floating_point_ops", None)
+    if count is None:
+        return None
+    name = getattr(model, "main_input_name", "input_ids")
+    return float(count({name: torch.zeros((1, 1), dtype=torch.int64)})) or None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from runvitals.errors import SettingsError
 from runvitals.trainers.pairs import tokenise
 from runvitals.trainers.probe import DEFAULT_BETA, MarginProbe, why_not
 from runvitals.trainers.unwrap import has_adapters
@@ -85,3 +86,10 @@ def describe_probe(probe: MarginProbe) -> dict[str, Any]:
         "truncated_sequences": probe.pairs.truncated,
         "dropped_pairs": probe.pairs.dropped,
     }
+
+
+def checked_budget(budget: float) -> float:
+    """The budget, where it is a share between 0 and 1; raises SettingsError else."""
+    if not 0.0 < budget <= 1.0:
+        raise SettingsError(f"probe_budget: expected a share of the training time above 0 and up to 1, got {budget!r}")
+    return budget
