@@ -5,7 +5,7 @@ The same rows in the same order give the same transitions however they are cut, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -29,6 +29,9 @@ from runvitals.diagnostics.types import (
     Sample,
     Transition,
 )
+
+_BESIDE = ("eval", "checkpoint")
+"""Events after which the run goes on as it was. After any other one a row counts, whatever it says."""
 
 _MAX_PLANS = 256
 """Sets of keys remembered; a run that logs ever new keys must not fill the memory."""
@@ -83,7 +86,7 @@ class Engine:
         plan = self._plans.get(keys) or self._plan(keys)
         last, plan.last = plan.last, row
         # Every rank that prints logs the same row; read twice, its noise would count as nothing.
-        if last is not None and last.step == row.step is not None and last.values == row.values:
+        if last is not None and last.step == row.step is not None and _same(last.values, row.values):
             return []
         signals = plan.translation.of(row.values)
         self._history.add(row.time_s, row.step, signals, plan.sheet)
@@ -108,6 +111,9 @@ class Engine:
     def happen(self, happening: Happening) -> list[Transition]:
         """The transitions that an event causes. A `trainer` or `config` event also tells which rules apply."""
         self._learn(happening)
+        if happening.kind not in _BESIDE:
+            for plan in self._plans.values():
+                plan.last = None
         self._timeline.happen(happening)
         changed: list[Transition] = []
         for seat in self._seats:
@@ -238,6 +244,11 @@ class Engine:
             return RuleState(rule=name, state="unknown", reason=f"for {kinds}, not for {self.context.trainer}")
         needs = "" if track.judged else f"needs {track.spec.needs or 'data'}"
         return RuleState(rule=name, state=track.state, reason=track.reason or needs)
+
+
+def _same(before: Mapping[str, float | None], now: Mapping[str, float | None]) -> bool:
+    """True where two rows of the same keys say the same; NaN is NaN, whichever object it is, so that a replay gives the same answer."""
+    return all(a == b or (a != a and b != b) for a, b in zip(before.values(), now.values(), strict=True))
 
 
 def _concerns(spec: RuleSpec, keys: Sequence[str], signals: Sequence[str]) -> bool:

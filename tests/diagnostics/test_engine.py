@@ -173,17 +173,23 @@ def test_rows_that_every_rank_logs_are_read_once(order: str) -> None:
         draw = random.Random(3)
         for step in range(1, 201):
             values = {"loss": 0.6 * math.exp(draw.gauss(-step / 100, 0.5)), "grad_norm": math.exp(draw.gauss(0, 0.4))}
+            if step > 195:
+                values = {"loss": float("nan"), "grad_norm": float("nan")}
             rows = [Row(time_s=float(step), step=step, values=values)]
             if step % 20 == 0:
                 rows.append(Row(time_s=float(step), step=step, values={"eval_loss": 0.3 + draw.gauss(0, 0.01)}))
             copied = rows * copies if order == "evaluation between" else [row for row in rows for _ in range(copies)]
             for row in copied:
-                engine.feed(Row(time_s=row.time_s, step=row.step, values=dict(row.values)))
+                engine.feed(
+                    Row(time_s=row.time_s, step=row.step, values={k: float(str(v)) for k, v in row.values.items()})
+                )
+                if "eval_loss" in row.values:
+                    engine.happen(Happening(time_s=row.time_s, step=row.step, kind="eval"))
         return engine
 
     once, thrice = engine_of(1), engine_of(3)
     assert thrice.states() == once.states()
-    assert thrice.alerts() == once.alerts()
+    assert repr(thrice.alerts()) == repr(once.alerts())  # NaN is unlike itself, but looks like itself
 
 
 def test_samples_without_a_step_that_repeat_are_all_read() -> None:
