@@ -28,6 +28,16 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of an empty store of this version: a copy of it opens in a tenth of the time that all migrations take."""
+    from runvitals.store import open_store
+
+    file = tmp_path_factory.mktemp("migrated") / "runvitals.db"
+    open_store(f"sqlite:///{file}").close()
+    return file
+
+
+@pytest.fixture(scope="session")
 def labelled_runs() -> Path:
     """The folder of labelled logs of real runs; skips where RUNVITALS_RUNS names none."""
     named = os.environ.get("RUNVITALS_RUNS")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from shutil import copy
 from typing import Any
 
 import pytest
@@ -43,10 +45,11 @@ def after_its_beat(run: Run) -> Run:
 class Scene:
     """A folder of journals, a store, a clock, and watchers over them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, migrated: Path) -> None:
         self.journals = folder / "journal"
         self.clock = Clock()
-        self.store = open_store(f"sqlite:///{folder / 'runvitals.db'}")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.store = open_store(f"sqlite:///{copy(migrated, folder / 'runvitals.db')}")
         self.lines: list[str] = []
         self.alive: bool | None = True
 
@@ -76,11 +79,11 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path)
+def scene(tmp_path: Path, migrated: Path) -> Scene:
+    return Scene(tmp_path, migrated=migrated)
 
 
 @pytest.fixture(scope="session")
-def scene_in() -> type[Scene]:
+def scene_in(migrated: Path) -> Callable[[Path], Scene]:
     """Makes the scene of a folder."""
-    return Scene
+    return partial(Scene, migrated=migrated)

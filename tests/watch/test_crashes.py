@@ -103,7 +103,6 @@ def recorded(tmp_path_factory: pytest.TempPathFactory, scene_in: Any) -> Path:
 def watch(recorded: Path, folder: Path, scene_in: Any, bomb: Bomb) -> dict[str, Any]:
     """What the store holds after the run was watched while it grew, by watchers of which the first may be killed."""
     folder.mkdir()
-    shutil.copy(recorded / "runvitals.db", folder)
     scene = scene_in(folder)
     scene.clock.now_s = float((recorded / "end_s").read_text())
     watcher = scene.watcher(store=MinedStore(scene.store, bomb))
