@@ -4,6 +4,7 @@ import { el, keyed, setAttribute, setText } from "./base.js";
 import { count } from "./format.js";
 
 const MOST_SHOWN = 12;
+const AGAIN_MS = 2000;
 
 export class SignalSearch {
   constructor(state) {
@@ -41,9 +42,14 @@ export class SignalSearch {
     this.search();
   }
 
+  // The question may be overtaken by another message and never be heard.
   ask() {
-    if (!this.asked) this.state.trigger("search", true);
-    this.asked = true;
+    if (this.signals || this.asking || !this.node.isConnected) return;
+    this.state.trigger("search", Date.now());
+    this.asking = setTimeout(() => {
+      this.asking = null;
+      this.ask();
+    }, AGAIN_MS);
   }
 
   // What can be found, made at the first look: words in lower case, so that each letter typed costs one pass over plain strings.
