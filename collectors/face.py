@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from runvitals.collectors.faults import Faults, say
 from runvitals.collectors.last_exception import Status
 from runvitals.collectors.options import Options
+from runvitals.collectors.process_facts import whole
 from runvitals.collectors.run import Run
 from runvitals.collectors.run_ids import checked_run_id, nth_run_id
 from runvitals.errors import SettingsError
@@ -34,7 +36,7 @@ def init(
     home: str | Path | None = None,
     options: Options | None = None,
 ) -> Run:
-    """A new run, recorded from now on; it becomes the current one, and the one before it is finished.
+    """A new run, recorded from now on; it becomes the current one, and the one before it is finished. One line on stderr says where it is.
 
     config: a dict, namespace or dataclass of settings.
     tags, group, description: what the run is found by on the Runs page, from its beginning on: at most 50 tags of at most 60 characters
@@ -62,7 +64,15 @@ def init(
         description=description,
         options=options,
     )
+    if whole(os.environ, "RANK", 0) == 0:  # one line for a launch, not one for each of its processes
+        say_where(_current, home=home)
     return _current
+
+
+def say_where(run: Run, *, home: str | Path | None = None) -> None:
+    """Says on stderr where a run is written and how to watch it. home: the one that was named in place of the environment's."""
+    named = "" if home is None else f" --home {shlex.quote(str(home))}"
+    say(f"run {run.name!r} is written to {run.path}; to watch it: runvitals up{named}")
 
 
 def _joined(options: Options, resume: str | None, launched: str | None) -> Options:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from runvitals.collectors.face import current, init
-from runvitals.collectors.faults import say
+from runvitals.collectors.face import current, init, say_where
 from runvitals.collectors.options import Options
 from runvitals.collectors.run import Run
 from runvitals.settings import Settings
@@ -44,8 +43,8 @@ def begin_run(
         home = {key: value for key, value in os.environ.items() if key == "RUNVITALS_HOME"}
         journals = Settings.from_environment(home).journals
         run = Run(journals, project, name=name, config=dict(config), **labels, options=options)
+        say_where(run)
     _begun.add(run)
-    say(f"run {run.name!r} is written to {run.path}; to watch it: runvitals up")
     return run
 
 

@@ -93,10 +93,10 @@ class Script:
         )
 
     def run(self, code: str) -> tuple[int, str, str]:
-        """Exit code, stdout and stderr of the script."""
+        """Exit code, stdout and stderr of the script; of the latter not the line that says where a run is written."""
         process = self.start(code)
         out, err = process.communicate(timeout=60)
-        return process.returncode, out, err
+        return process.returncode, out, "".join(line for line in err.splitlines(True) if "is written to" not in line)
 
     def told(self) -> Told:
         """What the only run of this home says."""

@@ -30,6 +30,18 @@ def test_unknown_name_is_an_attribute_error() -> None:
         runvitals.nothing  # noqa: B018
 
 
+def test_init_says_once_where_it_writes_and_how_to_watch_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        run = runvitals.init(name="first", home=tmp_path / "a home")
+        run.finish()
+        said = capfd.readouterr().err
+        where = f"run 'first' is written to {run.path}; to watch it: runvitals up --home '{tmp_path}/a home'\n"
+        assert said == (f"runvitals: {where}" if rank == "0" else "")
+
+
 def test_every_error_belongs_to_the_family() -> None:
     family = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
     assert len(family) > 5
