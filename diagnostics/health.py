@@ -16,10 +16,12 @@ from runvitals.diagnostics.types import Alert, Reading
 Health = Literal["unknown", "healthy", "warning", "critical"]
 
 _SUPERVISED = ("loss_divergence",)
+_PREFERENCE = ("loss_divergence", "margin_stagnant")
 _REINFORCED = ("kl_blowup", "entropy_collapse", "zero_advantage_groups")
 
 JUDGED_BY: Mapping[str, frozenset[str]] = {
     "loss_divergence": frozenset({"loss"}),
+    "margin_stagnant": frozenset({"reward_margin"}),
     "kl_blowup": frozenset({"kl", "sequence_kl"}),
     "entropy_collapse": frozenset({"entropy", "sequence_entropy"}),
     "zero_advantage_groups": frozenset({"zero_std_fraction", "reward_std"}),
@@ -29,10 +31,10 @@ JUDGED_BY: Mapping[str, frozenset[str]] = {
 CORE: Mapping[str, tuple[str, ...]] = {
     "pretrain": _SUPERVISED,
     "sft": _SUPERVISED,
-    "reward": _SUPERVISED,
-    "dpo": _SUPERVISED,
-    "kto": _SUPERVISED,
-    "orpo": _SUPERVISED,
+    "reward": _PREFERENCE,
+    "dpo": _PREFERENCE,
+    "kto": _PREFERENCE,
+    "orpo": _PREFERENCE,
     "ppo": _REINFORCED,
     "grpo": _REINFORCED,
     "rloo": _REINFORCED,

@@ -141,3 +141,30 @@ def test_loss_that_leaps_twofold_from_row_to_row_is_not_called_healthy() -> None
     assert engine.health() == "unknown"
     reasons = {state.rule: state.reason for state in engine.states()}
     assert "less noise" in reasons["loss_divergence"]
+
+
+@pytest.mark.parametrize("trainer", ["dpo", "reward", "kto", "orpo"])
+def test_a_preference_run_whose_margin_cannot_be_judged_yet_is_not_healthy(trainer: str) -> None:
+    def engine_after(rows: int, *, margins: bool) -> Engine:
+        engine = Engine(default_rules(), RunContext(run_id="run", trainer=trainer, max_steps=400))
+        draw = random.Random(1)
+        for step in range(1, rows + 1):
+            values = {"loss": 0.69 - 0.001 * step + draw.gauss(0, 0.005), "grad_norm": 1.0}
+            if margins:
+                values |= {"rewards/margins": 0.01 * step + draw.gauss(0, 0.02), "rewards/accuracies": 0.85}
+            engine.feed(Row(time_s=1e9 + step, step=step, values=values))
+        return engine
+
+    assert engine_after(19, margins=True).health() == "unknown"
+    assert engine_after(300, margins=True).health() == "healthy"
+    assert engine_after(60, margins=False).health() == "healthy"  # nobody logs a margin that could be judged
+
+
+def test_a_flat_margin_that_is_not_judged_yet_is_not_enough_data() -> None:
+    engine = Engine(default_rules(), RunContext(run_id="run", trainer="dpo", max_steps=400))
+    draw = random.Random(1)
+    for step in range(1, 71):
+        values = {"loss": 0.693 + draw.gauss(0, 0.003), "rewards/margins": draw.gauss(0, 0.02)}
+        values |= {"rewards/accuracies": sum(draw.random() < 0.5 for _ in range(8)) / 8, "grad_norm": 1.0}
+        engine.feed(Row(time_s=1e9 + step, step=step, values=values))
+    assert engine.health() == "unknown"
