@@ -95,7 +95,7 @@ def follow(store: Store, fleet: subprocess.Popen[bytes], console: Console, stop:
     if not console.is_terminal:
         printed_s = 0.0
         while fleet.poll() is None and not stop.wait(REFRESH_S):
-            if time.monotonic() - printed_s > QUIET_EVERY_S:
+            if time.monotonic() - printed_s > QUIET_EVERY_S and store.revisions():  # a table of no run tells nothing
                 printed_s = time.monotonic()
                 console.print(picture(store))
         return

@@ -13,18 +13,28 @@ app = typer.Typer()
 
 
 @app.command(
-    epilog="Examples: [bold]runvitals runs[/bold] · [bold]runvitals runs trainer:dpo 'lr>1e-5' tag:baseline[/bold]"
+    epilog="Examples: [bold]runvitals runs[/bold] · [bold]runvitals runs trainer:dpo 'lr>1e-5' tag:baseline[/bold] · "
+    "[bold]runvitals runs health:critical --json[/bold]"
 )
 def runs(
     query: Annotated[
         list[str] | None, typer.Argument(help="What to find, as on the Runs page; quote terms with < or >.")
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="JSON: one run a line, with its settings; nothing where none answers.")
+    ] = False,
     home: Home = None,
 ) -> None:
     """List runs with status, health, step, first finding and tags."""
+    settings, asked = settings_of(home), " ".join(query or ())
+    if as_json:
+        from runvitals.run_export import print_json
+
+        print_json(settings, asked)
+        return
     from runvitals.tables import print_runs
 
-    print_runs(settings_of(home), " ".join(query or ()))
+    print_runs(settings, asked)
 
 
 @app.command(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from runvitals.cli import app
 from runvitals.errors import SettingsError
 from runvitals.found_runs import found_runs
 from runvitals.store import Store, open_store
@@ -54,3 +57,22 @@ def test_a_query_that_means_nothing_is_refused_and_a_part_of_one_is_told(
         found_runs(store, "foo:1")
     assert [run.name for run in found_runs(store, "foo:1 fast")] == ["fast"]
     assert "left out foo:1" in capsys.readouterr().err
+
+
+def test_json_has_one_run_a_line_with_its_settings_and_no_number_that_json_lacks(store: Store, tmp_path: Path) -> None:
+    start = {
+        "project": "p",
+        "name": "<odd>\n",
+        "config": {"lr": float("nan"), "deep": [{"x": float("-inf")}]},
+        "info": {},
+    }
+    batch = Batch(run_id="odd", writer_id="w", first_seq=1, last_seq=1, position={}, start={**start, "time_s": 200.0})
+    store.append(batch)
+    listed = CliRunner().invoke(app, ["runs", "--json", "--home", str(tmp_path)])
+    found = [json.loads(line, parse_constant=pytest.fail) for line in listed.stdout.splitlines()]
+    assert [run["name"] for run in found] == ["<odd>\n", "fast", "middle"]
+    assert found[0]["config"] == {"lr": "NaN", "deep": [{"x": "-Infinity"}]}
+    assert (found[1]["tags"], found[1]["status"], found[1]["step"]) == (["base line"], "finished", None)
+    asked = CliRunner().invoke(app, ["runs", "is:archived", "--json", "--home", str(tmp_path)])
+    assert [json.loads(line)["id"] for line in asked.stdout.splitlines()] == ["slow"]
+    assert CliRunner().invoke(app, ["runs", "nobody", "--json", "--home", str(tmp_path)]).stdout == ""
