@@ -1,7 +1,7 @@
 """The life of an alert: unknown → inactive → pending → firing → resolved, one `Track` for each rule of a run.
 
     bad × hold        fires                        clear × clear        resolves
-    higher severity   rises and freezes evidence anew; severity never falls while firing
+    higher severity   rises and freezes evidence anew, with the step at which it rose; severity never falls while firing
     ok, not clear     keeps a firing alert firing; ends a pending one
     unknown, silence  changes nothing that is pending or firing: missing data never resolves
 
@@ -10,6 +10,7 @@ Pending has no alert and no transition: there is nothing to tell yet. `Engine.st
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from runvitals.diagnostics.history import History
@@ -17,8 +18,10 @@ from runvitals.diagnostics.types import (
     SEVERITIES,
     Alert,
     AlertState,
+    Cause,
     Evidence,
     Reading,
+    Remedy,
     RuleSpec,
     Transition,
 )
@@ -118,6 +121,7 @@ def _alert_id(track: Track) -> str:
 def _fresh_alert(track: Track, reading: Reading, moment: Moment) -> Alert:
     spec = track.spec
     evidence = _frozen(spec, reading, moment)
+    causes = tuple(reading.causes or spec.causes)
     own_id = _alert_id(track)
     track.ids.add(own_id)
     return Alert(
@@ -137,9 +141,15 @@ def _fresh_alert(track: Track, reading: Reading, moment: Moment) -> Alert:
         resolved_s=None,
         sentence=reading.sentence,
         evidence=evidence,
-        causes=tuple(reading.causes or spec.causes),
-        remedies=spec.remedies,
+        causes=causes,
+        remedies=_ordered(spec.remedies, causes),
     )
+
+
+def _ordered(remedies: Sequence[Remedy], causes: Sequence[Cause]) -> tuple[Remedy, ...]:
+    """The remedies in their order, but first those against a likely cause. It stays for the episode: people tick them by their place."""
+    likely = {cause.text for cause in causes if cause.likelihood == "likely"}
+    return tuple(sorted(remedies, key=lambda remedy: remedy.against not in likely))
 
 
 def _frozen(spec: RuleSpec, reading: Reading, moment: Moment) -> Evidence:
@@ -158,11 +168,18 @@ def _raise(track: Track, reading: Reading, moment: Moment) -> Transition | None:
     track.alert = replace(
         alert,
         severity=reading.severity,
-        sentence=reading.sentence,
+        sentence=_later(reading, alert, moment),
         evidence=_frozen(track.spec, reading, moment),
         causes=tuple(reading.causes or track.spec.causes),
     )
     return Transition(time_s=moment.time_s, step=moment.step, before="firing", alert=track.alert)
+
+
+def _later(reading: Reading, alert: Alert, moment: Moment) -> str:
+    """The sentence of a severity that rose after the alert had fired: which step its numbers are from."""
+    if moment.step is None or moment.step == alert.fired_step:
+        return reading.sentence
+    return f"{reading.severity.capitalize()} since step {moment.step:,}: {reading.sentence}"
 
 
 def _count_clear(track: Track, reading: Reading, moment: Moment) -> Transition | None:

@@ -97,10 +97,14 @@ class Cause:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remedy:
-    """One thing to do; `detail` says what to expect of it, `source` where it comes from (paper, docs; a title), `url` optional."""
+    """One thing to do; `detail` says what to expect of it, `source` where it comes from (paper, docs; a title), `url` optional.
+
+    against: the text of the cause that it is against; it comes first where that one is likely.
+    """
 
     text: str
     detail: str = ""
+    against: str = ""
     source: str = ""
     url: str = ""
 

@@ -39,10 +39,25 @@ SPEC = RuleSpec(
         Cause(text="Ranks that wait for each other's gradients"),
     ),
     remedies=(
-        Remedy(text="Data: more workers, pinned memory, prefetching, tokenised ahead of training", **DATA_LOADING),
-        Remedy(text="Storage: copy the data to a local disk, or pack it in larger files", **SAGEMAKER),
-        Remedy(text="Rollout: generate with vLLM, or shorten the answers", **TRL),
-        Remedy(text="Communication: accumulate gradients, overlap, or shard within a node only"),
+        Remedy(
+            text="Data: more workers, pinned memory, prefetching, tokenised ahead of training",
+            against="Too few data workers, or tokenisation while training",
+            **DATA_LOADING,
+        ),
+        Remedy(
+            text="Storage: copy the data to a local disk, or pack it in larger files",
+            against="Storage that cannot keep up: network disk, many small files",
+            **SAGEMAKER,
+        ),
+        Remedy(
+            text="Rollout: generate with vLLM, or shorten the answers",
+            against="Generation without a serving engine, or very long answers",
+            **TRL,
+        ),
+        Remedy(
+            text="Communication: accumulate gradients, overlap, or shard within a node only",
+            against="Ranks that wait for each other's gradients",
+        ),
     ),
     false_alarms="Utilisation only says that some kernel ran. Another job on the same machine counts as well. Steps below 20 ms are not judged.",
     source="SageMaker CPUBottleneck and IOBottleneck; rule catalogue R2",

@@ -70,7 +70,12 @@ SPEC = RuleSpec(
             detail="The same batches did not bring the spike back from an earlier checkpoint",
             **PALM,
         ),
-        Remedy(text="Lower the learning rate to between one third and two thirds", detail="Steadied OPT-175B", **OPT),
+        Remedy(
+            text="Lower the learning rate to between one third and two thirds",
+            detail="Steadied OPT-175B",
+            against="The learning rate is too high, or warm-up too short",
+            **OPT,
+        ),
         Remedy(
             text="Clip gradients at the 90th percentile of their norm; lengthen the warm-up",
             detail="More than half of the steps clipped means that the learning rate is too high",

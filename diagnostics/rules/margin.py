@@ -12,7 +12,7 @@ from runvitals.diagnostics.margin_limits import (
     TooSmallLimits,
 )
 from runvitals.diagnostics.rules.definition import REINFORCED
-from runvitals.diagnostics.rules.margin_causes import flat_causes, fluctuating_causes, inverted_causes
+from runvitals.diagnostics.rules.margin_causes import DEAD_OPTIMISER, flat_causes, fluctuating_causes, inverted_causes
 from runvitals.diagnostics.rules.margin_detector import MarginRule
 from runvitals.diagnostics.rules.sources import OPT, PLAYBOOK, RLHF_DETAILS, TRL, Source
 from runvitals.diagnostics.types import Cause, Remedy, RuleSpec
@@ -78,11 +78,13 @@ def _too_small() -> RuleSpec:
             ),
             Remedy(
                 text="Adjust the reward model or judge that labels the pairs",
+                against="The preference labels are shuffled, or mostly noise",
                 detail="Measure its agreement with people; drop pairs that an ensemble disagrees on",
                 **_REWARD_MODELS,
             ),
             Remedy(
                 text="Raise the learning rate 3 to 10 times, or lower beta",
+                against="The learning rate is too low",
                 detail="One short run tells: the margin should pass its threshold within a fifth of it",
                 **TRL,
             ),
@@ -194,6 +196,7 @@ def _stagnant() -> RuleSpec:
             _READ_PAIRS,
             Remedy(
                 text="Check that the optimiser moves: gradient norm above 0, learning rate above 0, adapters attached",
+                against=DEAD_OPTIMISER,
                 detail="A margin that is flat for a dead optimiser says nothing about the data",
                 **TRL,
             ),
@@ -211,7 +214,10 @@ def _stagnant() -> RuleSpec:
                 **_KTO,
             ),
             Remedy(
-                text="Lower beta or raise the learning rate", detail="Both let the model leave its reference", **_IPO
+                text="Lower beta or raise the learning rate",
+                against="The learning rate is too low",
+                detail="Both let the model leave its reference",
+                **_IPO,
             ),
         ),
         false_alarms=_FALSE_ALARMS,

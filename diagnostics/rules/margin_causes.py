@@ -9,6 +9,9 @@ from runvitals.diagnostics.margin_numerals import signed
 from runvitals.diagnostics.rules.definition import short
 from runvitals.diagnostics.types import Cause
 
+DEAD_OPTIMISER = (
+    "The optimiser does not move the model: learning rate of zero, frozen parameters, adapters not attached"
+)
 DEAD_GRADIENT = 1e-8
 """A gradient norm below it in every recent row: nothing flows back."""
 
@@ -20,7 +23,7 @@ IDLE_GPU_PERCENT = 10.0
 
 def optimiser_cause(tracker: MarginTracker) -> Cause:
     """Whether the optimiser, and not the data, explains a margin that does not move."""
-    text = "The optimiser does not move the model: learning rate of zero, frozen parameters, adapters not attached"
+    text = DEAD_OPTIMISER
     gradients = [norm for norm in tracker.grad_norms if math.isfinite(norm)]
     rates = [rate for rate in tracker.learning_rates if math.isfinite(rate)]
     if rates and max(rates) < TINY_LEARNING_RATE:

@@ -49,10 +49,15 @@ SPEC = RuleSpec(
     remedies=(
         Remedy(
             text="Look at the rank's device and host beside the others: clock, throttling, temperature, what else runs",
+            against="Its device is slow: heat, power, another process, a fault",
             **NVML,
         ),
         Remedy(text="Take its node out of the job and test it apart, before looking for the cause", **BYTE_ROBUST),
-        Remedy(text="More data workers and prefetching where it waits for its batch", **DATA_LOADING),
+        Remedy(
+            text="More data workers and prefetching where it waits for its batch",
+            against="The rank's data come late: a slow disk or network, too few processors for its workers",
+            **DATA_LOADING,
+        ),
         Remedy(text="Give every rank batches of like length: group_by_length, packing", **SAGEMAKER),
         Remedy(text="Run an NCCL test between its node and the others; see where ranks wait", **FLIGHT_RECORDER),
         Remedy(text="Let the launcher watch for stragglers and leave out nodes that stay slow", **RESILIENCY),
