@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from runvitals.diagnostics.baseline import Window
 from runvitals.diagnostics.limits import Adjustable, described, limit
-from runvitals.diagnostics.rules.definition import OK, at, lasting, short
+from runvitals.diagnostics.rules.definition import NEAR, OK, at, lasting, short
 from runvitals.diagnostics.rules.sources import BYTE_ROBUST, FLIGHT_RECORDER, PY_SPY, RESILIENCY
 from runvitals.diagnostics.types import (
     Cause,
@@ -130,8 +130,10 @@ class _Detector:
 
     def pulse(self, pulse: Pulse) -> Reading | None:
         """Compares the time since the last progress with the patience of the phase."""
-        if pulse.ended or pulse.alive is False:
+        if pulse.ended:
             return OK
+        if pulse.alive is False:
+            return NEAR  # a run that stood still and was killed has not moved on; one that moved is the crash's matter
         # The newest record's time, not the pulse's: a replay must date the phase alike.
         self._enter(pulse.phase, pulse.now_s if pulse.beat_s is None else pulse.beat_s)
         if self._moved_s <= 0.0:

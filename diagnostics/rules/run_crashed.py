@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runvitals.diagnostics.rules.definition import OK, Definition, at
+from runvitals.diagnostics.rules.definition import OK, Definition, at, lasting
 from runvitals.diagnostics.rules.sources import RESILIENCY
 from runvitals.diagnostics.types import (
     Cause,
@@ -52,18 +52,27 @@ _ON_PURPOSE = ("KeyboardInterrupt", "SystemExit")
 _OUT_OF_MEMORY = ("outofmemory", "out of memory", "memoryerror")
 
 
+_STILL_S, _STILL_TIMES = 60.0, 2.0
+"""No step for so long, and for so many times the longest time between two steps before: the run stood still."""
+
+
 class _Detector:
-    """The step that was reached, and whether the run is known to have crashed."""
+    """The step that was reached and when, and whether the run is known to have crashed."""
 
     def __init__(self) -> None:
         self._step: int | None = None
+        self._moved_s = self._longest_s = 0.0
         self._said = False
 
     def update(self, sample: Sample) -> Reading | None:
         """A row after the crash means that the run was taken up again."""
-        if sample.step is None:
+        step = sample.step
+        if step is None:
             return None
-        self._step = sample.step
+        if step != self._step:
+            if self._step is not None:
+                self._longest_s = max(self._longest_s, sample.time_s - self._moved_s)
+            self._step, self._moved_s = step, sample.time_s
         if not self._said:
             return None
         self._said = False
@@ -96,9 +105,25 @@ class _Detector:
             return OK
         if pulse.alive is None:
             return None
-        return self._crashed(
-            f"The process is gone {at(self._step)} and never said that the run ended: it was killed.", pulse.beat_s
+        gone = f"The process is gone {at(self._step)} and never said that the run ended: it was killed"
+        still_s = self._stood_still_s(pulse)
+        if still_s is None:
+            return self._crashed(f"{gone}.", pulse.beat_s)
+        hung = Cause(
+            text="It hung, and somebody or a time limit killed it: look for what it waited for",
+            likelihood="likely",
+            because=f"no step had come for {lasting(still_s)}",
         )
+        memory, code, device, _ = SPEC.causes
+        causes = (hung, device, code, memory)
+        return self._crashed(f"{gone}, after {lasting(still_s)} without a step.", pulse.beat_s, causes=causes)
+
+    def _stood_still_s(self, pulse: Pulse) -> float | None:
+        """How long no step had come while the process still showed signs of life; None where that was no longer than usual."""
+        if self._step is None or pulse.beat_s is None:
+            return None
+        still_s = pulse.beat_s - self._moved_s
+        return still_s if still_s > max(_STILL_S, _STILL_TIMES * self._longest_s) else None
 
     def _by_exception(self, happening: Happening) -> Reading:
         kind, message = str(happening.data.get("type", "exception")), str(happening.data.get("message", ""))

@@ -62,7 +62,7 @@ def test_severity_rises_with_new_evidence_and_never_falls() -> None:
         (2, "firing", "firing", "warning"),
         (3, "firing", "firing", "critical"),
     ]
-    assert engine.alerts()[0].sentence == "critical"
+    assert engine.alerts()[0].sentence == "Critical since step 3: critical"
 
 
 def test_alert_resolves_after_consecutive_clear_readings() -> None:

@@ -125,6 +125,38 @@ def test_killed_process_is_a_crash_at_once() -> None:
     assert engine.health() == "critical"
 
 
+def hung(still_s: float, *, alive: bool = True) -> Engine:
+    """A run that stood still for so long under a watcher's eyes."""
+    engine = trained(100)
+    for second in range(1, int(still_s) + 1):
+        engine.pulse(pulse(START + 100.0 + second, alive=alive))
+    return engine
+
+
+def test_run_that_hung_and_was_killed_says_so_and_its_stall_is_not_resolved() -> None:
+    engine = hung(150.0)
+    engine.pulse(pulse(START + 252.0, alive=False))
+    alerts = fired(engine)
+    assert set(alerts) == {"run_crashed", "progress_stalled"}
+    assert alerts["run_crashed"].sentence.endswith("it was killed, after 3 min without a step.")
+    assert alerts["run_crashed"].causes[0].text.startswith("It hung")
+    assert alerts["progress_stalled"].inhibited_by == alerts["run_crashed"].id
+
+
+def test_run_that_was_killed_in_full_swing_is_said_to_have_been_killed_only() -> None:
+    engine = hung(40.0)
+    engine.pulse(pulse(START + 142.0, alive=False))
+    assert set(fired(engine)) == {"run_crashed"}
+    assert fired(engine)["run_crashed"].sentence.endswith("it was killed.")
+    assert "memory" in fired(engine)["run_crashed"].causes[0].text
+
+
+def test_hung_run_that_ends_by_itself_stalls_no_more() -> None:
+    engine = hung(150.0)
+    engine.pulse(pulse(START + 252.0, ended=True))
+    assert fired(engine) == {}
+
+
 def test_exception_is_a_crash_without_any_watcher() -> None:
     engine = trained(50)
     data = {"type": "OutOfMemoryError", "message": "CUDA out of memory. Tried to allocate 2 GiB\nmore", "traceback": ""}
