@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from runvitals.dashboard.query_terms import NOT_FINITE, TERM, TIME_UNITS, UNITS, number_of, terms_of, unsigned
 from runvitals.diagnostics.signals import SIGNALS
 
 WORD_KEYS = (
@@ -36,12 +37,6 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 NUMBER_KEYS = ("step", "alerts", "age", "started", "ended")
 """Keys whose values are numbers; age, started and ended are seconds ago and take 30s, 5min, 2h, 3d."""
 
-_WORDS = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
-_TERM = re.compile(r"(?P<key>\"[^\"]+\"|[A-Za-z_][\w./-]*)(?P<sign><=|>=|!=|:|=|<|>)(?P<value>.*)", re.DOTALL)
-_NUMBER = re.compile(r"(?P<number>[-−+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)(?P<unit>[a-z%]*)", re.IGNORECASE)
-_UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "g": 1e9, "%": 0.01}
-_TIME_UNITS = {"": 1.0, "s": 1.0, "min": 60.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0}
-_MINUS = ("-", "−")
 _ON_SCREEN = {
     "run": "name",
     "first_finding": "finding",
@@ -51,11 +46,14 @@ _ON_SCREEN = {
 }
 """What the tables call a column or a signal, in lower case and without spaces, and the name that the search has for it."""
 
-_SETTINGS: Mapping[str, tuple[str, ...]] = {"lr": ("lr", "learning_rate")}
-"""Short names of settings, and what configs call them."""
+_SETTINGS: Mapping[str, tuple[str, ...]] = {"lr": ("lr", "learning_rate"), "learning_rate": ("learning_rate", "lr")}
+"""Settings, and what configs call them. They are asked for before the signal of that name, whose newest value a schedule has taken to 0."""
 
-_IN_PART = frozenset({"name", "finding", "alert", "note"})
-"""Keys whose words are long: a part is enough. The others are exact."""
+_IN_PART = frozenset({"name", "note"})
+"""Keys whose words are long: a part is enough."""
+
+_BY_WORDS = frozenset({"finding", "alert"})
+"""Keys of which the beginning of a word is enough; "nan" does not find what is stagnant. The others are exact."""
 
 _TIMES = frozenset({"age", "started", "ended"})
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -118,18 +116,18 @@ def parse(text: str, *, signals: Collection[str], settings: Collection[str] = ()
     asked: set[str] = set()
     words: dict[str, frozenset[str]] = {}
     known = _Known(frozenset(signals), frozenset(settings))
-    for term in _WORDS.findall(text):
+    for term in terms_of(text):
         if term.lower() == "or":
             groups.append(tuple(tests))
             tests = []
             continue
-        plain = _unsigned(term)
+        plain = unsigned(term)
         test = _test(plain, known)
         if isinstance(test, Trouble):
             troubles.append(Trouble(term=term, reason=test.reason))
             continue
         tests.append(test if plain == term else _turned(test))
-        match = _TERM.fullmatch(plain)
+        match = TERM.fullmatch(plain)
         if match is not None:
             key = _key(match["key"].replace('"', ""), known)
             asked |= {key} & known.signals
@@ -158,17 +156,13 @@ def _turned(test: Test) -> Test:
     return lambda subject: not test(subject)
 
 
-def _unsigned(term: str) -> str:
-    return term[1:] if len(term) > 1 and term.startswith(_MINUS) else term
-
-
 def _values(value: str) -> list[str]:
     """The words of a term, in lower case."""
     return [word.casefold() for word in value.replace('"', "").split(",") if word]
 
 
 def _test(term: str, known: _Known) -> Test | Trouble:
-    match = _TERM.fullmatch(term)
+    match = TERM.fullmatch(term)
     if match is None:
         return _name_holds(term.replace('"', ""))
     written, sign, value = match["key"].replace('"', ""), match["sign"], match["value"].replace('"', "")
@@ -181,14 +175,21 @@ def _test(term: str, known: _Known) -> Test | Trouble:
     key = _key(written, known)
     if key in WORD_KEYS:
         return _words_test(term, key, sign, value)
+    settings = [name for name in _SETTINGS.get(key, ()) if name in known.settings]
+    if settings:
+        # Where a run has no such setting, what it logged last answers.
+        return _config_test(settings, sign, value, instead=key if key in known.signals else None)
     if key in known.signals and sign in (":", "=", "!="):
+        if value.casefold() in NOT_FINITE:
+            return _not_finite_test(key, sign, value.casefold())
+        if number_of(value, UNITS) is None:
+            return Trouble(term=term, reason=f"{value} is no number; nan, inf and -inf are understood, too")
         # Measured values are hardly ever equal to what the screen shows of them: no answer would say nothing.
         return Trouble(term=term, reason=f"a measured value is hardly ever exactly that: write {written}<{value} or >")
     if key in NUMBER_KEYS or key in known.signals:
         return _number_test(term, key, sign, value)
-    settings = [name for name in _SETTINGS.get(key, (written,)) if name in known.settings]
-    if settings:
-        return _config_test(settings, sign, value)
+    if written in known.settings:
+        return _config_test((written,), sign, value)
     return Trouble(term=term, reason=f"no column, signal or setting is called {written}{_meant(key, known)}")
 
 
@@ -223,7 +224,7 @@ def _words_test(term: str, key: str, sign: str, value: str) -> Test | Trouble:
     strange = [word for word in wanted if choices is not None and word not in choices]
     if choices is not None and strange:
         return Trouble(term=term, reason=f"{key} is one of {', '.join(choices)}")
-    holds: Callable[[str, str], bool] = operator.contains if key in _IN_PART else operator.eq
+    holds = operator.contains if key in _IN_PART else _begins_a_word if key in _BY_WORDS else operator.eq
 
     def test(subject: Subject) -> bool:
         found = any(holds(have.casefold(), want) for have in subject.words.get(key, ()) for want in wanted)
@@ -232,8 +233,22 @@ def _words_test(term: str, key: str, sign: str, value: str) -> Test | Trouble:
     return test
 
 
+def _begins_a_word(have: str, want: str) -> bool:
+    return re.search(rf"(?<![a-z0-9]){re.escape(want)}", have) is not None
+
+
+def _not_finite_test(key: str, sign: str, value: str) -> Test:
+    """Whether the newest value is NaN or infinite; a signal that was never logged is neither that nor anything else."""
+
+    def test(subject: Subject) -> bool:
+        have = subject.numbers.get(key)
+        return have is not None and NOT_FINITE[value](have) != (sign == "!=")
+
+    return test
+
+
 def _number_test(term: str, key: str, sign: str, value: str) -> Test | Trouble:
-    wanted = _number(value, _TIME_UNITS if key in _TIMES else _UNITS)
+    wanted = number_of(value, TIME_UNITS if key in _TIMES else UNITS)
     if wanted is None:
         return Trouble(term=term, reason=f"{value} is no number")
     compare = _COMPARE[sign]
@@ -245,12 +260,14 @@ def _number_test(term: str, key: str, sign: str, value: str) -> Test | Trouble:
     return test
 
 
-def _config_test(paths: Sequence[str], sign: str, value: str) -> Test:
-    """Whether the first of the settings that a config has is what is asked for."""
-    number = _number(value, _UNITS)
+def _config_test(paths: Sequence[str], sign: str, value: str, *, instead: str | None = None) -> Test:
+    """Whether the first of the settings that a config has is what is asked for. instead: the signal that answers where it has none."""
+    number = number_of(value, UNITS)
 
     def test(subject: Subject) -> bool:
         have = next((found for path in paths if (found := config_value(subject.config, path)) is not None), None)
+        if have is None and instead is not None:
+            have = subject.numbers.get(instead)
         if isinstance(have, (int, float)) and not isinstance(have, bool) and number is not None:
             return _COMPARE[sign](float(have), number)
         if have is None or sign in ("<", ">", "<=", ">="):
@@ -277,10 +294,3 @@ def config_value(config: Mapping[str, Any], path: str) -> Any:
     head, dot, rest = path.partition(".")
     inner = config.get(head)
     return config_value(inner, rest) if dot and isinstance(inner, Mapping) else None
-
-
-def _number(text: str, units: Mapping[str, float]) -> float | None:
-    match = _NUMBER.fullmatch(text)
-    if match is None or match["unit"].lower() not in units:
-        return None
-    return float(match["number"].replace("−", "-")) * units[match["unit"].lower()]

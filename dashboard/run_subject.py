@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -85,8 +84,8 @@ class Known:
             key = best_key(signal or "", latest)
             if signal is not None and key is not None:
                 found[signal] = latest[key].value
-        margin = next((found[signal] for signal in MARGIN_SIGNALS if signal in found), math.nan)
-        return {**found, "margin": margin}
+        margins = [found[signal] for signal in MARGIN_SIGNALS if signal in found]
+        return {**found, "margin": margins[0]} if margins else found
 
     def subject(self) -> Subject:
         """What a query may ask."""

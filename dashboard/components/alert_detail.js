@@ -59,6 +59,8 @@ export function drawDetail(detail, alert, { color, now_s }) {
   part(parts.causes, alert.causes, () => alert.causes.map(cause));
   part(parts.remedies, [alert.remedies, alert.ticked, alert.id], () => alert.remedies.map((remedy, at) => remedyRow(detail, remedy, at)));
   setText(parts.done, alert.remedies.length ? `${count(alert.ticked.length)} of ${count(alert.remedies.length)} done` : "");
+  parts.causes.parentElement.hidden = !alert.causes.length;
+  parts.remedies.parentElement.hidden = !alert.remedies.length;
   parts.half.hidden = !alert.causes.length && !alert.remedies.length;
   part(parts.answers, [alert.feedback, alert.answers, alert.rule, alert.id], () => answers(detail));
   keyed(parts.history, alert.history, {

@@ -108,7 +108,7 @@ function drawBody(state, body) {
     update: (node, card) => (card ? drawCard(node, card, colors, body.shown) : setText(node, `${count(cards.length - first)} more for information, not counted above`)),
   });
   state.stops.update();
-  setText(state.nothing, body.query ? noAnswer(body) : NOTHING[body.tab]);
+  setText(state.nothing, body.query ? noAnswer(body) : nothing(state, body));
   state.nothing.hidden = cards.length > 0;
   state.standing.hidden = body.tab !== "muted" || !body.mutes.length;
   keyed(state.mutes, body.mutes, { key: (mute) => mute.id, make: (mute) => muteLine(mute, state.tell), update: () => {} });
@@ -145,7 +145,13 @@ function followed(state, shown) {
   if (state.detail.node.offsetTop > state.list.offsetTop) state.detail.node.scrollIntoView({ block: "start", behavior: "instant" });
 }
 
-/** Why the list is empty while something is searched for; the tabs go on counting what there is. */
+/** Why the list is empty. */
+function nothing({ watch }, { tab, mutes }) {
+  if (tab === "muted" && mutes.length) return "No incident is muted as a whole: another of its alerts asks for somebody, or what is muted does not fire now.";
+  return tab === "open" && watch && !watch.alive ? "Nothing is open, but nobody watches: what has begun since is not known." : NOTHING[tab];
+}
+
+/** Why it is while something is searched for; the tabs go on counting what there is. */
 function noAnswer(body) {
   const elsewhere = TABS.filter(([name]) => body.cards.some((card) => card.incident_state === name)).map(([, word]) => word.toLowerCase());
   return elsewhere.length ? `No alert here answers this search; some do under ${elsewhere.join(", ")}.` : "No alert answers this search.";

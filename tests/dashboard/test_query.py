@@ -132,7 +132,7 @@ CONFIGURED = Subject(
         ("lr>1e-4", False),
         ("lr=5e-5", True),
         ("optim.name:adamw", True),
-        ("learning_rate<1e-5", True),
+        ("learning_rate<1e-5", False),
     ],
 )
 def test_a_setting_may_be_asked_for_without_config(text: str, answers: bool) -> None:
@@ -150,3 +150,50 @@ def test_without_such_a_setting_lr_is_the_logged_signal() -> None:
 def test_a_query_tells_which_words_it_asks_for() -> None:
     query = parse("is:archived,deleted -tag:A or tag:b nonsense:1", signals=())
     assert query.words == {"is": {"archived", "deleted"}, "tag": {"a", "b"}}
+
+
+@pytest.mark.parametrize(
+    ("text", "answers"),
+    [
+        ("loss=nan", True),
+        ("loss:NaN", True),
+        ("-loss=nan", False),
+        ("loss!=nan", False),
+        ("margin=nan", False),
+        ("margin!=nan", True),
+        ("margin:inf", False),
+        ("grad_norm=nan", False),
+        ("grad_norm!=nan", False),
+        ("finding:nan", False),
+        ("finding:stag", True),
+        ("alert:ln2", True),
+        ("alert:n2", False),
+        ("margin < 0.01", True),
+        ("margin <0.01", True),
+        ("margin< 0.01", True),
+        ("margin > 0.01", False),
+        ("-margin > 0.01", True),
+        ("health: critical margin < 0.01 or step > 1000", True),
+    ],
+)
+def test_what_is_no_number_words_and_spaces_are_understood_as_they_are_meant(text: str, answers: bool) -> None:
+    query = parse(text, signals={"loss", "margin", "grad_norm"})
+    assert query.troubles == ()
+    assert query.matches(RUN) is answers
+
+
+def test_a_learning_rate_is_the_setting_and_what_was_logged_where_there_is_none() -> None:
+    signals, settings = {"learning_rate"}, {"learning_rate"}
+    with_one = Subject(words={}, numbers={"learning_rate": 0.0}, config={"learning_rate": 2e-3})
+    without = Subject(words={}, numbers={"learning_rate": 5e-3}, config={})
+    for text in ("learning_rate>1e-3", "lr > 1e-3"):
+        query = parse(text, signals=signals, settings=settings)
+        assert query.matches(with_one), text
+    query = parse("learning_rate>1e-3", signals=signals, settings=settings)
+    assert query.matches(without)
+    assert query.signals == {"learning_rate"}
+
+
+def test_a_value_that_is_no_number_is_said_to_be_none() -> None:
+    (trouble,) = parse("loss=high", signals={"loss"}).troubles
+    assert trouble.reason == "high is no number; nan, inf and -inf are understood, too"
