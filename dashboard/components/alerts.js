@@ -45,7 +45,7 @@ function build(parent) {
   const state = {};
   state.count = el("span", { class: "count" });
   state.noticeBox = el("div", { class: "notices" });
-  state.search = searchField({ placeholder: "run, rule or trainer:dpo", onsearch: (text) => state.send("query", text) });
+  state.search = searchField({ placeholder: "run, rule or trainer:dpo", onsearch: (text) => state.send("query", text), onleave: () => state.stops.enter() });
   state.tabs = el("div", { class: "segments", role: "group", "aria-label": "State" });
   state.troubles = el("div", { class: "troubles", role: "status" });
   state.list = el("div", { class: "list" });

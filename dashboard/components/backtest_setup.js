@@ -7,7 +7,7 @@ import { rove } from "./keys.js";
 /** The empty panel. `send(event, value)` tells the server. */
 export function makeSetup(send) {
   const setup = { send, draft: null, body: null };
-  setup.filter = el("input", { type: "search", placeholder: "run, trainer or project", "aria-label": "Find runs", oninput: () => drawRuns(setup) });
+  setup.filter = el("input", { type: "search", placeholder: "run, trainer or project", "aria-label": "Find runs", oninput: () => drawRuns(setup), onkeydown: (event) => event.key === "ArrowDown" && (event.preventDefault(), setup.stops.enter()) });
   setup.chosen = el("span");
   setup.list = el("div", { class: "runs", role: "group", "aria-label": "Runs", onkeydown: (event) => setup.stops.walk(event) });
   setup.stops = rove(setup.list, { items: () => [...setup.list.querySelectorAll("input")] });

@@ -15,7 +15,7 @@ export function typing(event) {
  * `node` is a button for its foot, which shows the same as "?".
  */
 export function pageKeys({ keys, search }) {
-  const all = [...(search ? [["/", "search"]] : []), ...keys, ...EVERYWHERE];
+  const all = [...(search ? [["/", "search; ↓ or Enter go from there to the list"]] : []), ...keys, ...EVERYWHERE];
   const close = el("button", { class: "button", type: "button", onclick: () => panel.close() }, "Close");
   const panel = el(
     "dialog",
@@ -36,7 +36,7 @@ export function pageKeys({ keys, search }) {
 
 /**
  * One stop of the Tab key for many rows: ↑ ↓ Home End go from one to the next. items(): the nodes in their order; first(): the one to begin
- * with, else the first. Call `update()` after each drawing; `walk(event)` says whether the key was one of these.
+ * with, else the first. Call `update()` after each drawing; `walk(event)` says whether the key was one of these; `enter()` goes to the one that is the stop.
  */
 export function rove(list, { items, first }) {
   let now = null;
@@ -79,5 +79,5 @@ export function rove(list, { items, first }) {
     return true;
   }
 
-  return { update, walk };
+  return { update, walk, enter: () => now?.focus() };
 }

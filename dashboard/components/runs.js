@@ -47,7 +47,7 @@ function build(parent) {
   state.deed = deedSender((event, value) => state.send(event, value));
   state.count = el("span", { class: "count" });
   state.noticeBox = el("div", { class: "notices" });
-  state.search = searchField({ placeholder: "Name, or trainer:dpo, lr>1e-5, margin<0, tag:baseline", onsearch: (q) => state.parts && look({ q }) });
+  state.search = searchField({ placeholder: "Name, or trainer:dpo, lr>1e-5, margin<0, tag:baseline", onsearch: (q) => state.parts && look({ q }), onleave: () => state.tbody.querySelector("tr.run")?.focus() });
   suggestions(state.search, () => state.parts?.words);
   state.group = grouping(state, { ongroup: (by) => look({ by }) });
   state.compare = el("button", { class: "button", type: "button", disabled: true, onclick: () => state.bar.start("compare") });

@@ -7,8 +7,8 @@ const WAIT_MS = 220;
 const WORDS = /((?:[^\s"]|"[^"]*"?)+)/;
 const TERM = /^([-−]?(?:"[^"]+"|[A-Za-z_][\w./-]*))(<=|>=|!=|:|=|<|>)(.*)$/s;
 
-/** `onsearch(text)` is called once typing pauses. `update(text, troubles)` takes what the server made of it; it never overwrites typing. */
-export function searchField({ placeholder, onsearch }) {
+/** `onsearch(text)` is called once typing pauses; `onleave()` goes from the field to what it has found: ↓, Enter on what was already searched for, Escape in an empty field. `update(text, troubles)` takes what the server made of it; it never overwrites typing. */
+export function searchField({ placeholder, onsearch, onleave }) {
   const paint = el("div", { class: "paint", "aria-hidden": "true" });
   const input = el("input", { type: "text", placeholder, "aria-label": "Search", spellcheck: "false", autocomplete: "off" });
   const glass = svg("svg", { width: 12, height: 12, viewBox: "0 0 12 12", fill: "none", stroke: "currentColor", "stroke-width": 1.4, "aria-hidden": "true" }, svg("circle", { cx: 5, cy: 5, r: 3.6 }), svg("path", { d: "M7.8 7.8 11 11" }));
@@ -19,11 +19,14 @@ export function searchField({ placeholder, onsearch }) {
     paint.replaceChildren(...painted(input.value, state.bad));
     paint.scrollLeft = input.scrollLeft;
   };
+  /** True where there was anything to send. */
   const send = () => {
     clearTimeout(state.timer);
-    if (input.value.trim() === state.sent) return;
-    state.sent = input.value.trim();
-    onsearch(state.sent);
+    const text = input.value.trim();
+    if (text === (state.sent ?? "")) return false;
+    state.sent = text;
+    onsearch(text);
+    return true;
   };
   input.addEventListener("input", () => {
     draw();
@@ -32,8 +35,11 @@ export function searchField({ placeholder, onsearch }) {
   });
   input.addEventListener("scroll", draw);
   input.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") send();
-    if (event.key === "Escape") set("");
+    if (event.key === "Enter" && !send()) onleave();
+    if (event.key === "ArrowDown" || (event.key === "Escape" && !input.value)) {
+      event.preventDefault();
+      onleave();
+    } else if (event.key === "Escape") set("");
   });
 
   function set(text) {

@@ -15,15 +15,16 @@ export function watchLine() {
   return {
     node,
     update(watch, now_s, nothing = "") {
+      const never = watch && !watch.alive && watch.ahead_s === undefined && watch.pass_s === undefined;
       const state = !watch ? "" : watch.alive ? "healthy" : watch.ahead_s === undefined ? "warning" : "unknown";
       node.hidden = !state;
       if (!state) return;
-      if (drawn !== state) {
-        drawn = state;
+      if (drawn !== state + never) {
+        drawn = state + never;
         mark.className = `mark ${state}`;
-        mark.replaceChildren(severityMark(state), el("span", {}, WATCHER[state]));
+        mark.replaceChildren(severityMark(state), el("span", {}, never ? "No watcher" : WATCHER[state]));
       }
-      const ago = watch.ahead_s !== undefined ? `its clock is ${age(watch.ahead_s)} ahead` : watch.pass_s === undefined ? "never seen" : `last pass ${age(now_s - watch.pass_s)} ago`;
+      const ago = watch.ahead_s !== undefined ? `its clock is ${age(watch.ahead_s)} ahead` : never ? "never seen" : `last pass ${age(now_s - watch.pass_s)} ago`;
       const rules = watch.rules === undefined ? "" : ` · ${count(watch.rules)} rules`;
       const behind = watch.behind_bytes === undefined ? "" : ` · behind ${dataSize(watch.behind_bytes)}`;
       const whose = watch.beside ? "started by this app · " : "";
