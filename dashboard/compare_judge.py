@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 
 from runvitals.diagnostics.signals import Signal
 from runvitals.store.types import Floats
@@ -104,9 +104,10 @@ def reading(points: Floats, rows: int, error: Floats | None, *, share: bool = Fa
         far=int(off.sum()),
         unsound=unsound,
     )
-    if finite.size == 1 and usual > 0:
+    single = usual_scatter(points)
+    if finite.size == 1 and single > 0:
         # One row has no scatter of its own; that of the rows before it is the best guess.
-        found = replace(found, doubt=usual, freedom=max(1, min(USUAL_ROWS, int(np.isfinite(points).sum())) - 2))
+        found = replace(found, doubt=single, freedom=max(1, min(USUAL_ROWS, int(np.isfinite(points).sum())) - 2))
     return _measured(found, error[-rows:]) if error is not None else found
 
 
@@ -130,9 +131,12 @@ def _error(values: Floats) -> float:
 
 
 def usual_scatter(points: Floats) -> float:
-    """How far a row usually lies off, learned from the last `USUAL_ROWS`; NaN where there are too few."""
+    """How far a row lies off where the run is calm, learned from the last `USUAL_ROWS`; NaN where there are too few.
+
+    By the lower quartile: of six evaluations two may be of a run that is blowing up, which says nothing about how well they measure.
+    """
     finite = points[-USUAL_ROWS:][np.isfinite(points[-USUAL_ROWS:])]
-    return _bends(finite) if finite.size >= FEWEST_USUAL else math.nan
+    return _bends(finite, 0.25) if finite.size >= FEWEST_USUAL else math.nan
 
 
 def _usual(points: Floats, read: Floats) -> float:
@@ -144,10 +148,10 @@ def _usual(points: Floats, read: Floats) -> float:
     return max(around, _bends(finite))
 
 
-def _bends(values: Floats) -> float:
-    """The scatter from row to row, in which a trend or a jump is none: second differences (von Neumann 1941 has the first), by their median."""
-    bends = values[1:-1] - (values[:-2] + values[2:]) / 2
-    return _MAD_TO_SIGMA * float(np.median(np.abs(bends))) / _SECOND_DIFFERENCE
+def _bends(values: Floats, share: float = 0.5) -> float:
+    """The scatter from row to row, in which a trend or a jump is none: a quantile of second differences (von Neumann 1941 has the first)."""
+    bends = np.abs(values[1:-1] - (values[:-2] + values[2:]) / 2)
+    return float(np.quantile(bends, share)) / float(ndtri((1 + share) / 2)) / _SECOND_DIFFERENCE
 
 
 def verdict(signal: Signal, cell: Cell, baseline: Cell) -> str:
@@ -195,6 +199,9 @@ def _differs(signal: Signal, delta: float, cell: Cell, baseline: Cell) -> bool:
 def _half_width(cell: Cell, baseline: Cell) -> float:
     """Half of the 95 % interval of the difference (Welch 1947); what is not known of one side is taken from the other, 0 of neither."""
     known = [one for one in (cell, baseline) if math.isfinite(one.doubt)]
+    if all(one.rows == 1 and one.freedom < CERTAIN for one in known):
+        # Two single readings of one measure: how sure it is says the calmer run, not the one that swings.
+        known = sorted(known, key=lambda one: one.doubt)[:1]
     total = sum(one.doubt**2 for one in known)
     if total == 0:
         return 0.0

@@ -57,6 +57,9 @@ _OWN_OF_TRAINER = frozenset({"loss", "eval_loss", "grad_norm"})
 GOOD = {"up": "higher is better", "down": "lower is better"}
 """Which way is good, in words; of the other signals nobody can say so."""
 
+NO_BEST = "no best"
+"""In place of the best value of a signal that has none; a row of nothing else is left out."""
+
 At = Literal["last", "best"] | int
 
 
@@ -123,6 +126,8 @@ def table(
         signal = signal_of(name)
         alike = [comparable(name, members, (*columns[0], *column)) for column in columns]
         cells = [_cell(readings_of, column, name) for column in columns]
+        if all(cell.missing for cell in cells) and any(cell.missing == NO_BEST for cell in cells):
+            continue
         whole = comparable(name, members, [place for column in columns for place in column])
         leads = leaders(signal, cells) if whole else frozenset[int]()
         bests = [_cell(bests_of, column, name) for column in columns] if bests_of else [None] * len(cells)
@@ -206,12 +211,11 @@ def _best(one: Member, name: str, key: str, curve: Curve | None) -> Reading | st
     signal = signal_of(name)
     # The one fastest step of a run says nothing about the run.
     if signal.group == "throughput" or signal.direction not in ("up", "down"):
-        return "no best"
+        return NO_BEST
     latest = one.keys[key]
     value = latest.best_max if signal.direction == "up" else latest.best_min
-    return Reading(
-        value=value, doubt=math.nan if curve is None else usual_scatter(curve.mean), unsound=latest.nonfinite
-    )
+    doubt = math.nan if curve is None else usual_scatter(curve.mean)
+    return Reading(value=value, doubt=doubt, freedom=USUAL_ROWS - 2, unsound=latest.nonfinite)
 
 
 def _cell(readings_of: Sequence[Mapping[str, Reading | str]], column: Sequence[int], name: str) -> Cell:

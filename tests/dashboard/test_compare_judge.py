@@ -66,6 +66,11 @@ def test_of_single_rows_the_scatter_of_those_before_is_the_doubt() -> None:
     assert verdict(LOSS, cell(steady), cell(reading(1.5 + NOISE[12:24], 1, None))) == "better"
 
 
+def test_an_evaluation_of_a_run_that_blew_up_is_worse_though_its_curve_is_wild() -> None:
+    calm, wild = [0.508, 0.440, 0.426, 0.410, 0.407, 0.406], [0.505, 0.441, 0.577, 4.40, 29_970.0, 4.32]
+    assert verdict(LOSS, read(wild, rows=1), read(calm, rows=1)) == "worse"
+
+
 def test_shares_have_no_rows_far_off() -> None:
     """Pairs won of a batch of two are 0, 50 or 100 %: those that differ from the others are no accident."""
     rows = np.ones(40)
