@@ -20,7 +20,7 @@ Written by `scripts/write_rules_page.py` from the rules in `diagnostics/rules/`;
 
 A rule reads signals ([signals.md](signals.md)) and says *unknown* (not enough data), *ok* or *bad*. `hold` bad readings on end fire
 an alert, `clear` clear ones on end resolve it; missing data never does. Severity rises while an alert fires and never falls.
-Alerts whose firing overlaps are one incident, named by the earliest onset. A rule that *hides* others keeps them out of sight while it
+Alerts whose firing overlaps are one incident, named by the earliest that can have led to the others: as severe, or right before them. A rule that *hides* others keeps them out of sight while it
 fires at least as severely; they are tracked on and come back when it resolves.
 
 Most rules compare a run with its own start or its own noise, since no absolute number holds for all models; those that compare stretches

@@ -74,6 +74,44 @@ def test_alerts_that_overlap_share_the_incident_of_the_earliest_onset() -> None:
     ]
 
 
+def incident_of(*rules: Scripted) -> str:
+    """The rule that names the one incident of some rules' scripts."""
+    engine, _ = play(*rules, rows=max(len(rule.script) for rule in rules))
+    (root,) = {alert.incident for alert in engine.alerts()}
+    return root.split(":")[1]
+
+
+def test_what_was_harmless_long_before_does_not_name_a_grave_incident() -> None:
+    late = "o" * 100 + "c"
+    assert incident_of(Scripted(spec("early"), "w" * 101), Scripted(spec("grave"), late)) == "grave"
+    assert incident_of(Scripted(spec("early"), "i" * 101), Scripted(spec("warned"), "oow")) == "warned"
+
+
+def test_a_milder_alert_right_before_a_grave_one_is_its_root() -> None:
+    assert incident_of(Scripted(spec("leap"), "w" * 20), Scripted(spec("grave"), "o" * 10 + "c")) == "leap"
+
+
+def test_an_alert_as_grave_as_the_later_one_stays_the_root() -> None:
+    assert incident_of(Scripted(spec("early"), "c" * 101), Scripted(spec("late"), "o" * 100 + "c")) == "early"
+
+
+def test_an_alert_that_grows_worse_takes_the_incident_over() -> None:
+    rises = Scripted(spec("rises"), "o" * 70 + "w" * 40 + "c")
+    assert incident_of(Scripted(spec("early"), "w" * 111), rises) == "rises"
+
+
+def test_an_alert_that_grows_worse_after_the_root_was_over_names_what_is_left() -> None:
+    rises = Scripted(spec("rises"), "o" * 70 + "w" * 40 + "c")
+    assert incident_of(Scripted(spec("early"), "w" * 80 + "o" * 4), rises) == "rises"
+
+
+def test_an_own_rule_names_no_incident_of_ours_that_is_as_grave() -> None:
+    own = spec("mine", family="own")
+    assert incident_of(Scripted(own, "w" * 9), Scripted(spec("ours"), "oow")) == "ours"
+    assert incident_of(Scripted(spec("ours"), "w" * 9), Scripted(own, "oow")) == "ours"
+    assert incident_of(Scripted(own, "c" * 9), Scripted(spec("ours"), "oow")) == "mine"
+
+
 def test_alerts_that_do_not_overlap_are_incidents_of_their_own() -> None:
     engine, _ = play(Scripted(spec("first"), "woo---"), Scripted(spec("second"), "ooooow"))
     assert [alert.incident for alert in engine.alerts()] == [alert.id for alert in engine.alerts()]
