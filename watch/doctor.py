@@ -121,7 +121,9 @@ def _store(asked: Examination, store: Store) -> Iterator[Finding]:
             text = f"{log.name} has {log.stat().st_size / 2**20:.0f} MiB"
             yield Finding("store", "note", text, "end processes that hold the store open, then runvitals gc")
     if not wrong:
-        yield Finding("store", "ok", f"{counted(told['points'], 'point')} of {counted(told['runs'], 'run')} read, nothing damaged")
+        yield Finding(
+            "store", "ok", f"{counted(told['points'], 'point')} of {counted(told['runs'], 'run')} read, nothing damaged"
+        )
 
 
 def _points(asked: Examination, store: Store, total: int) -> Generator[Finding, None, int]:
