@@ -19,7 +19,15 @@ export function drawKey(chart) {
   const focused = chart.key.getRootNode().activeElement?.dataset?.series;
   chart.key.replaceChildren(...entries.map((entry) => keyNode(chart, entry)));
   if (!entries.length || entries.every((entry) => entry.loading)) chart.key.replaceChildren(el("span", { class: "loading" }));
+  keepHeight(chart);
   if (focused !== undefined) [...chart.key.children].find((node) => node.dataset.series === focused)?.focus({ preventScroll: true });
+}
+
+// A key takes the lines that its entries need: none is cut. What it has needed it keeps at this width, or digits would move the plot.
+function keepHeight({ key, frame }) {
+  if (key.dataset.width !== `${frame.clientWidth}`) key.style.minHeight = "";
+  key.dataset.width = frame.clientWidth;
+  key.style.minHeight = `${key.offsetHeight}px`;
 }
 
 export function keyEntries(chart) {

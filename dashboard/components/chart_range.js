@@ -66,8 +66,9 @@ export function yRange(chart, shown) {
   const share = chart.values === "percent" && low >= 0 && high <= 1 + 1e-9;
   if (chart.log) return logRange(low, high, share ? 0 : Infinity);
   if (share && high > 0.25) return [0, 1];
-  // One value alone has no span of its own: a tenth of it is room enough for ticks that are round.
-  const span = Math.max(high - low, Math.abs(high) * (high === low ? 0.1 : 1e-3), 1e-9);
+  // One value alone has no span of its own: a tenth of it is room enough for ticks that are round, and of 0 a tenth of one.
+  const alone = high === low && (Math.abs(high) * 0.1 || 0.1);
+  const span = alone || Math.max(high - low, Math.abs(high) * 1e-3, 1e-9);
   for (const { value } of chart.references ?? []) {
     if (value > high && value - high < 0.8 * span) high = value;
     if (value < low && low - value < 0.8 * span) low = value;

@@ -66,7 +66,7 @@ export class ChartView {
     this.look = settings.for(given.id);
     const log = !given.stack && (this.look.y === "auto" ? Boolean(given.log) : this.look.y === "log");
     this.spec = { ...given, log, clip: this.look.clip, unit: this.unit(given, log) };
-    this.root.className = `chart span-${given.span ?? 3}${given.big ? " big" : ""}${given.crowded ? " crowded" : ""}${given.over ? " over" : ""}${given.stack ? " stack" : ""}`;
+    this.root.className = `chart span-${given.span ?? 3}${given.big ? " big" : ""}${given.crowded ? " crowded" : ""}${given.over ? " over" : ""}`;
     this.plot.style.height = `${given.height}px`;
     const words = JSON.stringify([given.title, this.spec.unit, given.note, given.absent, given.absentNames, given.verdict]);
     if (words !== this.wordsText) this.drawWords();

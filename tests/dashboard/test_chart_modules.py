@@ -56,3 +56,14 @@ def test_evaluations_are_rings_until_they_would_be_a_tube(blank: sync_api.Page) 
     line, rings = called(blank, "chart_build", TRACES, 1000)
     assert line == ["lines", 1000], "each of them is told"
     assert rings[0] == "markers" and 5 <= rings[1] <= 12
+
+
+def test_a_curve_that_is_0_throughout_has_an_axis_that_can_be_read(blank: sync_api.Page) -> None:
+    body = """
+      const shown = [{ part: { columns: { mean: [given], low: [given], high: [given] } } }];
+      return module.yRange({ values: "signed" }, shown);
+    """
+    low, high = called(blank, "chart_range", body, 0)
+    assert low <= 0 < high and high > 0.04
+    low, high = called(blank, "chart_range", body, -2)
+    assert -2.2 < low < -2 < high < -1.8

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from runvitals.store import Store
-from runvitals.store.types import Batch, SeriesPoints
+from runvitals.store.types import Batch, EventRow, SeriesPoints
 
 sync_api = pytest.importorskip("playwright.sync_api")
 
@@ -43,6 +43,12 @@ def fill(store: Store) -> None:
     store.append(
         Batch(run_id="r", writer_id="w", first_seq=0, last_seq=60, position={}, series=series, start=start, rows=60)
     )
+    rows = [{"prompt": "Say hello, at length. " * 9, "chosen": "Hello", "rejected": "Go", "completion": "Hi " * 90}]
+    said = [
+        EventRow(run_id="r", writer_id="c", seq=seq, time_s=times[-1], step=step, kind="completions", data={"source": "held-out", "rows": rows})
+        for seq, step in enumerate((0, 60), 1)
+    ]  # fmt: skip
+    store.append(Batch(run_id="r", writer_id="c", first_seq=1, last_seq=2, position={}, events=said))
     store.set_run("r", last_step=60, last_step_s=float(times[-1]), trainer="sft", status="running")
 
 
@@ -212,6 +218,22 @@ SPLIT = r"""page => {
   }
   return split;
 }"""
+
+
+BROAD = """page => {
+  const main = document.querySelector("[data-testid=stMain]");
+  const cut = [...page.querySelectorAll(".key")].filter((key) => key.scrollHeight > key.clientHeight + 1).map((key) => key.textContent);
+  return [main.scrollWidth - main.clientWidth, cut];
+}"""
+
+
+def test_a_phone_shows_all_of_the_page_in_its_width_and_all_of_every_key(page: sync_api.Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 5000})
+    page.get_by_role("slider", name="Step of these completions").wait_for()
+    parts = drawn(page, "step_parts")
+    sync_api.expect(parts.locator(".key-entry").last).to_be_in_viewport()
+    assert parts.locator(".key-entry").count() == 3, "data wait; forward, backward, optimiser; eval"
+    assert page.locator(".page").evaluate(BROAD) == [0, []]
 
 
 def test_a_number_and_its_unit_stand_on_one_line_at_any_width(page: sync_api.Page) -> None:
