@@ -79,6 +79,8 @@ _ENOUGH = 12
 _LEAST_NOISE = 0.1
 _LOSS_RISE = math.log(1.2)
 _LOSS_STIRS = math.log(1.05)
+_LARGEST = 700.0
+"""The exponential of more is beyond what floats hold."""
 _JUMP_ROWS = 10
 """Rows after a jump of the learning rate, up to no new height, in which only a critical leap counts."""
 _NEW_REGIME = 200
@@ -159,7 +161,7 @@ class _Detector(RowDetector):
         return math.log(sorted(self._new_losses)[len(self._new_losses) // 2]) - self._losses.median()
 
     def _leap(self, norm: float, above: float, z: float, step: int | None) -> Reading:
-        usual = norm / math.exp(above)
+        usual = norm / _times(above)
         leaps = [(place, value) for place, value, leapt in self._newest if leapt]
         severity = self._severity(sorted(value / usual for _, value in leaps))
         if self._jumped and severity == "warning":
@@ -172,7 +174,7 @@ class _Detector(RowDetector):
         ]
         if len(self._losses) >= 5:
             numbers.append(
-                Number(label="Loss against before", value=math.exp(self._loss_rise()), unit="×", expected="below 1.2")
+                Number(label="Loss against before", value=_times(self._loss_rise()), unit="×", expected="below 1.2")
             )
         sentence = f"Gradient norm is {short(norm)} {at(step)}, {short(norm / usual)} times its recent {short(usual)}."
         if severity != "info":
@@ -198,6 +200,11 @@ class _Detector(RowDetector):
         if rise > max(_LOSS_RISE, noise) or sustained > self._huge:
             return "critical"
         return "warning" if rise > max(_LOSS_STIRS, noise) or sustained > self._large else "info"
+
+
+def _times(log_ratio: float) -> float:
+    """A log ratio as a ratio; what floats cannot hold is as large as they can."""
+    return math.exp(min(log_ratio, _LARGEST))
 
 
 def _make(context: RunContext, limits: Limits) -> _Detector:

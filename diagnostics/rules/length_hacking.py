@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import StatisticsError, correlation
+from statistics import correlation
 
 from runvitals.diagnostics.blocks import Blocks
 from runvitals.diagnostics.limits import Adjustable, described, limit
@@ -163,7 +163,7 @@ def _correlation(first: Sequence[float], second: Sequence[float]) -> float:
         return 0.0
     try:
         return correlation(first, second)
-    except (StatisticsError, OverflowError):
+    except (ValueError, OverflowError):  # courses that do not vary; sums beyond what floats hold
         return 0.0
 
 

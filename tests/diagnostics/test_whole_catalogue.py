@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -65,6 +66,19 @@ def test_no_rule_breaks_and_a_replay_says_the_same(kind: str, seed: int) -> None
     assert [state for state in live.states() if state.error] == []
     assert fed(replay, records) == first
     assert live.states() == replay.states()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_values_at_the_edge_of_what_floats_hold_break_no_rule(kind: str) -> None:
+    draw = random.Random(kind)
+    for seed in range(4):
+        engine = Engine(default_rules(), RunContext(run_id="run", trainer=kind, max_steps=150))
+        for record in rows_of(seed, kind):
+            if isinstance(record, Row):
+                edges = {key: draw.choice((1e308, -1e308, 5e-324)) for key in record.values if draw.random() < 0.05}
+                record = replace(record, values={**record.values, **edges})
+            fed(engine, [record])
+        assert [state for state in engine.states() if state.error] == []
 
 
 def test_shared_courses_do_not_depend_on_which_rules_run() -> None:
