@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from runvitals.diagnostics.margin import MarginLimits
 from runvitals.diagnostics.types import Rule, RuleSpec
 from runvitals.diagnostics.user_rules.user_rules import UserRules, read_user_rules
 
@@ -27,6 +28,10 @@ class RulesFile:
     def spec(self, rule: str, project: str) -> RuleSpec | None:
         """What the rule is for a project, with the user's hold and clear; None where nobody knows it."""
         return _specs(self.text, project).get(rule)
+
+    def margin_limits(self, project: str) -> MarginLimits:
+        """What the verdict on the margin of a project's runs is made by; worked out once for each file, since every refresh asks."""
+        return _margin_limits(self.text, project)
 
 
 def rules_file(path: Path) -> RulesFile:
@@ -50,6 +55,11 @@ def _read(path: Path, modified_ns: int, size: int) -> RulesFile:
 def parsed(text: str, *, file: str) -> RulesFile:
     """The text of a rules file with its rules."""
     return RulesFile(text=text, rules=read_user_rules(text, file=file))
+
+
+@lru_cache(maxsize=64)
+def _margin_limits(text: str, project: str) -> MarginLimits:
+    return parsed(text, file="runvitals.toml").rules.margin_limits(project)
 
 
 @lru_cache(maxsize=64)

@@ -119,7 +119,7 @@ def _data(store: Store, state: _Page, seen: head.Look, now_s: float) -> dict[str
     state.said.read(store, run.id)
     events = store.events(run.id, kinds=MARKED_EVENTS)
     health = shown_health(run, watched=seen.watching.alive)
-    limits = rules_file(settings().rules).rules.margin_limits(run.project)
+    limits = rules_file(settings().rules).margin_limits(run.project)
     told = words(
         run, drawn, series=state.series, alerts=alerts, events=events, health=health, limits=limits, now_s=now_s
     )
