@@ -1,6 +1,7 @@
 // What came of a back-test: run by run what would have fired beside what did, with the differences marked, and the TOML to paste.
 
 import { el, moment, setAttribute, setText, severityLabel, swatch } from "./base.js";
+import { copyButton } from "./copy.js";
 import { count, percent, together } from "./format.js";
 import { pageLink } from "./pages.js";
 
@@ -24,7 +25,7 @@ export function makeTrial(send) {
   trial.choice = el("label", { class: "row small" }, trial.onlyChanges, "only differences");
   trial.results = el("div", { class: "results" });
   trial.toml = el("pre");
-  const copy = el("button", { class: "button", type: "button", onclick: async () => { await navigator.clipboard.writeText(trial.toml.textContent); setText(copy, "Copied"); setTimeout(() => setText(copy, "Copy"), 2000); } }, "Copy");
+  const copy = copyButton("Copy", { text: () => trial.toml.textContent });
   trial.paste = el("section", {}, el("div", { class: "heading" }, el("h3", {}, "To switch it on"), el("span", {}, "the whole runvitals.toml as it was tried; a watcher reads it when it starts")), el("div", { class: "code" }, trial.toml, copy));
   trial.lost = el("p", { class: "strong", role: "status", hidden: true }, "This back-test is not kept any more: the newest two dozen are, until the dashboard ends. Choose its runs and rule to try it again.");
   trial.lessons = el("div", { class: "teaching" }, trial.lost, LESSONS.map(([title, text]) => el("div", {}, el("h3", {}, title), el("p", { class: "ink2" }, text))));

@@ -1,25 +1,6 @@
-// Buttons that put something on the clipboard or into a file: the link, the settings that differ, the table of values.
+// What of a comparison goes onto the clipboard or into a file: the settings that differ, the table of values.
 
-import { el } from "./base.js";
 import { save } from "./chart_export.js";
-
-const SAID_MS = 2000;
-
-// text(): what is copied. instead: what the button says where there is no clipboard, which is so without a secure context.
-export function copyButton(label, { text, title, instead }) {
-  const words = el("span", { role: "status" }, label);
-  const button = el("button", { class: "button", type: "button", title, "data-choice": `copy:${label}` }, words);
-  button.addEventListener("click", async () => {
-    try {
-      await navigator.clipboard.writeText(text());
-      words.textContent = "Copied";
-    } catch {
-      words.textContent = instead;
-    }
-    setTimeout(() => (words.textContent = label), SAID_MS);
-  });
-  return button;
-}
 
 // The settings that differ as a Markdown table, which trackers of issues and chats show as one.
 export function settingsMarkdown({ runs, rows, some, summed }) {

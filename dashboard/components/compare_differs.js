@@ -3,8 +3,9 @@
 
 import { el, setAttribute, setText } from "./base.js";
 import { keySwatch } from "./chart_dom.js";
-import { copyButton, settingsMarkdown } from "./compare_copy.js";
+import { settingsMarkdown } from "./compare_copy.js";
 import { choose } from "./compare_state.js";
+import { copyButton } from "./copy.js";
 import { count, together } from "./format.js";
 
 // A list that fits needs no search.

@@ -4,9 +4,9 @@ import { el, severityMark } from "./base.js";
 import { axisControl, axisControlText } from "./chart_controls.js";
 import { keySwatch } from "./chart_dom.js";
 import { choicesRow } from "./compare_choices.js";
-import { copyButton } from "./compare_copy.js";
 import { choose, first, mirror } from "./compare_state.js";
 import { viewsControl } from "./compare_views.js";
+import { copyButton } from "./copy.js";
 import { count, together } from "./format.js";
 import { pageLink } from "./pages.js";
 

@@ -1,6 +1,7 @@
 // The Runs page before the first run: how to start one, and whether all is ready for it.
 
 import { atEnd, el, heartbeat, kept, received, setText, severityLabel, severityOf, svg } from "./base.js";
+import { copyButton } from "./copy.js";
 import { drawState, serverNow, takePulse, updatedText, watchLine } from "./watch.js";
 
 const WAYS = [
@@ -39,23 +40,11 @@ function build(parent) {
 }
 
 function way([words, more, text]) {
-  const copy = el("button", { class: "button", type: "button", onclick: () => copied(copy, text) }, "Copy");
-  return el("section", { class: "way" }, el("div", { class: "heading" }, el("h2", {}, words), el("span", {}, more)), el("div", { class: "code" }, el("pre", {}, painted(text)), copy));
+  return el("section", { class: "way" }, el("div", { class: "heading" }, el("h2", {}, words), el("span", {}, more)), el("div", { class: "code" }, el("pre", {}, painted(text)), copyButton("Copy", { text: () => text })));
 }
 
 function painted(text) {
   return text.split(/(^import\b|"[^"]*")/).map((piece) => (piece === "import" ? el("span", { class: "keyword" }, piece) : piece.startsWith('"') ? el("span", { class: "string" }, piece) : piece));
-}
-
-async function copied(button, text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    setText(button, "Copied");
-  } catch {
-    // Browsers give no clipboard to pages without https, other than on localhost.
-    setText(button, "Select and copy");
-  }
-  setTimeout(() => setText(button, "Copy"), 1600);
 }
 
 function drawChecks(state, checks) {
