@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from runvitals.diagnostics.health import ALWAYS, JUDGED_BY, Freshness, Health, health
+from runvitals.diagnostics.health import ALWAYS, BY_NEWEST, JUDGED_BY, Freshness, Health, health
 from runvitals.diagnostics.history import History, Sheet
 from runvitals.diagnostics.incidents import Incidents
 from runvitals.diagnostics.lifecycle import Moment, Track, advance
@@ -153,11 +153,14 @@ class Engine:
         travelled = self._history.travelled
         return health(
             self._incidents.firing,
-            judging={name for name, freshness in self._freshness.items() if freshness.is_fresh(travelled)},
+            judging={name for name, freshness in self._freshness.items() if self._judges(name, freshness, travelled)},
             broken=any(seat.track.error and self._applies(seat) for seat in self._seats),
             logged=self._logged,
             trainer=self.context.trainer,
         )
+
+    def _judges(self, name: str, freshness: Freshness, travelled: int) -> bool:
+        return freshness.is_fresh(travelled) and not (name in BY_NEWEST and self._tracks[name].state == "unknown")
 
     def _plan(self, keys: tuple[str, ...]) -> _Plan:
         """The plan for rows with these keys, the detectors of all whom they concern started."""

@@ -160,6 +160,22 @@ def test_a_preference_run_whose_margin_cannot_be_judged_yet_is_not_healthy(train
     assert engine_after(60, margins=False).health() == "healthy"  # nobody logs a margin that could be judged
 
 
+def test_a_margin_that_cannot_be_told_any_more_is_not_healthy() -> None:
+    engine = Engine(default_rules(), RunContext(run_id="run", trainer="dpo", max_steps=400))
+    draw = random.Random(1)
+    seen = []
+    for step in range(1, 201):
+        rising = {"rewards/margins": 0.003 * step + draw.gauss(0, 0.01), "rewards/accuracies": 0.85}
+        open_ = {"rewards/margins": 0.04 + draw.gauss(0, 0.03), "rewards/accuracies": 0.6 + draw.gauss(0, 0.1)}
+        values = {"loss": 0.6 + draw.gauss(0, 0.005), "grad_norm": 1.0, **(rising if step <= 60 else open_)}
+        engine.feed(Row(time_s=1e9 + step, step=step, values=values))
+        told = next(state for state in engine.states() if state.rule == "margin_stagnant")
+        if step > 20 and told.state == "unknown":
+            seen.append(engine.health())
+    assert seen
+    assert set(seen) == {"unknown"}
+
+
 def test_a_flat_margin_that_is_not_judged_yet_is_not_enough_data() -> None:
     engine = Engine(default_rules(), RunContext(run_id="run", trainer="dpo", max_steps=400))
     draw = random.Random(1)
