@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from runvitals.store import Store
+from runvitals.store.types import Mute
 
 # A cold browser and a cold server on a busy machine.
 expect.set_options(timeout=30_000)
@@ -201,3 +202,17 @@ def test_the_list_is_one_stop_of_the_tab_key_and_notices_are_read_out_once(
     notice = page.locator(".notice")
     expect(notice).to_contain_text("No such alert")
     expect(notice).to_have_attribute("aria-live", "off")
+
+
+def test_nothing_is_headed_or_said_to_be_empty_that_is_not(address: str, page: Page, store: Store) -> None:
+    (alert,) = [row for row in store.alerts() if row.rule == "margin_stagnant"]
+    bare = {name: value for name, value in alert.detail.items() if name not in ("causes", "remedies")}
+    store.put_alerts([replace(alert, id="bare", incident="bare", rule="own", detail=bare)])
+    now_s = time.time()
+    store.add_mute(Mute(rule="of_nothing_that_fires", since_s=now_s, until_s=now_s + 3600))
+    page.goto(f"{address}/alerts?alert=bare")
+    expect(page.get_by_role("heading", name="Numbers")).to_be_visible()
+    expect(page.get_by_role("heading", name="Likely causes")).to_be_hidden()
+    page.get_by_role("button", name="Muted 0").click()
+    expect(page.locator(".none")).to_contain_text("No incident is muted as a whole")
+    expect(page.locator(".standing")).to_contain_text("of_nothing_that_fires on every run")
