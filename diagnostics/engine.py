@@ -160,7 +160,8 @@ class Engine:
         )
 
     def _judges(self, name: str, freshness: Freshness, travelled: int) -> bool:
-        return freshness.is_fresh(travelled) and not (name in BY_NEWEST and self._tracks[name].state == "unknown")
+        open_ = name in BY_NEWEST and self._tracks[name].state in ("unknown", "pending")
+        return freshness.is_fresh(travelled) and not open_
 
     def _plan(self, keys: tuple[str, ...]) -> _Plan:
         """The plan for rows with these keys, the detectors of all whom they concern started."""

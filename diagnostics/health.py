@@ -43,7 +43,8 @@ CORE: Mapping[str, tuple[str, ...]] = {
 """For each trainer, the rules without which nothing good can be said, beside `ALWAYS`. All whose signals are logged must judge."""
 
 BY_NEWEST = frozenset({"margin_stagnant"})
-"""Core rules of which the newest answer counts, and not that they judged lately: a margin that is flat may be told or not by another row."""
+"""Core rules of which the newest answer counts, and not that they judged lately: a flat margin that cannot be told yet, or looks
+bad for the first time, is not healthy."""
 
 ALWAYS = "non_finite"
 """Belongs to the core of every trainer: a run whose numbers nobody looks at is not healthy, whatever else is said of them."""

@@ -170,7 +170,7 @@ def test_a_margin_that_cannot_be_told_any_more_is_not_healthy() -> None:
         values = {"loss": 0.6 + draw.gauss(0, 0.005), "grad_norm": 1.0, **(rising if step <= 60 else open_)}
         engine.feed(Row(time_s=1e9 + step, step=step, values=values))
         told = next(state for state in engine.states() if state.rule == "margin_stagnant")
-        if step > 20 and told.state == "unknown":
+        if step > 20 and told.state in ("unknown", "pending"):
             seen.append(engine.health())
     assert seen
     assert set(seen) == {"unknown"}
