@@ -2,8 +2,9 @@
 
 import drawPage from "./chart_root.js";
 
-// By the name of a component that is served from the folder of the sources, for this script may be served from another.
-const PLOTLY = new URL("../runvitals.base/plotly/plotly-basic.min.js", import.meta.url).href;
+// From the app's static files: a component's files have neither a date nor a tag, so no browser would keep them. The version is in the name,
+// for a browser keeps such a file without asking.
+const PLOTLY = new URL("../../../app/static/plotly-4.1.1/plotly-basic.min.js", import.meta.url).href;
 
 // Loads Plotly once for the whole window, from this server; a second component waits for the first one's load.
 function loadPlotly() {
