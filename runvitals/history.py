@@ -92,7 +92,8 @@ def _drawn(
 def _exact(store: Store, run_id: str, keys: Sequence[str], asked: Asked) -> tuple[Ints | Floats, Floats]:
     """Positions and values from the points themselves, thinned where there are more than asked for."""
     if asked.limited:
-        _limit(sum(newest.count for key, newest in store.keys(run_id).items() if key in set(keys)), len(keys))
+        wanted = set(keys)
+        _limit(sum(newest.count for key, newest in store.keys(run_id).items() if key in wanted), len(keys))
     columns = read_columns(store, run_id, keys, asked)
     at = united([column.at for column in columns.values()] or [np.empty(0, np.int64)])
     place = _tokens_at(store, run_id, at) if asked.axis == "tokens" else at
@@ -124,7 +125,8 @@ def _tokens_at(store: Store, run_id: str, steps: Ints) -> Floats:
 
 def read_columns(store: Store, run_id: str, keys: Sequence[str], asked: Asked) -> dict[str, Column]:
     """Each key's exact points, one a position: of several at one position the last that was logged counts. Raises UnknownRun."""
-    others = [] if asked.ranks is None else [name for name in store.keys(run_id) if _key_of_rank(name) in set(keys)]
+    wanted = set(keys)
+    others = [] if asked.ranks is None else [name for name in store.keys(run_id) if _key_of_rank(name) in wanted]
     found = store.read_many(
         run_id, [*keys, *others], start=asked.start, stop=asked.stop, axis=asked.axis, generation=asked.generation
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, or_, select
 
 from runvitals.errors import StoreError
 from runvitals.store.blocks import CHUNK, PARTS, Clocks, SeriesHead, heads, tail_points, tail_rows
@@ -89,18 +89,22 @@ def read_series(
     clocks = Clocks()
     rows = RowsInRange(axis, start=start, stop=stop)
     tails = tail_rows(connection, [head.id for head in heads])
+    asked = (blocks.c.series_id == bindparam("series")) & blocks.c.level.in_((PARTS, 0)) & overlaps(axis, start, stop)
+    in_blocks = select(blocks).where(asked).order_by(blocks.c.first)
     found = {}
     for head in heads:
         if generation == "superseded" and not head.rewinds:
             found[head.key] = EMPTY_POINTS
             continue
-        asked = (blocks.c.series_id == head.id) & blocks.c.level.in_((PARTS, 0)) & overlaps(axis, start, stop)
-        stored = connection.execute(select(blocks).where(asked).order_by(blocks.c.first)).all()
-        clocks.load(connection, stored)
-        pieces = [(row.first, clocks.points(row, head)) for row in stored]
         tail = clocks.tail(tails.get(head.id), head)
-        if tail is not None:
-            pieces.append((head.count - tail.values.size, tail))
+        if tail is not None and tail.values.size == head.count:  # a short series stands in no block
+            pieces = [(0, tail)]
+        else:
+            stored = connection.execute(in_blocks, {"series": head.id}).all()
+            clocks.load(connection, stored)
+            pieces = [(row.first, clocks.points(row, head)) for row in stored]
+            if tail is not None:
+                pieces.append((head.count - tail.values.size, tail))
         if head.rewinds and generation != "all":
             rewinds = unpack_rewinds(head.rewinds)
             pieces = [(first, chosen(piece, rewinds.kept(first, piece.steps, generation))) for first, piece in pieces]
