@@ -79,6 +79,8 @@ def _register_folders(manager: BidiComponentManager) -> None:
     components = Path(__file__).resolve().parent / "components"
     scripts = sorted(path.stem for path in components.glob("*.js"))
     _register(manager, scripts, components)
+    # Where an app serves no static files, Plotly comes as a file of a component.
+    _register(manager, ["static"], components.parent / "static")
     pages = [name for name in scripts if name != "base" and (components / f"{name}.css").is_file()]
     try:
         _register(manager, pages, served(components, pages, Settings.from_environment().home / "served"))
