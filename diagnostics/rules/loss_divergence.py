@@ -51,8 +51,8 @@ SPEC = RuleSpec(
     code="D5",
     title="Loss diverges",
     family="divergence",
-    summary="The median of the last 10 losses lies, 5 rows on end, above the best such median by more than 10 % and more than the noise explains; "
-    "critical from 25 %. In short runs only where three losses on end are far above where it began.",
+    summary="The median of the last 10 losses lies, 5 rows on end, above the best such median by more than 10 % and more than the noise explains, "
+    "and the lower losses have climbed with it; critical from 25 %. In short runs only where three losses on end are far above where it began.",
     main_signal="loss",
     signals=("loss", "learning_rate", "entropy"),
     trainers=SUPERVISED,
@@ -183,7 +183,8 @@ class _Detector(RowDetector):
     def _early(self, step: int | None) -> Reading:
         """Overwhelming evidence only, from three losses on end."""
         if self._count >= 4 and (self._far_above_the_start() or self._surer_than_right()):
-            return self._bad("critical", self._first[0], "where it began", self._tail[0][0], step)
+            most = 1.5 * max(self._first)
+            return self._bad("critical", self._first[0], most, "where it began", self._tail[0][0], step)
         return too_few(ENOUGH, self._count, "loss")
 
     def _far_above_the_start(self) -> bool:
@@ -196,20 +197,31 @@ class _Detector(RowDetector):
         return all(loss > 1.25 * self._first[0] and loss > 1.5 * entropy for _, loss, entropy in self._tail)
 
     def _limit(self) -> float:
-        """How far above the best, as a log ratio, is too far."""
+        """How far above the best, as a log ratio, is too far.
+
+        Noise grows as a run learns: losses that start alike come apart with the batches, by what of them cannot be learnt. So the newest
+        counts beside that around the best.
+        """
+        line = _NOISE_FACTOR * self._noise_now()
         if not self._floor_share:
-            return max(self._material, _NOISE_FACTOR * self._noise)
-        # The noise of a preference loss grows with its margins, from a start where all losses are alike: the newest counts too, without
-        # that start. But being a quarter worse than the start, which is knowing nothing, is a fault whatever the noise.
-        noise = max(self._noise, self._newest_changes.median() / _CHANGE_OF_NORMAL)
+            return max(self._material, line)
+        # Of a preference run it is known what it is to know nothing: being a quarter worse than that is a fault whatever the noise.
         hopeless = math.log((_WORSE_THAN_NOTHING + self._floor_share) * self._nothing) - self._best
-        return max(self._material, min(_NOISE_FACTOR * noise, hopeless))
+        return max(self._material, min(line, hopeless))
+
+    def _noise_now(self) -> float:
+        """Standard deviation of single losses, as a log ratio: around the best or among the newest, whichever is more."""
+        return max(self._noise, self._newest_changes.median() / _CHANGE_OF_NORMAL)
+
+    def _has_shifted(self, limit: float) -> bool:
+        """The lower losses have climbed too. Where batches are of two kinds, a median of ten jumps between their levels; the lower level stays."""
+        return self._recent.quantile(0.25) - self._best > 0.5 * limit
 
     def _judge(self, step: int | None) -> Reading:
         rise = self._recent.median() - self._best
         # Below that the answer is the same whatever the noise, which takes time to tell.
         limit = self._limit() if rise > 0.3 * self._material else self._material
-        self._over = self._over + 1 if rise > limit else 0
+        self._over = self._over + 1 if rise > limit and self._has_shifted(limit) else 0
         if self._over < _HOLD:
             if self._changes.median() > _TOO_NOISY:
                 return Reading(
@@ -226,11 +238,12 @@ class _Detector(RowDetector):
         if self._jumped and severity != "critical":
             return NEAR
         floor = self._floor_share * self._nothing
-        return self._bad(
-            severity, math.exp(self._best) - floor, f"at its best, {at(self._best_step)}", self._rising_since, step
-        )
+        best, most = math.exp(self._best) - floor, math.exp(self._best + limit) - floor
+        return self._bad(severity, best, most, f"at its best, {at(self._best_step)}", self._rising_since, step)
 
-    def _bad(self, severity: Severity, best: float, place: str, onset: int | None, step: int | None) -> Reading:
+    def _bad(
+        self, severity: Severity, best: float, most: float, place: str, onset: int | None, step: int | None
+    ) -> Reading:
         floor = self._floor_share * self._nothing
         newest = self._recent.median() if self._count >= ENOUGH else self._last
         now = math.exp(self._best if newest is None else newest) - floor
@@ -238,11 +251,12 @@ class _Detector(RowDetector):
             Number(
                 label="Loss, median of the last 10" if self._count >= ENOUGH else "Loss",
                 value=now,
-                expected=f"at most {short(best * math.exp(self._material))}",
+                expected=f"at most {short(most)}",
             ),
             Number(label="Best such median" if self._count >= ENOUGH else "Loss at the start", value=best),
-            Number(label="Noise of single losses", value=100 * self._noise, unit="%"),
         ]
+        if self._count >= ENOUGH:
+            numbers.append(Number(label="Noise of single losses", value=100 * self._noise_now(), unit="%"))
         if math.isfinite(self._rate):
             numbers.append(Number(label="Learning rate", value=self._rate))
         return Reading(

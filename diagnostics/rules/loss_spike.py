@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -39,7 +40,7 @@ SPEC = RuleSpec(
     title="Loss spikes",
     family="divergence",
     summary="A loss 1.4 times its neighbours (3 times where there are fewer than 20) and 8 times their noise above them. Information where it recovers; "
-    "a warning where it stays up for 20 rows or comes four times within 500. "
+    "a warning where it stays up for 20 rows or comes four times within 500; four within 64 are the noise of the data, unless at equal distances. "
     "Four at equal distances point to one part of the data, and are said so.",
     main_signal="loss",
     signals=("loss",),
@@ -66,9 +67,13 @@ _ENOUGH = 20
 _FEW, _MATERIAL_OF_FEW = 8, math.log(3.0)
 """Eight neighbours are enough for a loss three times theirs: runs that log every tenth step have no twenty rows when they break."""
 _LEAST_NOISE = 0.01
+_TAIL_OF_NORMAL = 1.2816
+"""Distance of the highest tenth from the middle of a normal distribution of standard deviation 1. Where batches are of two kinds it is far more."""
 _STAYS = 20
 _AGAIN_ROWS = 500
 _AGAIN = 4
+_COMMON_ROWS = 64
+"""Of a fault one row in sixteen is too often to come and go. Small batches with a few bad labels are so: 5 % of them show in every third batch of 8."""
 _JUMP_ROWS = 10
 """Rows after a jump of the learning rate in which a spike is expected and counts towards nothing."""
 _EPOCH_ROWS = 10
@@ -88,6 +93,7 @@ class _Detector(RowDetector):
 
     def _forget(self) -> None:
         self._neighbours = SortedWindow(32)
+        self._heights = Window(128)
         self._changes = Window(64)
         self._last: float | None = None
         self._rows = 0
@@ -116,17 +122,34 @@ class _Detector(RowDetector):
         line = max(least, self._noise * noise)
         if above <= line:
             self._up = 0
+            self._heights.add(above)
             self._take(level)
             if few:
                 return too_few(_ENOUGH, len(self._neighbours), "loss")
             return OK if above <= 0.5 * line else NEAR
         if expected and not self._up:
             return NEAR
+        if not self._up and self._is_common():
+            self._heights.add(above)
+            self._take(level)
+            return NEAR
+        if not self._up:
+            self._heights.add(above)
         return self._spike(loss, math.exp(middle), above / noise, sample.step)
 
+    def _is_common(self) -> bool:
+        """With this row four of few, at no fixed distance: then batches are of two kinds, and the higher kind is no spike but noise."""
+        spikes = [*self._spikes, self._rows][-_AGAIN:]
+        return len(spikes) == _AGAIN and self._rows - spikes[0] < _COMMON_ROWS and not _period(spikes)
+
     def _scatter(self, *, few: bool) -> float:
-        """How far single losses lie from each other. A loss that still falls steeply is spread by its fall; its neighbours' distances are not."""
-        spread = 0.0 if few else self._neighbours.spread()
+        """How far single losses lie from each other. A loss that still falls steeply is spread by its fall; its neighbours' distances are not.
+
+        Where batches are of two kinds, neither says how far the rarer kind lies; the highest tenth of all, spikes too, does.
+        """
+        spread = 0.0
+        if not few:
+            spread = max(self._neighbours.spread(), self._heights.quantile(0.9) / _TAIL_OF_NORMAL)
         return max(spread, self._changes.median(), _LEAST_NOISE)
 
     def _at_edge(self) -> bool:
@@ -154,7 +177,7 @@ class _Detector(RowDetector):
             self._up = 0
         elif again:
             sentence += f" It is the fourth spike within {self._rows - self._spikes[0] + 1} rows."
-        period = self._period()
+        period = _period(self._spikes)
         if period:
             sentence += f" They come every {period} rows."
         numbers = (
@@ -173,12 +196,13 @@ class _Detector(RowDetector):
             else (),
         )
 
-    def _period(self) -> int:
-        """The rows between spikes where the last four come at equal distances of 5 rows or more, 0 elsewhere."""
-        if len(self._spikes) < _AGAIN:
-            return 0
-        gaps = [later - earlier for earlier, later in pairwise(self._spikes)]
-        return gaps[-1] if min(gaps) >= 5 and max(gaps) - min(gaps) <= max(1, min(gaps) // 20) else 0
+
+def _period(spikes: Sequence[int]) -> int:
+    """The rows between spikes where the last four come at equal distances of 5 rows or more, 0 elsewhere."""
+    if len(spikes) < _AGAIN:
+        return 0
+    gaps = [later - earlier for earlier, later in pairwise(spikes)]
+    return gaps[-1] if min(gaps) >= 5 and max(gaps) - min(gaps) <= max(1, min(gaps) // 20) else 0
 
 
 def _make(context: RunContext, limits: Limits) -> _Detector:
