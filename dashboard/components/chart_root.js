@@ -131,7 +131,7 @@ function arrange(state, frame) {
     page.later();
     page.onMoved();
   });
-  state.search ??= new SEARCHES[frame.page](state);
+  state.search ??= new (SEARCHES[frame.page] ?? SignalSearch)(state);
   if (!parts.find.firstChild) parts.find.append(state.search.node);
   parts.find.hidden = !frame.head.signals;
   state.search.draw(frame.head, state.signals?.body);
