@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
-from runvitals.dashboard import head, navigation
+from runvitals.dashboard import head, late_messages, navigation
 
 STATIC = Path(__file__).resolve().parent / "static"
 
@@ -45,6 +45,7 @@ def _backtest() -> None:
 
 def main() -> None:
     """Lays out the app and draws the page that the address names; `/?run=`, `/?compare=` and `/?alert=` lead to theirs."""
+    late_messages.a_page_begins()
     seen = head.look(now_s=time.time())
     st.set_page_config(page_title=head.page_title(seen), page_icon=str(STATIC / "icon.svg"), layout="wide")
     theme = "dark" if st.context.theme.type == "dark" else "light"
