@@ -38,7 +38,7 @@ export function keptPlace(page) {
   /** Notes how the list stands now. Another page's entry is not ours to write in. */
   function write() {
     clearTimeout(timer);
-    if (wanted || !page.parts || location.pathname !== path) return;
+    if (wanted || !page.parts || !page.root.isConnected || location.pathname !== path) return;
     const place = { look: said(page), limit: page.parts.head.limit, folded: folded(page), picked: [...page.picked], all: page.all, scroll: pane?.scrollTop ?? 0 };
     history.replaceState({ ...history.state, runvitals: place }, "");
   }

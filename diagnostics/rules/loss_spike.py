@@ -130,6 +130,7 @@ class _Detector(RowDetector):
         if expected and not self._up:
             return NEAR
         if not self._up and self._is_common():
+            self._spikes.append(self._rows)
             self._heights.add(above)
             self._take(level)
             return NEAR

@@ -81,6 +81,8 @@ class _Kept:
     def take(self, begin: int, end: int) -> list[Row]:
         taken = [row for row in self.rows if begin <= row[0] < end]
         self.rows = [row for row in self.rows if row[0] >= end]
+        if len(taken) < 4 * _LEAST_ROWS:
+            self._stride = 1  # steps have become slower: a stretch has fewer of them, and all are wanted
         return taken
 
 

@@ -54,6 +54,8 @@ _OUT_OF_MEMORY = ("outofmemory", "out of memory", "memoryerror")
 
 _STILL_S, _STILL_TIMES = 60.0, 2.0
 """No step for so long, and for so many times the longest time between two steps before: the run stood still."""
+_LONG_PHASES = ("eval", "save", "generate")
+"""In these a minute without a step means nothing."""
 
 
 class _Detector:
@@ -120,7 +122,7 @@ class _Detector:
 
     def _stood_still_s(self, pulse: Pulse) -> float | None:
         """How long no step had come while the process still showed signs of life; None where that was no longer than usual."""
-        if self._step is None or pulse.beat_s is None:
+        if self._step is None or pulse.beat_s is None or not self._longest_s or pulse.phase in _LONG_PHASES:
             return None
         still_s = pulse.beat_s - self._moved_s
         return still_s if still_s > max(_STILL_S, _STILL_TIMES * self._longest_s) else None

@@ -253,3 +253,21 @@ def test_no_other_rule_says_anything_of_another_ranks_times() -> None:
                 alone.feed(row)
     different = {ours.rule for ours, theirs in zip(alone.states(), together.states(), strict=True) if ours != theirs}
     assert different <= {"rank_straggler"}
+
+
+def test_a_rank_that_makes_steps_ten_times_longer_is_told_however_quick_they_were() -> None:
+    for before in (0, 600, 2000):
+        rows: list[Row] = []
+        for step in range(1, before + 401):
+            late = step > before
+            now_s = 1e9 + 0.1 * min(step, before) + 1.0 * max(0, step - before)
+            share = {"perf/data_wait_s": 0.01 + step % 7 * 1e-4, "perf/forward_time_s": 0.03}
+            step_s = {"perf/step_time_s": 1.0 if late else 0.1}
+            rows.append(Row(time_s=now_s, step=step, values={**share, **step_s}))
+            other = {**share, **step_s, "perf/data_wait_s": 0.9 if late else 0.01}
+            row = rank_row(now_s, step, 1, {f"rank/1/{key}": value for key, value in other.items()})
+            assert row is not None
+            rows.append(row)
+        (found,) = judged(rows).alerts()
+        assert (found.severity, found.state) == ("critical", "firing")
+        assert found.fired_step is not None and before < found.fired_step < before + 250

@@ -133,6 +133,15 @@ def hung(still_s: float, *, alive: bool = True) -> Engine:
     return engine
 
 
+def test_run_that_was_killed_in_a_long_evaluation_is_not_said_to_have_hung() -> None:
+    engine = trained(100)
+    for second in range(1, 151):
+        engine.pulse(pulse(START + 100.0 + second, phase="eval"))
+    engine.pulse(pulse(START + 252.0, alive=False, phase="eval"))
+    assert fired(engine)["run_crashed"].sentence.endswith("it was killed.")
+    assert not any(cause.text.startswith("It hung") for cause in fired(engine)["run_crashed"].causes)
+
+
 def test_run_that_hung_and_was_killed_says_so_and_its_stall_is_not_resolved() -> None:
     engine = hung(150.0)
     engine.pulse(pulse(START + 252.0, alive=False))
