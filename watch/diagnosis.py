@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from heapq import heapify, heappop, heapreplace
 
 from runvitals.collectors.records import Beat, Event, Record, Start
 from runvitals.diagnostics.engine import Engine
@@ -42,24 +43,23 @@ class Diagnosis:
         self._lanes.setdefault(rank, Lane(rank)).offer(leader, before, records)
 
     def step(self) -> bool:
-        """Diagnoses a slice; true where nothing that is stored is left."""
+        """Diagnoses a slice, what was written first first, of several at one moment that of the lowest rank. True where nothing stored is left."""
+        heads = [(time_of(head), rank) for rank, lane in self._lanes.items() if (head := lane.head()) is not None]
+        heapify(heads)
         for _ in range(SLICE_ITEMS):
-            lane, item = self._next()
-            if lane is None or item is None:
+            if not heads:
                 return True
-            lane.pop()
-            self._take(item, lane)
-        return self._next()[1] is None
-
-    def _next(self) -> tuple[Lane | None, Item | None]:
-        """The item that was written first, and its rank; of several at one moment that of the lowest."""
-        first: tuple[Lane | None, Item | None] = (None, None)
-        first_s = (float("inf"), 0)
-        for lane in self._lanes.values():
+            lane = self._lanes[heads[0][1]]
             item = lane.head()
-            if item is not None and (first[1] is None or (time_of(item), lane.rank) < first_s):
-                first, first_s = (lane, item), (time_of(item), lane.rank)
-        return first
+            lane.pop()
+            if item is not None:
+                self._take(item, lane)
+            head = lane.head()
+            if head is None:
+                heappop(heads)
+            else:
+                heapreplace(heads, (time_of(head), lane.rank))
+        return not heads
 
     def _take(self, item: Item, lane: Lane) -> None:
         if isinstance(item, Row):
