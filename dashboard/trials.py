@@ -14,6 +14,7 @@ import threading
 import uuid
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -140,7 +141,8 @@ class Trials:
     def _follow(self, trial: Trial, process: subprocess.Popen[str]) -> None:
         """Takes in what the job tells until it ends."""
         ended = False
-        with process:
+        # One that was cancelled before it read its request leaves it in the pipe, whose closing then fails.
+        with suppress(BrokenPipeError), process:
             try:
                 request = {"runs": list(trial.run_ids), "rules": trial.rules, "only": trial.only}
                 assert process.stdin is not None and process.stdout is not None

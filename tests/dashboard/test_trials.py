@@ -107,6 +107,24 @@ def test_what_waits_is_taken_out_of_the_line(trials: Trials, starter: Starter) -
     assert len(starter.started) <= 1
 
 
+def test_one_that_is_gone_before_it_read_its_request_is_told_and_the_next_one_runs(
+    trials: Trials, starter: Starter
+) -> None:
+    def gone(settings: Settings) -> subprocess.Popen[str]:
+        process = starter(settings)
+        process.kill()
+        process.wait()
+        return process
+
+    trials.start = gone
+    first = ask(trials, "a")
+    settled(trials)
+    trials.start = starter
+    second = ask(trials, "b")
+    settled(trials)
+    assert (first.state, second.state) == ("failed", "done")
+
+
 def test_a_process_that_ends_early_is_told(trials: Trials) -> None:
     trial = ask(trials, "a", "die")
     settled(trials)
